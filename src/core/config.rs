@@ -1,0 +1,62 @@
+//! A whole config as it is meant: what the composition root builds the daemon from.
+//!
+//! How it is written, and what is wrong with it, is the config room's business.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::job::Job;
+use crate::core::names::{JobName, SinkName};
+use crate::core::secret::Secret;
+use crate::core::sink::Sink;
+
+/// A config without problems.
+#[derive(Debug)]
+pub struct Config {
+    /// The daemon's own settings.
+    pub daemon: Daemon,
+    /// In the order of their names.
+    pub jobs: Vec<Arc<Job>>,
+    /// In the order of their names.
+    pub sinks: Vec<Arc<Sink>>,
+}
+
+impl Config {
+    /// The job with this name.
+    pub fn job(&self, name: &JobName) -> Option<&Arc<Job>> {
+        self.jobs.iter().find(|job| job.name == *name)
+    }
+
+    /// The sink with this name.
+    pub fn sink(&self, name: &SinkName) -> Option<&Arc<Sink>> {
+        self.sinks.iter().find(|sink| sink.name == *name)
+    }
+}
+
+/// The daemon's own settings.
+#[derive(Clone, Debug)]
+pub struct Daemon {
+    /// The state file.
+    pub state: PathBuf,
+    /// Where the API, the metrics and the health checks are.
+    pub listen: Listen,
+    /// What a caller of the API must show.
+    pub token: Option<Secret>,
+    /// Polls in flight at once.
+    pub concurrency: usize,
+    /// How long delivered events, attempts and ledger rows of items that are gone are kept.
+    pub retention: Duration,
+}
+
+/// Where the daemon listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// Nowhere.
+    Off,
+    /// On a TCP address; port 0 takes any free one.
+    Tcp(SocketAddr),
+    /// On a Unix socket.
+    Unix(PathBuf),
+}

@@ -1,0 +1,160 @@
+//! A job as the config means it: what to poll, when, and how to see a change.
+//!
+//! Only values that the config's lifting has checked; nothing here reads TOML.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::diff::Change;
+use crate::core::names::{Digest, JobName, SinkName, VendorName};
+use crate::core::path::JsonPath;
+use crate::core::rules::Rules;
+use crate::core::schedule::Schedule;
+use crate::core::template::{Condition, Template, Text};
+
+/// What to poll, when, and how to see a change.
+#[derive(Debug)]
+pub struct Job {
+    /// Its table's name, which is its identity.
+    pub name: JobName,
+    /// The vendor it shares access with, where it names one.
+    pub vendor: Option<VendorName>,
+    /// False: kept in the config, not polled.
+    pub enabled: bool,
+    /// How to ask.
+    pub request: RequestSpec,
+    /// When to ask.
+    pub schedule: Schedule,
+    /// Where the items are; `None`: the document is the one item.
+    pub items: Option<JsonPath>,
+    /// Where an item's key is, relative to the item; several make a composite key. Empty only when `items` is `None`.
+    pub key: Vec<JsonPath>,
+    /// What absence means.
+    pub list: ListKind,
+    /// May `items` find nothing at all?
+    pub empty: bool,
+    /// What counts as change.
+    pub rules: Rules,
+    /// What the first poll says.
+    pub first: First,
+    /// Which changes become events.
+    pub on: Changes,
+    /// Which of those become events.
+    pub when: Option<Condition>,
+    /// Complete polls without an item after which it counts as deleted. At least 1.
+    pub deletes_after: u32,
+    /// The event's type; `None`: `JOB.CHANGE`.
+    pub event_type: Option<Template>,
+    /// Who gets the events.
+    pub send_to: Vec<SinkName>,
+    /// What of the config the job's state depends on.
+    pub fingerprints: Fingerprints,
+}
+
+/// How to ask for the first (or only) page.
+#[derive(Clone, Debug)]
+pub struct RequestSpec {
+    /// The method, upper case.
+    pub method: http::Method,
+    /// The whole URL, `base_url` and `url` joined; its templates are those of `url`.
+    pub url: Text,
+    /// Added to the URL's query, in the order of their names.
+    pub query: Vec<(String, Text)>,
+    /// Sent as they are rendered, in the order of their names.
+    pub headers: Vec<(http::HeaderName, Text)>,
+    /// What is sent.
+    pub body: Option<BodySpec>,
+    /// The credentials.
+    pub auth: Option<Auth>,
+    /// How to connect and what to put up with.
+    pub access: Arc<Access>,
+}
+
+/// A request's body.
+#[derive(Clone, Debug)]
+pub enum BodySpec {
+    /// Sent as it is rendered.
+    Text(Text),
+    /// A table of the config, each string a template: JSON by construction.
+    Json(crate::core::template::JsonTemplate),
+}
+
+/// The credentials of a request.
+#[derive(Clone, Debug)]
+pub enum Auth {
+    /// `authorization: Bearer TOKEN`.
+    Bearer { token: Text },
+    /// `authorization: Basic BASE64` (RFC 7617).
+    Basic { username: Text, password: Text },
+    /// A header of the vendor's own.
+    ApiKeyHeader { name: http::HeaderName, value: Text },
+    /// A query parameter of the vendor's own.
+    ApiKeyQuery { name: String, value: Text },
+}
+
+/// How to connect to a vendor, and what to put up with. Jobs with equal settings share a client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Access {
+    /// The whole exchange, body included.
+    pub timeout: Duration,
+    /// Until the connection stands.
+    pub connect_timeout: Option<Duration>,
+    /// Bytes of an answer's body after decompression.
+    pub max_body: u64,
+    /// Quick retries inside one poll.
+    pub retries: u32,
+    /// Send `If-None-Match` and `If-Modified-Since`.
+    pub conditional: bool,
+}
+
+/// What an item's absence from the list means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListKind {
+    /// It is gone.
+    Complete,
+    /// Nothing: the list is a moving window or a filtered feed.
+    Window,
+}
+
+/// What the first poll says of the items it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// Nothing: they are the baseline.
+    Silent,
+    /// Each is an event.
+    Emit,
+}
+
+/// A set of [`Change`]s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changes(u8);
+
+impl Changes {
+    /// Every kind of change.
+    pub const ALL: Self = Self(0b1111);
+
+    /// No change at all; add with [`Changes::with`].
+    pub const NONE: Self = Self(0);
+
+    /// The set with `change` in it.
+    #[must_use]
+    pub fn with(self, change: Change) -> Self {
+        Self(self.0 | 1 << change as u8)
+    }
+
+    /// Is `change` in it?
+    pub fn contains(self, change: Change) -> bool {
+        self.0 & (1 << change as u8) != 0
+    }
+}
+
+/// Digests of the parts of a job's config that its state depends on, of the spelling before secrets are put in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprints {
+    /// Method, URL, query, headers that select, body. A change drops validators and re-baselines silently.
+    pub request: Digest,
+    /// `items`, `list`, `empty`, `key`. A change drops validators and re-baselines silently.
+    pub selection: Digest,
+    /// `watch` and `ignore` as written, kept whole so that the old rules can be applied once more.
+    pub rules: String,
+}

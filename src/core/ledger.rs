@@ -1,0 +1,43 @@
+//! What is remembered of an item, and what a poll writes about it.
+//!
+//! Values only: where they are kept is the store's business.
+
+use bytes::Bytes;
+
+use crate::core::names::{Digest, Key, KeyDigest};
+use crate::core::time::Timestamp;
+
+/// The narrow half of a ledger row: all that is needed to see that an item did not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The digest of the item's key.
+    pub key: KeyDigest,
+    /// The digest of the item's bytes as the vendor last sent them.
+    pub raw: Digest,
+    /// The digest of the canonical form, under the job's rules, of the body last reported.
+    pub canonical: Digest,
+    /// Grows by one with each reported change of this item.
+    pub revision: u64,
+    /// Complete polls in a row in which the item was missing.
+    pub missed: u32,
+    /// When the item was reported (or silently taken) as deleted; it is remembered for the retention.
+    pub gone: Option<Timestamp>,
+}
+
+/// The wide half of a ledger row, read only for items that differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// The key's text.
+    pub key: Key,
+    /// The body last reported, in the vendor's spelling.
+    pub body: Bytes,
+}
+
+/// What a poll writes about one item: the whole row as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowWrite {
+    /// The narrow half.
+    pub row: Row,
+    /// The wide half, where it changes; `None` keeps what is there (or nothing, for a row that is new).
+    pub remembered: Option<Remembered>,
+}

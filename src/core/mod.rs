@@ -1,0 +1,35 @@
+//! What Doorbell knows and decides, as plain values and pure functions.
+//!
+//! Nothing here performs I/O, asks a clock or rolls dice: time and jitter come in as arguments. Every other room
+//! may use this one; it uses none of them.
+
+// The values a config is lifted to.
+pub mod config;
+pub mod job;
+pub mod names;
+pub mod secret;
+pub mod sink;
+pub mod time;
+
+// Reading: from bytes to items.
+pub mod extract;
+pub mod json;
+pub mod path;
+
+// Deciding: from items and the ledger to events.
+pub mod decide;
+pub mod diff;
+pub mod event;
+pub mod ledger;
+pub mod outcome;
+pub mod rules;
+pub mod schedule;
+
+// Telling: from events to requests, and what their answers mean.
+pub mod delivery;
+pub mod sign;
+pub mod template;
+
+// Looking in.
+pub mod observe;
+pub mod view;

@@ -1,0 +1,243 @@
+//! What a person is shown: jobs, sinks, events and deliveries as the API and the commands print them.
+//!
+//! The field names are the JSON of `/api/v1` and of `--json`; changing one breaks somebody's script.
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::outcome::FailureKind;
+use crate::core::time::Timestamp;
+
+/// A job, as `doorbell status` shows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JobView {
+    /// Its name.
+    pub name: String,
+    /// `ok`, `failing`, `new` (no complete poll yet), `polling`, `disabled`.
+    pub health: String,
+    /// The outcome of the last poll: `complete`, `partial`, `unchanged`, `failed`.
+    pub outcome: Option<String>,
+    /// The sentence that goes with it.
+    pub reason: Option<String>,
+    /// When it was last polled.
+    pub last_poll: Option<Timestamp>,
+    /// When a poll last ended as complete or unchanged.
+    pub last_success: Option<Timestamp>,
+    /// When it is polled next; none for a job that is disabled or has no next run.
+    pub next_run: Option<Timestamp>,
+    /// Failed polls in a row.
+    pub failures: u32,
+    /// Items in its ledger that are not gone.
+    pub items: u64,
+    /// Events it has emitted, ever.
+    pub events: u64,
+}
+
+/// A sink, as `doorbell status` shows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SinkView {
+    /// Its name.
+    pub name: String,
+    /// Its URL, or its host when the URL holds a secret.
+    pub url: String,
+    /// `ok`, `waiting` (a Retry-After), `failing`, `disabled`.
+    pub health: String,
+    /// Why, where it is not `ok`.
+    pub reason: Option<String>,
+    /// Deliveries that wait: due, retried later, or behind another of their key.
+    pub backlog: u64,
+    /// Deliveries that are held.
+    pub held: u64,
+    /// Deliveries that are dead.
+    pub dead: u64,
+    /// When the oldest of those that wait was seen.
+    pub oldest: Option<Timestamp>,
+    /// When it last answered 2xx.
+    pub last_success: Option<Timestamp>,
+    /// Nothing is sent before this moment.
+    pub not_before: Option<Timestamp>,
+}
+
+/// An event in a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventView {
+    /// Its id, `webhook-id` on the wire.
+    pub id: String,
+    /// The job that saw it.
+    pub job: String,
+    /// The scope; absent for a job without `each`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<serde_json::Value>,
+    /// The item's key.
+    pub key: String,
+    /// `created`, `updated`, `deleted`, `restored`.
+    pub change: String,
+    /// Its type on the wire.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its number in its job and scope.
+    pub sequence: u64,
+    /// When the poll saw the change.
+    pub timestamp: Timestamp,
+    /// How its deliveries stand, such as `delivered` or `1 delivered, 1 dead`.
+    pub deliveries: Vec<DeliveryView>,
+}
+
+/// A delivery, in an event or in a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeliveryView {
+    /// The delivery's number.
+    pub id: i64,
+    /// Whose it is.
+    pub sink: String,
+    /// `waiting` (behind another of its key), `due`, `delivered`, `dead`, `held`.
+    pub state: String,
+    /// Attempts made.
+    pub attempts: u32,
+    /// When the next attempt is due, where one is.
+    pub due: Option<Timestamp>,
+    /// Why it is dead or held, or how its last attempt failed.
+    pub reason: Option<String>,
+}
+
+/// An event with all that is known of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventDetail {
+    /// What the list shows.
+    #[serde(flatten)]
+    pub event: EventView,
+    /// The body, as it was sent.
+    pub body: Box<serde_json::value::RawValue>,
+    /// Every attempt of every delivery, oldest first.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// One attempt.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AttemptView {
+    /// The delivery it belongs to.
+    pub delivery: i64,
+    /// Whose it is.
+    pub sink: String,
+    /// 1 for the first.
+    pub number: u32,
+    /// When it began.
+    pub at: Timestamp,
+    /// Milliseconds it took.
+    pub took_ms: u64,
+    /// The answer's status, where there was an answer.
+    pub status: Option<u16>,
+    /// Why it failed, where it did.
+    pub reason: Option<String>,
+    /// The first 4 KiB of the answer's body.
+    pub answer: Option<String>,
+}
+
+/// Which events to list.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct EventFilter {
+    /// Of this job only.
+    pub job: Option<String>,
+    /// Of this key only.
+    pub key: Option<String>,
+    /// Of this kind of change only.
+    pub change: Option<String>,
+    /// Seen at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Newest first (the default), or oldest first when false.
+    #[serde(default)]
+    pub oldest_first: bool,
+    /// Go on after this event: the `next` of the page before.
+    pub after: Option<i64>,
+    /// At most this many; the store caps it at 1000.
+    pub limit: Option<u32>,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The rows.
+    pub data: Vec<T>,
+    /// Hand this in as `after` for the next page; none on the last.
+    pub next: Option<i64>,
+}
+
+/// What `doorbell poll JOB` tells: a poll that was made, and what it committed or would have.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PollReport {
+    /// The job.
+    pub job: String,
+    /// Was it committed?
+    pub committed: bool,
+    /// The requests that were made, secrets as `***`.
+    pub requests: Vec<RequestView>,
+    /// `complete`, `partial`, `unchanged`, `failed`.
+    pub outcome: String,
+    /// The sentence that goes with it.
+    pub reason: Option<String>,
+    /// The failure's kind, for a failed poll.
+    pub failure: Option<FailureKind>,
+    /// True when this is (a part of) the baseline, of which nothing is said.
+    pub baseline: bool,
+    /// Items read.
+    pub items: u64,
+    /// Differences that the rules, `on`, `when` or the baseline kept silent.
+    pub silent: u64,
+    /// The first of the items read, as examples: key and body.
+    pub sample: Vec<ItemView>,
+    /// The events, with the webhooks' bodies.
+    pub events: Vec<PollEventView>,
+    /// Milliseconds it took.
+    pub took_ms: u64,
+}
+
+/// A request that a poll made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RequestView {
+    /// `GET`, `POST` and so on.
+    pub method: String,
+    /// The URL, secrets as `***`.
+    pub url: String,
+    /// The answer's status, where there was an answer.
+    pub status: Option<u16>,
+    /// Bytes of the answer's body, after decompression.
+    pub bytes: u64,
+    /// Milliseconds it took.
+    pub took_ms: u64,
+}
+
+/// An item that a poll read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ItemView {
+    /// Its key.
+    pub key: String,
+    /// Its body, in the vendor's spelling.
+    pub body: Box<serde_json::value::RawValue>,
+}
+
+/// An event that a poll committed, or would have.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PollEventView {
+    /// Its id.
+    pub id: String,
+    /// The item's key.
+    pub key: String,
+    /// `created`, `updated`, `deleted`, `restored`.
+    pub change: String,
+    /// The sinks that get it.
+    pub sinks: Vec<String>,
+    /// The webhook's body.
+    pub body: Box<serde_json::value::RawValue>,
+}
+
+/// What `doorbell test SINK` tells.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TestReport {
+    /// The sink.
+    pub sink: String,
+    /// Did it answer 2xx?
+    pub delivered: bool,
+    /// The `webhook-id` that was sent.
+    pub id: String,
+    /// The attempt.
+    pub attempt: AttemptView,
+}

@@ -1,0 +1,28 @@
+//! How we tell: from a delivery to how its attempt went. Failure is data, never an `Err`.
+//!
+//! This room decides nothing about retries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::core::delivery::{Answer, Parcel};
+use crate::core::sink::Sink;
+use crate::core::time::Timestamp;
+
+/// Sends webhooks. The engine gets one handed in; a simulation hands in its own.
+#[async_trait]
+pub trait Sender: Send + Sync {
+    /// Makes one attempt, signed as of `now`, and ends within the sink's timeout.
+    async fn send(&self, sink: &Arc<Sink>, parcel: &Parcel, attempt: u32, now: Timestamp) -> Sent;
+}
+
+/// How an attempt went, and how long it took.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// How it went.
+    pub answer: Answer,
+    /// From DNS to the last byte of the answer that was read.
+    pub took: Duration,
+}

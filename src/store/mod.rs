@@ -1,0 +1,331 @@
+//! Memory that survives: what the rooms above ask of a store, in domain verbs that are one transaction each.
+//!
+//! No type of a database leaves its folder. A node acts only on tickets that a store gave it: a ticket carries a
+//! lease's epoch, is consumed by the verb that ends it, and a verb whose ticket has been overtaken refuses with
+//! [`StoreError::LeaseLost`] and changes nothing.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use crate::core::delivery::{Attempt, Parcel, Verdict};
+use crate::core::event::NewEvent;
+use crate::core::job::Fingerprints;
+use crate::core::ledger::{Remembered, Row, RowWrite};
+use crate::core::names::{Digest, JobName, JobUid, KeyDigest, Lane, Scope, SinkName};
+use crate::core::outcome::PollOutcome;
+use crate::core::time::Timestamp;
+use crate::core::view::{EventDetail, EventFilter, EventView, Page};
+
+pub mod sqlite;
+
+/// Everything that a daemon asks of a store.
+pub trait Store: Polls + Outbox + Archive + Upkeep {}
+
+impl<T: Polls + Outbox + Archive + Upkeep> Store for T {}
+
+/// What is remembered of a job's scope, beside its items.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScopeState {
+    /// The sequence of the last event; 0 before the first.
+    pub sequence: u64,
+    /// True once a complete poll has been committed under the job's fingerprints.
+    pub baseline: bool,
+    /// Ledger rows that are not gone.
+    pub items: u64,
+    /// How many of those were missing from the last complete poll.
+    pub missing: u64,
+    /// What the last complete poll's answer can be recognised by, under its request fingerprint.
+    pub seal: Option<Seal>,
+}
+
+/// What an answer can be recognised by. Kept only from complete polls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seal {
+    /// Of the request that was rendered: a seal is void for any other.
+    pub request: Digest,
+    /// The answer's `ETag`, as sent.
+    pub etag: Option<String>,
+    /// The answer's `Last-Modified`, as sent.
+    pub last_modified: Option<String>,
+    /// Of the body's bytes, after decompression.
+    pub body: Digest,
+}
+
+/// How a job's polls have gone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobRecord {
+    /// Failed polls in a row.
+    pub failures: u32,
+    /// The last poll's outcome: `complete`, `partial`, `unchanged`, `failed`.
+    pub outcome: Option<String>,
+    /// The sentence that goes with it.
+    pub reason: Option<String>,
+    /// When it was last polled.
+    pub last_poll: Option<Timestamp>,
+    /// When a poll last ended as complete or unchanged.
+    pub last_success: Option<Timestamp>,
+    /// Ledger rows that are not gone, over all scopes.
+    pub items: u64,
+    /// Events emitted, ever, over all scopes.
+    pub events: u64,
+}
+
+/// Proof that this node alone may poll this job until the lease ends.
+///
+/// Only a store makes one. A ticket that is dropped without being spent frees its job.
+#[derive(Debug)]
+#[must_use = "an unspent ticket polls nothing"]
+pub struct PollTicket {
+    /// The job.
+    pub job: JobName,
+    /// Its own id.
+    pub uid: JobUid,
+    /// The fingerprints that its ledger was read under; `None` before the first commit.
+    pub fingerprints: Option<Fingerprints>,
+    /// How its polls have gone.
+    pub record: JobRecord,
+    /// What is remembered of each scope.
+    pub scopes: BTreeMap<Scope, ScopeState>,
+    /// The store's own proof.
+    pub(in crate::store) lease: Lease,
+}
+
+/// A store's own proof of a claim: which claim it was, and the guard that frees it.
+pub(in crate::store) type Lease = Box<dyn std::any::Any + Send + Sync>;
+
+/// What a poll, or a part of one, writes in one transaction.
+#[derive(Clone, Debug, Default)]
+pub struct PollChanges {
+    /// The scope they belong to.
+    pub scope: Scope,
+    /// Ledger rows as they shall be.
+    pub rows: Vec<RowWrite>,
+    /// Events in the order of their sequence, beginning at the scope's sequence + 1.
+    pub events: Vec<NewEvent>,
+}
+
+/// How a poll ended, written with its last changes.
+#[derive(Clone, Debug)]
+pub struct PollEnding {
+    /// The outcome.
+    pub outcome: PollOutcome,
+    /// When it ended.
+    pub at: Timestamp,
+    /// The fingerprints that its ledger is now read under.
+    pub fingerprints: Fingerprints,
+    /// The state of its scope as it shall be. Its `sequence` must be that of the last event.
+    pub scope: ScopeState,
+}
+
+/// How many deliveries of each sink the dispatcher has room for: a commit hands over at most as many tickets.
+pub type Room = BTreeMap<SinkName, usize>;
+
+/// Claims on jobs, the ledger, and the one transaction.
+#[async_trait]
+pub trait Polls: Send + Sync {
+    /// Claims a job. `None` while another claim on it stands. Reads nothing from disk for a job that was claimed
+    /// before in this process.
+    async fn claim_poll(&self, job: &JobName, now: Timestamp) -> Result<Option<PollTicket>, StoreError>;
+
+    /// The ledger's narrow rows for `keys`, in their order; gone items are rows too. Through one range read where
+    /// that is cheaper than a look-up for each key.
+    async fn rows(
+        &self,
+        ticket: &PollTicket,
+        scope: &Scope,
+        keys: &[KeyDigest],
+    ) -> Result<Vec<Option<Row>>, StoreError>;
+
+    /// Rows that are neither gone nor in `seen` (sorted): what is missing from a list that was read whole.
+    async fn missing(&self, ticket: &PollTicket, scope: &Scope, seen: Vec<KeyDigest>) -> Result<Vec<Row>, StoreError>;
+
+    /// Rows that are not gone and whose `missed` is above 0: what a poll that is unchanged misses once more.
+    async fn still_missing(&self, ticket: &PollTicket, scope: &Scope) -> Result<Vec<Row>, StoreError>;
+
+    /// Keys and bodies for `keys`, in their order.
+    async fn remembered(
+        &self,
+        ticket: &PollTicket,
+        scope: &Scope,
+        keys: &[KeyDigest],
+    ) -> Result<Vec<Option<Remembered>>, StoreError>;
+
+    /// Commits a part of a poll that is whole for its items: rows, events, deliveries. What says "this was read"
+    /// stays as it is. Returns tickets for the deliveries that can go at once, as far as there is room.
+    async fn commit_part(
+        &self,
+        ticket: &mut PollTicket,
+        changes: PollChanges,
+        room: &Room,
+    ) -> Result<Vec<DeliveryTicket>, StoreError>;
+
+    /// Commits the last part of a poll and how it ended: rows, events, deliveries, seal, outcome, fingerprints.
+    async fn commit_poll(
+        &self,
+        ticket: PollTicket,
+        changes: PollChanges,
+        ending: PollEnding,
+        room: &Room,
+    ) -> Result<Vec<DeliveryTicket>, StoreError>;
+
+    /// Ends a poll that changes nothing but its job's record and, where a server renewed them, the validators of its
+    /// seal. Kept in memory and written with the next commit or [`Upkeep::flush`]: an unchanged poll costs no write.
+    async fn note_poll(&self, ticket: PollTicket, note: PollNote) -> Result<(), StoreError>;
+}
+
+/// How a poll ended that commits nothing.
+#[derive(Clone, Debug)]
+pub struct PollNote {
+    /// Unchanged or failed (or partial with nothing read).
+    pub outcome: PollOutcome,
+    /// When it ended.
+    pub at: Timestamp,
+    /// New validators for a scope's seal.
+    pub seal: Option<(Scope, Seal)>,
+}
+
+/// Proof that this node alone may attempt this delivery.
+#[derive(Debug)]
+#[must_use = "an unspent ticket keeps its delivery waiting until the daemon starts again"]
+pub struct DeliveryTicket {
+    /// The delivery's number; grows in commit order.
+    pub id: i64,
+    /// Who gets it.
+    pub sink: SinkName,
+    /// What is sent.
+    pub parcel: Parcel,
+    /// Attempts made before.
+    pub attempts: u32,
+    /// The order it stands in.
+    pub lane: Option<Lane>,
+    /// The claim's epoch.
+    pub(in crate::store) epoch: i64,
+}
+
+/// What is remembered of a sink.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SinkState {
+    /// Set: disabled, with the reason.
+    pub disabled: Option<String>,
+    /// Nothing is sent before this moment (`Retry-After`).
+    pub not_before: Option<Timestamp>,
+    /// Failed attempts in a row, over all its deliveries.
+    pub failures: u32,
+    /// When the first of those was made.
+    pub failing_since: Option<Timestamp>,
+    /// When it last answered 2xx.
+    pub last_success: Option<Timestamp>,
+    /// The sentence of its last failed attempt.
+    pub last_failure: Option<String>,
+}
+
+/// The queue of deliveries.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Claims up to `limit` deliveries of a sink that are due at `now`: those with the fewest attempts first, then
+    /// the oldest. Never one that waits behind another of its lane.
+    async fn claim_deliveries(
+        &self,
+        sink: &SinkName,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DeliveryTicket>, StoreError>;
+
+    /// When the next unclaimed delivery of a sink falls due; `None` when it has none.
+    async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Settles an attempt: keeps it, moves the delivery on, and writes the sink's new state. When the delivery has
+    /// ended, the next of its lane becomes due and comes back as a ticket. `Verdict::SinkGone` holds the delivery
+    /// and every other of the sink that has not ended.
+    async fn settle(
+        &self,
+        ticket: DeliveryTicket,
+        attempt: Attempt,
+        verdict: Verdict,
+        sink: SinkState,
+    ) -> Result<Option<DeliveryTicket>, StoreError>;
+
+    /// Gives a claim back without an attempt (at shutdown, or when the sink was disabled meanwhile).
+    async fn release(&self, tickets: Vec<DeliveryTicket>) -> Result<(), StoreError>;
+
+    /// What is remembered of a sink.
+    async fn sink_state(&self, sink: &SinkName) -> Result<SinkState, StoreError>;
+
+    /// Enables a disabled sink: what was held is due again, in order.
+    async fn enable_sink(&self, sink: &SinkName, now: Timestamp) -> Result<(), StoreError>;
+}
+
+/// Looking back: reads for the API and the commands.
+#[async_trait]
+pub trait Archive: Send + Sync {
+    /// How each job that has a state has gone.
+    async fn jobs(&self) -> Result<Vec<(JobName, JobRecord)>, StoreError>;
+    /// Each sink's state and queue.
+    async fn sinks(&self) -> Result<Vec<(SinkName, SinkState, Queue)>, StoreError>;
+    /// Events by filter, each with its deliveries.
+    async fn events(&self, filter: &EventFilter) -> Result<Page<EventView>, StoreError>;
+    /// One event with its body, deliveries and attempts.
+    async fn event(&self, id: &str) -> Result<Option<EventDetail>, StoreError>;
+}
+
+/// How many deliveries of a sink stand where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// Due, retried later, or behind another of their lane.
+    pub backlog: u64,
+    /// Held.
+    pub held: u64,
+    /// Dead.
+    pub dead: u64,
+    /// When the oldest of the backlog was seen.
+    pub oldest: Option<Timestamp>,
+}
+
+/// What keeps a store well.
+#[async_trait]
+pub trait Upkeep: Send + Sync {
+    /// Makes the store's jobs and sinks those of the config: new ones get a row (a job also its uid), deliveries of
+    /// sinks that are gone are held, and those of sinks that came back are due again.
+    async fn adopt(&self, jobs: &[JobName], sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError>;
+    /// Deletes what is older than `before`, at most `limit` rows of each kind: ended events with their deliveries and
+    /// attempts, ledger rows of items that are gone. Returns how many; call again until it is 0.
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError>;
+    /// Writes what [`Polls::note_poll`] kept in memory.
+    async fn flush(&self) -> Result<(), StoreError>;
+    /// Goes once round through the writer: proof of life.
+    async fn ping(&self) -> Result<(), StoreError>;
+    /// Flushes, checkpoints and closes; every later verb fails with [`StoreError::Closed`].
+    async fn close(&self) -> Result<(), StoreError>;
+}
+
+/// Why a verb did nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another claim has overtaken this one: drop the result, the other will find the same.
+    #[error("the claim on `{0}` was overtaken")]
+    LeaseLost(String),
+    /// There is no such job in the state.
+    #[error("the state knows no job `{0}`")]
+    UnknownJob(JobName),
+    /// The store is closed or its writer has ended.
+    #[error("the state is closed")]
+    Closed,
+    /// The disk is full, or the file can't be written.
+    #[error("the state can't be written: {0}")]
+    Unwritable(String),
+    /// Something is wrong with the file.
+    #[error("the state is damaged: {0}")]
+    Damaged(String),
+}
+
+/// Why a state can't be opened. Each is a sentence with what to do.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it: exit code 75.
+    #[error("{0}")]
+    Locked(String),
+    /// Corrupt, newer, not ours, unwritable.
+    #[error("{0}")]
+    Refused(String),
+}
