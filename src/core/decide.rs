@@ -1,1 +1,319 @@
-//! decide
+//! What a poll means: from items and the ledger's rows to rows, events and deliveries.
+//!
+//! Pure: the same arguments give the same answer, so a poll that is repeated finds the same events under the same ids.
+//! The ledger alone decides (promise S2); nothing here reads or writes it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::core::announce::{Announcer, News};
+use crate::core::diff::{Change, Difference, difference};
+use crate::core::event::NewEvent;
+use crate::core::extract::Item;
+use crate::core::job::{Fingerprints, First, Job};
+use crate::core::json::{Json, parse};
+use crate::core::ledger::{Remembered, Row, RowWrite};
+use crate::core::names::{Digest, JobUid, Key, KeyDigest, Scope};
+use crate::core::outcome::{Failure, FailureKind};
+use crate::core::rules::Rules;
+use crate::core::sink::Sink;
+use crate::core::time::Timestamp;
+
+/// What a poll says of the differences it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Each is a change to report.
+    Watching,
+    /// The first poll, or one that goes on after it was interrupted: nothing, unless `first = "emit"`.
+    Baseline,
+    /// The first polls after the job's request or selection changed: nothing.
+    Rebaseline,
+}
+
+impl Phase {
+    /// Which phase a job is in, by the fingerprints its ledger was read under and whether its baseline is complete.
+    pub fn of(job: &Job, kept: Option<&Fingerprints>, baseline: bool) -> Self {
+        match kept {
+            Some(kept) if !same_selection(kept, &job.fingerprints) => Self::Rebaseline,
+            Some(_) if baseline => Self::Watching,
+            _ => Self::Baseline,
+        }
+    }
+}
+
+fn same_selection(kept: &Fingerprints, now: &Fingerprints) -> bool {
+    kept.request == now.request && kept.selection == now.selection
+}
+
+/// Where a poll starts from.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The job.
+    pub job: Arc<Job>,
+    /// The sinks that the job's events go to.
+    pub sinks: Vec<Arc<Sink>>,
+    /// The job's own id.
+    pub uid: JobUid,
+    /// The scope that is polled.
+    pub scope: Scope,
+    /// The sequence of the scope's last event.
+    pub sequence: u64,
+    /// What the poll says of differences.
+    pub phase: Phase,
+    /// The rules that the ledger was read under, where they are not the job's of now: they decide once more.
+    pub old_rules: Option<Rules>,
+    /// The poll's moment, which its events carry.
+    pub now: Timestamp,
+}
+
+/// An item that differs from its row, or has none.
+#[derive(Debug)]
+pub struct Differing {
+    /// The item's key.
+    pub key: Key,
+    /// Its row, where it has one.
+    pub row: Option<Row>,
+    fresh: Row,
+    tree: Json,
+}
+
+/// What a poll has decided so far.
+#[derive(Debug, Default)]
+pub struct Decided {
+    /// Ledger rows as they shall be.
+    pub rows: Vec<RowWrite>,
+    /// Rows of which only the bytes last seen differ. They are worth writing, but not worth a transaction.
+    pub idle: Vec<RowWrite>,
+    /// Ledger rows that are forgotten without a word: what a baseline did not find.
+    pub remove: Vec<KeyDigest>,
+    /// Events in the order of their sequence, each with the index in `rows` of its item's row.
+    pub events: Vec<(usize, NewEvent)>,
+    /// Differences that nothing is said of: equal under the rules, kept back by `on` or `when`, or a baseline's.
+    pub silent: u64,
+    /// Expressions that failed; nothing is lost by them, but someone should know.
+    pub problems: Vec<String>,
+}
+
+/// Decides one poll of one scope, page by page.
+pub struct Decider {
+    start: Start,
+    announcer: Announcer,
+    decided: Decided,
+}
+
+impl Decider {
+    /// Begins.
+    pub fn new(start: Start) -> Self {
+        let announcer = Announcer::new(&start);
+        Self { start, announcer, decided: Decided::default() }
+    }
+
+    /// Compares items with their rows, and returns those for which the body last reported is needed too. Items whose
+    /// bytes are those last seen cost a comparison of two digests.
+    pub fn examine(&mut self, items: &[Item], rows: &[Option<Row>]) -> Result<Vec<Differing>, Failure> {
+        let mut differing = Vec::new();
+        for (item, row) in items.iter().zip(rows) {
+            let known = row.filter(|row| row.gone.is_none() && !self.reads_everything());
+            match known {
+                Some(row) if row.raw == item.raw_digest => self.seen_again(row),
+                _ => differing.extend(self.examine_tree(item, *row, known)?),
+            }
+        }
+        Ok(differing)
+    }
+
+    /// Decides items that differ; `remembered` are the bodies last reported, in the same order.
+    pub fn decide(&mut self, differing: Vec<Differing>, remembered: Vec<Option<Remembered>>) -> Result<(), Failure> {
+        for (item, remembered) in differing.into_iter().zip(remembered) {
+            match (item.row, remembered) {
+                (None, _) => self.created(&item),
+                (Some(row), Some(remembered)) => self.known(&item, row, &remembered)?,
+                (Some(_), None) => return Err(bodiless(&item.key)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts rows that a complete list does not hold once more, and returns those that are now deleted.
+    pub fn miss(&mut self, rows: Vec<Row>) -> Vec<Row> {
+        if self.is_silent() {
+            self.decided.remove.extend(rows.iter().map(|row| row.key));
+            return Vec::new();
+        }
+        let (gone, missing): (Vec<Row>, Vec<Row>) =
+            rows.into_iter().partition(|row| row.missed + 1 >= self.start.job.deletes_after);
+        for row in missing {
+            self.keep(Row { missed: row.missed + 1, ..row });
+        }
+        gone
+    }
+
+    /// Decides rows that are deleted; `remembered` are the bodies last reported, in the same order.
+    pub fn delete(&mut self, rows: Vec<Row>, remembered: Vec<Option<Remembered>>) -> Result<(), Failure> {
+        for (row, remembered) in rows.into_iter().zip(remembered) {
+            let remembered = remembered.ok_or_else(|| bodiless(&Key::from("?")))?;
+            let before = reread(&remembered)?;
+            let gone = Row { missed: 0, gone: Some(self.start.now), revision: row.revision + 1, ..row };
+            self.keep(gone);
+            self.announce(&News {
+                change: Change::Deleted,
+                key: &remembered.key,
+                row: &gone,
+                before: Some((&before, &remembered.body)),
+                after: None,
+                difference: &self.difference_to_nothing(&before),
+            });
+        }
+        Ok(())
+    }
+
+    /// Everything that was decided.
+    pub fn finish(self) -> Decided {
+        self.decided
+    }
+
+    /// True when equal bytes don't mean that there is nothing to do.
+    fn reads_everything(&self) -> bool {
+        self.start.phase == Phase::Rebaseline || self.start.old_rules.is_some()
+    }
+
+    fn seen_again(&mut self, row: Row) {
+        if row.missed > 0 {
+            self.keep(Row { missed: 0, ..row });
+        }
+    }
+
+    /// Builds the item's tree; `None` when it is equal to its row under the rules.
+    fn examine_tree(
+        &mut self,
+        item: &Item,
+        row: Option<Row>,
+        known: Option<Row>,
+    ) -> Result<Option<Differing>, Failure> {
+        let tree = parse(&item.raw).map_err(|error| unreadable(&item.key, &error.to_string()))?;
+        let canonical = self.start.job.rules.digest(&tree);
+        let base = row.unwrap_or_else(|| self.first_row(item.key_digest));
+        let fresh = Row { raw: item.raw_digest, canonical, missed: 0, gone: None, ..base };
+        match known {
+            Some(row) if row.canonical == canonical => {
+                self.say_nothing(row, fresh);
+                Ok(None)
+            }
+            _ => Ok(Some(Differing { key: item.key.clone(), row, fresh, tree })),
+        }
+    }
+
+    /// A row that is new starts its revision at the scope's current sequence, so that no id is used twice.
+    fn first_row(&self, key: KeyDigest) -> Row {
+        let nothing = Digest::default();
+        Row { key, raw: nothing, canonical: nothing, revision: self.start.sequence, missed: 0, gone: None }
+    }
+
+    fn created(&mut self, item: &Differing) {
+        let body = Bytes::from(item.tree.to_bytes());
+        self.remember(item, item.fresh, &body);
+        if self.is_silent() {
+            self.decided.silent += 1;
+            return;
+        }
+        self.announce(&News {
+            change: Change::Created,
+            key: &item.key,
+            row: &item.fresh,
+            before: None,
+            after: Some((&item.tree, &body)),
+            difference: &difference(&Json::Null, &item.tree, &Rules::default()),
+        });
+    }
+
+    /// An item that has a row and differs from it: changed, back again, or equal once its body is looked at.
+    fn known(&mut self, item: &Differing, row: Row, remembered: &Remembered) -> Result<(), Failure> {
+        let before = reread(remembered)?;
+        let rules = self.start.old_rules.as_ref().unwrap_or(&self.start.job.rules);
+        let difference = difference(&before, &item.tree, rules);
+        let is_back = row.gone.is_some();
+        if self.is_silent() || (!is_back && difference.changed.is_empty()) {
+            self.adopt(item, row);
+            return Ok(());
+        }
+        let body = Bytes::from(item.tree.to_bytes());
+        let fresh = Row { revision: row.revision + 1, ..item.fresh };
+        self.remember(item, fresh, &body);
+        self.announce(&News {
+            change: if is_back { Change::Restored } else { Change::Updated },
+            key: &item.key,
+            row: &fresh,
+            before: Some((&before, &remembered.body)),
+            after: Some((&item.tree, &body)),
+            difference: &difference,
+        });
+        Ok(())
+    }
+
+    /// Takes an item's body over without a word: under new rules, or as a baseline's. An item that is equal under
+    /// rules that stay keeps the body last reported, so that what its rules tolerate adds up and is seen.
+    fn adopt(&mut self, item: &Differing, row: Row) {
+        match self.reads_everything() || row.gone.is_some() {
+            true => {
+                let body = Bytes::from(item.tree.to_bytes());
+                self.remember(item, item.fresh, &body);
+                self.decided.silent += u64::from(row.raw != item.fresh.raw);
+            }
+            false => self.say_nothing(row, item.fresh),
+        }
+    }
+
+    fn is_silent(&self) -> bool {
+        match self.start.phase {
+            Phase::Watching => false,
+            Phase::Baseline => self.start.job.first == First::Silent,
+            Phase::Rebaseline => true,
+        }
+    }
+
+    /// All that counted in a body that is gone: the whole of it.
+    fn difference_to_nothing(&self, before: &Json) -> Difference {
+        difference(before, &Json::Null, &Rules::default())
+    }
+
+    fn announce(&mut self, news: &News<'_>) {
+        match self.announcer.announce(news, &mut self.decided.problems) {
+            Some(event) => self.decided.events.push((self.decided.rows.len() - 1, event)),
+            None => self.decided.silent += 1,
+        }
+    }
+
+    fn keep(&mut self, row: Row) {
+        self.decided.rows.push(RowWrite { row, remembered: None });
+    }
+
+    /// An item that is equal under the rules: its row is rewritten for its new bytes, or because it is back in the list.
+    fn say_nothing(&mut self, was: Row, row: Row) {
+        self.decided.silent += 1;
+        match was.is_missing() {
+            true => self.keep(row),
+            false => self.decided.idle.push(RowWrite { row, remembered: None }),
+        }
+    }
+
+    fn remember(&mut self, item: &Differing, row: Row, body: &Bytes) {
+        let remembered = Some(Remembered { key: item.key.clone(), body: body.clone() });
+        self.decided.rows.push(RowWrite { row, remembered });
+    }
+}
+
+fn reread(remembered: &Remembered) -> Result<Json, Failure> {
+    parse(&remembered.body).map_err(|error| {
+        let key = &remembered.key;
+        Failure::new(FailureKind::Store, format!("the state's body of the item `{key}` can't be read: {error}"))
+    })
+}
+
+fn bodiless(key: &Key) -> Failure {
+    Failure::new(FailureKind::Store, format!("the state holds no body for the item `{key}`: it is damaged"))
+}
+
+fn unreadable(key: &Key, why: &str) -> Failure {
+    Failure::new(FailureKind::NotJson, format!("the item `{key}` can't be read: {why}"))
+}

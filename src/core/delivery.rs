@@ -90,3 +90,26 @@ pub enum Verdict {
     /// Kept until a person enables the sink again; the reason for which the sink is disabled.
     SinkGone(String),
 }
+
+impl Verdict {
+    /// The word that the logs and the metrics use.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::RetryAt(_) => "retry",
+            Self::Dead(_) => "dead",
+            Self::SinkGone(_) => "held",
+        }
+    }
+}
+
+/// How it went, in a few words for a log line: `status 503`, or the sentence of what went wrong.
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Status { status, .. } => write!(f, "status {status}"),
+            Self::Unreachable(failure) => failure.fmt(f),
+            Self::Forbidden(reason) => f.write_str(reason),
+        }
+    }
+}

@@ -41,3 +41,15 @@ pub struct RowWrite {
     /// The wide half, where it changes; `None` keeps what is there (or nothing, for a row that is new).
     pub remembered: Option<Remembered>,
 }
+
+impl Row {
+    /// True for an item that the vendor has, as far as is known.
+    pub fn is_live(&self) -> bool {
+        self.gone.is_none()
+    }
+
+    /// True for a live item that the last complete list did not hold.
+    pub fn is_missing(&self) -> bool {
+        self.is_live() && self.missed > 0
+    }
+}

@@ -17,11 +17,14 @@ pub mod json;
 pub mod path;
 
 // Deciding: from items and the ledger to events.
+pub mod announce;
 pub mod decide;
 pub mod diff;
+pub mod envelope;
 pub mod event;
 pub mod ledger;
 pub mod outcome;
+pub mod pace;
 pub mod rules;
 pub mod schedule;
 

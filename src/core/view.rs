@@ -12,8 +12,10 @@ use crate::core::time::Timestamp;
 pub struct JobView {
     /// Its name.
     pub name: String,
-    /// `ok`, `failing`, `new` (no complete poll yet), `polling`, `disabled`.
+    /// `ok`, `failing`, `new` (no complete poll yet), `disabled`.
     pub health: String,
+    /// True while it is being polled.
+    pub polling: bool,
     /// The outcome of the last poll: `complete`, `partial`, `unchanged`, `failed`.
     pub outcome: Option<String>,
     /// The sentence that goes with it.
@@ -184,8 +186,10 @@ pub struct PollReport {
     pub silent: u64,
     /// The first of the items read, as examples: key and body.
     pub sample: Vec<ItemView>,
-    /// The events, with the webhooks' bodies.
+    /// The events, with the webhooks' bodies; the first 1,000 of them.
     pub events: Vec<PollEventView>,
+    /// How many events there are.
+    pub events_total: u64,
     /// Milliseconds it took.
     pub took_ms: u64,
 }

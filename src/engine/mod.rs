@@ -1,1 +1,92 @@
-//! engine
+//! The clockwork: when a job is due it is polled, when a delivery is due it is sent, and nobody is kept waiting.
+//!
+//! It is handed everything that touches the outside ([`World`]), waits on nothing else, and never names a concrete
+//! store, so that a simulation can run all of it over a clock, a network and a disk of its own.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::core::config::Config;
+use crate::core::names::JobName;
+use crate::core::observe::{Observer, Pulse};
+use crate::sink::Sender;
+use crate::source::Fetcher;
+use crate::store::{Store, StoreError};
+
+pub mod clock;
+pub mod tasks;
+
+mod journal;
+mod scheduler;
+
+mod poller;
+mod reading;
+mod report;
+
+mod dispatcher;
+mod outlet;
+
+mod handle;
+mod janitor;
+
+pub use handle::{Handle, job_view, sink_view};
+
+use clock::{Clock, Dice};
+use dispatcher::Dispatcher;
+use poller::Poller;
+use tasks::Tasks;
+
+/// Everything that the engine needs of the outside.
+pub struct World {
+    /// What time it is, and how to wait.
+    pub clock: Arc<dyn Clock>,
+    /// Jitter.
+    pub dice: Arc<dyn Dice>,
+    /// How to ask a vendor.
+    pub fetcher: Arc<dyn Fetcher>,
+    /// How to send a webhook.
+    pub sender: Arc<dyn Sender>,
+    /// Memory that survives.
+    pub store: Arc<dyn Store>,
+    /// Who counts.
+    pub observer: Arc<dyn Observer>,
+    /// Where progress is noted.
+    pub pulse: Arc<Pulse>,
+    /// Where work runs.
+    pub tasks: Tasks,
+}
+
+/// A running engine.
+pub struct Engine {
+    /// How to ask it for something.
+    pub handle: Handle,
+    world: Arc<World>,
+    shutdown: CancellationToken,
+}
+
+impl Engine {
+    /// Makes the store's jobs and sinks those of the config, and starts to poll and to deliver.
+    pub async fn start(world: World, config: &Config) -> Result<Self, StoreError> {
+        let world = Arc::new(world);
+        let jobs: Vec<JobName> = config.jobs.iter().map(|job| job.name.clone()).collect();
+        let sinks: Vec<_> = config.sinks.iter().map(|sink| sink.name.clone()).collect();
+        world.store.adopt(&jobs, &sinks, world.clock.now()).await?;
+        let shutdown = CancellationToken::new();
+        let dispatcher = Dispatcher::start(&world, config, &shutdown).await?;
+        let poller = Arc::new(Poller::new(world.clone(), config, dispatcher));
+        let records = world.store.jobs().await?.into_iter().collect();
+        let orders = scheduler::start(&world, &poller, config, records, &shutdown);
+        world.tasks.spawn(janitor::run(world.clone(), config.daemon.retention, shutdown.clone()));
+        let handle = Handle::new(world.clone(), config, orders);
+        Ok(Self { handle, world, shutdown })
+    }
+
+    /// Stops: no new poll and no new attempt begins, polls that have not committed are given up (nothing is lost: they
+    /// are repeated), attempts that are on their way end and are settled.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        drop(self.handle);
+        self.world.tasks.wait().await;
+    }
+}

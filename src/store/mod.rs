@@ -25,7 +25,7 @@ pub trait Store: Polls + Outbox + Archive + Upkeep {}
 impl<T: Polls + Outbox + Archive + Upkeep> Store for T {}
 
 /// What is remembered of a job's scope, beside its items.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScopeState {
     /// The sequence of the last event; 0 before the first.
     pub sequence: u64,
@@ -101,8 +101,22 @@ pub struct PollChanges {
     pub scope: Scope,
     /// Ledger rows as they shall be.
     pub rows: Vec<RowWrite>,
+    /// Ledger rows that are forgotten without a word.
+    pub remove: Vec<Row>,
     /// Events in the order of their sequence, beginning at the scope's sequence + 1.
     pub events: Vec<NewEvent>,
+}
+
+impl PollChanges {
+    /// How many deliveries each sink gets that can be sent.
+    pub fn deliveries(&self) -> Room {
+        let mut counts = Room::new();
+        let sendable = self.events.iter().flat_map(|event| &event.deliveries).filter(|delivery| delivery.dead.is_none());
+        for delivery in sendable {
+            *counts.entry(delivery.sink.clone()).or_default() += 1;
+        }
+        counts
+    }
 }
 
 /// How a poll ended, written with its last changes.
@@ -112,10 +126,12 @@ pub struct PollEnding {
     pub outcome: PollOutcome,
     /// When it ended.
     pub at: Timestamp,
-    /// The fingerprints that its ledger is now read under.
-    pub fingerprints: Fingerprints,
-    /// The state of its scope as it shall be. Its `sequence` must be that of the last event.
-    pub scope: ScopeState,
+    /// The fingerprints that its ledger is read under from now on; `None` keeps those it was read under.
+    pub fingerprints: Option<Fingerprints>,
+    /// True once the scope's baseline is complete.
+    pub baseline: bool,
+    /// What this poll's answer can be recognised by; `None` for one that was not complete.
+    pub seal: Option<Seal>,
 }
 
 /// How many deliveries of each sink the dispatcher has room for: a commit hands over at most as many tickets.
@@ -220,6 +236,28 @@ pub struct SinkState {
     pub last_failure: Option<String>,
 }
 
+/// An attempt that has ended, and what follows from it.
+#[derive(Debug)]
+pub struct Settlement {
+    /// The delivery.
+    pub ticket: DeliveryTicket,
+    /// The attempt, to be kept.
+    pub attempt: Attempt,
+    /// What happens next to the delivery.
+    pub verdict: Verdict,
+    /// The sink's state as it shall be.
+    pub sink: SinkState,
+}
+
+/// A settlement that was not written, handed back so that it is not lost.
+#[derive(Debug)]
+pub struct Unsettled {
+    /// What was to be written.
+    pub settlement: Box<Settlement>,
+    /// Why it was not.
+    pub error: StoreError,
+}
+
 /// The queue of deliveries.
 #[async_trait]
 pub trait Outbox: Send + Sync {
@@ -238,13 +276,7 @@ pub trait Outbox: Send + Sync {
     /// Settles an attempt: keeps it, moves the delivery on, and writes the sink's new state. When the delivery has
     /// ended, the next of its lane becomes due and comes back as a ticket. `Verdict::SinkGone` holds the delivery
     /// and every other of the sink that has not ended.
-    async fn settle(
-        &self,
-        ticket: DeliveryTicket,
-        attempt: Attempt,
-        verdict: Verdict,
-        sink: SinkState,
-    ) -> Result<Option<DeliveryTicket>, StoreError>;
+    async fn settle(&self, settlement: Settlement) -> Result<Option<DeliveryTicket>, Unsettled>;
 
     /// Gives a claim back without an attempt (at shutdown, or when the sink was disabled meanwhile).
     async fn release(&self, tickets: Vec<DeliveryTicket>) -> Result<(), StoreError>;

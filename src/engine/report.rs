@@ -1,0 +1,119 @@
+//! What a poll tells the person who asked for it: its requests, a few items, and the webhooks that go or would go.
+//!
+//! A poll that nobody asked for records nothing here, so that it costs nothing.
+
+use serde_json::value::RawValue;
+
+use crate::core::decide::{Decided, Phase};
+use crate::core::extract::Item;
+use crate::core::outcome::PollOutcome;
+use crate::core::view::{ItemView, PollEventView, PollReport, RequestView};
+use crate::source::{Fetched, Request};
+
+/// Items that a report shows as examples.
+const SAMPLE_ITEMS: usize = 3;
+
+/// Events that a report shows in full.
+const EVENTS_SHOWN_MAX: usize = 1_000;
+
+/// Collects a report, or nothing.
+#[derive(Debug, Default)]
+pub(super) struct Trace(Option<Box<PollReport>>);
+
+impl Trace {
+    /// Records nothing.
+    pub(super) fn off() -> Self {
+        Self(None)
+    }
+
+    /// Records a report of `job`'s poll.
+    pub(super) fn on(job: &str, committed: bool) -> Self {
+        Self(Some(Box::new(PollReport {
+            job: job.to_owned(),
+            committed,
+            requests: Vec::new(),
+            outcome: String::new(),
+            reason: None,
+            failure: None,
+            baseline: false,
+            items: 0,
+            silent: 0,
+            sample: Vec::new(),
+            events: Vec::new(),
+            events_total: 0,
+            took_ms: 0,
+        })))
+    }
+
+    /// Notes a request before it is made.
+    pub(super) fn asking(&self, request: &Request) -> Option<RequestView> {
+        self.0.as_ref().map(|_| RequestView {
+            method: request.method.to_string(),
+            url: request.url.shown().to_owned(),
+            status: None,
+            bytes: 0,
+            took_ms: 0,
+        })
+    }
+
+    /// Notes how it went.
+    pub(super) fn answered(&mut self, asked: Option<RequestView>, fetched: &Fetched) {
+        let (Some(report), Some(mut view)) = (&mut self.0, asked) else { return };
+        view.took_ms = fetched.took.as_millis() as u64;
+        match &fetched.result {
+            Ok(answer) => {
+                view.status = Some(answer.status);
+                view.bytes = answer.body.as_ref().map_or(0, |body| body.len() as u64);
+            }
+            Err(failure) => view.status = failure.status,
+        }
+        report.requests.push(view);
+    }
+
+    /// Notes the first items.
+    pub(super) fn read(&mut self, items: &[Item]) {
+        let Some(report) = &mut self.0 else { return };
+        report.items = items.len() as u64;
+        let views = items.iter().take(SAMPLE_ITEMS);
+        report.sample = views
+            .filter_map(|item| Some(ItemView { key: item.key.to_string(), body: raw(&item.raw)? }))
+            .collect();
+    }
+
+    /// Notes what was decided.
+    pub(super) fn decided(&mut self, decided: &Decided, phase: Phase) {
+        let Some(report) = &mut self.0 else { return };
+        report.baseline = phase != Phase::Watching;
+        report.silent = decided.silent;
+        report.events_total = decided.events.len() as u64;
+        let events = decided.events.iter().take(EVENTS_SHOWN_MAX);
+        report.events = events
+            .filter_map(|(_, event)| {
+                Some(PollEventView {
+                    id: event.id.to_string(),
+                    key: event.key.to_string(),
+                    change: event.change.as_str().to_owned(),
+                    sinks: event.deliveries.iter().map(|delivery| delivery.sink.to_string()).collect(),
+                    body: raw(&event.body)?,
+                })
+            })
+            .collect();
+    }
+
+    /// The report, once the poll has ended.
+    pub(super) fn finish(self, outcome: &PollOutcome, took_ms: u64) -> Option<PollReport> {
+        let mut report = self.0?;
+        report.outcome = outcome.as_str().to_owned();
+        report.reason = outcome.reason().map(str::to_owned);
+        if let PollOutcome::Failed(failure) = outcome {
+            report.failure = Some(failure.kind);
+            report.committed = false;
+        }
+        report.took_ms = took_ms;
+        Some(*report)
+    }
+}
+
+fn raw(bytes: &[u8]) -> Option<Box<RawValue>> {
+    RawValue::from_string(String::from_utf8(bytes.to_vec()).ok()?).ok()
+}

@@ -1,0 +1,330 @@
+//! When a job is due it is polled: one heap for all jobs, no job beside itself, and never more at once than allowed.
+//!
+//! A job costs an entry here, not a task. How a poll goes is the poller's business.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::core::config::Config;
+use crate::core::job::Job;
+use crate::core::names::JobName;
+use crate::core::observe::PollSeen;
+use crate::core::outcome::{Failure, PollOutcome};
+use crate::core::pace::next_due;
+use crate::core::schedule::spread_of;
+use crate::core::time::Timestamp;
+use crate::core::view::PollReport;
+use crate::engine::World;
+use crate::engine::poller::{Mode, Polled, Poller, store_failure};
+use crate::engine::report::Trace;
+use crate::engine::journal;
+use crate::store::JobRecord;
+
+/// Orders that wait for the scheduler; whoever sends one waits for a place.
+const ORDERS_WAITING_MAX: usize = 64;
+
+/// The longest the scheduler sleeps, so that it is seen to be alive.
+const BEAT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What the scheduler can be asked for.
+pub(super) enum Order {
+    /// Poll a job as soon as it is free.
+    Poll(JobName, Mode, oneshot::Sender<PollReport>),
+    /// Say when each job is due, and whether it is being polled.
+    Runs(oneshot::Sender<BTreeMap<JobName, Run>>),
+}
+
+/// Where a job stands in the schedule.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// When it is due next.
+    pub due: Option<Timestamp>,
+    /// True while it is being polled.
+    pub running: bool,
+}
+
+/// Starts the scheduler; orders go into what it returns.
+pub(super) fn start(
+    world: &Arc<World>,
+    poller: &Arc<Poller>,
+    config: &Config,
+    records: BTreeMap<JobName, JobRecord>,
+    shutdown: &CancellationToken,
+) -> mpsc::Sender<Order> {
+    let (orders, inbox) = mpsc::channel(ORDERS_WAITING_MAX);
+    let (ended, endings) = mpsc::channel(config.daemon.concurrency.max(1));
+    let mut scheduler = Scheduler {
+        world: world.clone(),
+        poller: poller.clone(),
+        concurrency: config.daemon.concurrency,
+        slots: Vec::with_capacity(config.jobs.len()),
+        by_name: BTreeMap::new(),
+        heap: BinaryHeap::with_capacity(config.jobs.len()),
+        asked: VecDeque::new(),
+        running: 0,
+        ended,
+        shutdown: shutdown.clone(),
+    };
+    let now = world.clock.now();
+    for job in &config.jobs {
+        scheduler.add(job.clone(), records.get(&job.name), now);
+    }
+    world.tasks.spawn(scheduler.run(inbox, endings));
+    orders
+}
+
+struct Scheduler {
+    world: Arc<World>,
+    poller: Arc<Poller>,
+    concurrency: usize,
+    slots: Vec<Slot>,
+    by_name: BTreeMap<JobName, usize>,
+    heap: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    asked: VecDeque<Asked>,
+    running: usize,
+    ended: mpsc::Sender<Ended>,
+    shutdown: CancellationToken,
+}
+
+/// A job's place in the schedule.
+struct Slot {
+    job: Arc<Job>,
+    spread: u64,
+    due: Option<Timestamp>,
+    running: bool,
+    failures: u32,
+}
+
+/// A poll that someone asked for.
+struct Asked {
+    slot: usize,
+    mode: Mode,
+    reply: oneshot::Sender<PollReport>,
+}
+
+/// A poll that has ended.
+struct Ended {
+    slot: usize,
+    mode: Mode,
+    result: PollResult,
+}
+
+/// How a poll of a slot went: `None` when it was not made, because the claim was not to be had.
+type PollResult = Option<(PollOutcome, Timestamp)>;
+
+impl Scheduler {
+    /// First polls and missed ones are due at once; every other job keeps its phase.
+    fn add(&mut self, job: Arc<Job>, record: Option<&JobRecord>, now: Timestamp) {
+        let spread = spread_of(job.name.as_str());
+        let is_late = match record.and_then(|record| record.last_poll) {
+            None => true,
+            Some(last) => job.schedule.missed(last, now, spread),
+        };
+        let due = if is_late { Some(now) } else { job.schedule.next(now, spread) };
+        let slot = self.slots.len();
+        self.by_name.insert(job.name.clone(), slot);
+        let failures = record.map_or(0, |record| record.failures);
+        let due = due.filter(|_| job.enabled);
+        self.slots.push(Slot { job, spread, due, running: false, failures });
+        self.enqueue(slot);
+    }
+
+    fn enqueue(&mut self, slot: usize) {
+        if let Some(due) = self.slots[slot].due {
+            self.heap.push(Reverse((due, slot)));
+        }
+    }
+
+    async fn run(mut self, mut inbox: mpsc::Receiver<Order>, mut endings: mpsc::Receiver<Ended>) {
+        let shutdown = self.shutdown.clone();
+        loop {
+            let now = self.world.clock.now();
+            self.world.pulse.scheduler_beat(now);
+            self.begin_asked();
+            self.begin_due(now);
+            let wake_at = self.wake_at(now);
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                Some(ended) = endings.recv() => self.end(ended),
+                Some(order) = inbox.recv() => self.obey(order),
+                () = self.world.clock.sleep_until(wake_at) => {}
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.running < self.concurrency
+    }
+
+    fn wake_at(&self, now: Timestamp) -> Timestamp {
+        let beat = now.plus(BEAT);
+        match self.heap.peek() {
+            Some(Reverse((due, _))) if self.has_room() => beat.min(*due),
+            _ => beat,
+        }
+    }
+
+    /// Begins the polls that someone asked for, as far as their jobs are free.
+    fn begin_asked(&mut self) {
+        for _ in 0..self.asked.len() {
+            let Some(asked) = self.asked.pop_front() else { return };
+            match self.has_room() && !self.slots[asked.slot].running {
+                true => self.begin(asked.slot, asked.mode, Some(asked.reply)),
+                false => self.asked.push_back(asked),
+            }
+        }
+    }
+
+    /// Begins the polls that are due.
+    fn begin_due(&mut self, now: Timestamp) {
+        while let Some(Reverse((due, slot))) = self.heap.peek().copied() {
+            if due > now || !self.has_room() {
+                return;
+            }
+            self.heap.pop();
+            let is_current = self.slots[slot].due == Some(due);
+            if is_current && !self.slots[slot].running {
+                self.begin(slot, Mode::Commit, None);
+            }
+        }
+    }
+
+    fn begin(&mut self, slot: usize, mode: Mode, reply: Option<oneshot::Sender<PollReport>>) {
+        self.running += 1;
+        self.slots[slot].running = true;
+        let job = self.slots[slot].job.clone();
+        let notice = Notice { ended: self.ended.clone(), slot, mode, result: None };
+        let (world, poller, shutdown) = (self.world.clone(), self.poller.clone(), self.shutdown.clone());
+        self.world.tasks.spawn(async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = poll(&world, &poller, &job, mode, reply, notice) => {}
+            }
+        });
+    }
+
+    fn end(&mut self, ended: Ended) {
+        self.running -= 1;
+        let slot = &mut self.slots[ended.slot];
+        slot.running = false;
+        let now = self.world.clock.now();
+        let result = ended.result.filter(|_| ended.mode == Mode::Commit);
+        let failed = match &result {
+            Some((PollOutcome::Failed(failure), _)) => {
+                slot.failures += 1;
+                Some((failure, slot.failures))
+            }
+            Some(_) => {
+                slot.failures = 0;
+                None
+            }
+            None => None,
+        };
+        let keeps_due = ended.mode == Mode::Look && slot.due.is_some_and(|due| due > now);
+        if slot.job.enabled && !keeps_due {
+            slot.due = next_due(&slot.job.schedule, slot.spread, now, failed, self.world.dice.roll());
+        }
+        self.enqueue(ended.slot);
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Poll(name, mode, reply) => {
+                // A job that is unknown drops the reply, which tells the asker.
+                if let Some(slot) = self.by_name.get(&name) {
+                    self.asked.push_back(Asked { slot: *slot, mode, reply });
+                }
+            }
+            Order::Runs(reply) => {
+                let runs = self.slots.iter();
+                let runs = runs.map(|slot| (slot.job.name.clone(), Run { due: slot.due, running: slot.running }));
+                // Whoever asked may have gone.
+                let _ = reply.send(runs.collect());
+            }
+        }
+    }
+}
+
+/// Tells the scheduler that a poll has ended, however it ended.
+struct Notice {
+    ended: mpsc::Sender<Ended>,
+    slot: usize,
+    mode: Mode,
+    result: PollResult,
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        let ended = Ended { slot: self.slot, mode: self.mode, result: self.result.take() };
+        // There is a place for each poll that may run; only a scheduler that has ended does not take it.
+        let _ = self.ended.try_send(ended);
+    }
+}
+
+/// Claims, polls, tells.
+async fn poll(
+    world: &World,
+    poller: &Poller,
+    job: &Arc<Job>,
+    mode: Mode,
+    reply: Option<oneshot::Sender<PollReport>>,
+    mut notice: Notice,
+) {
+    let began = world.clock.now();
+    let trace = match reply {
+        Some(_) => Trace::on(job.name.as_str(), mode == Mode::Commit),
+        None => Trace::off(),
+    };
+    let (polled, failures) = match claim_and_poll(world, poller, job, mode, trace).await {
+        Some(ended) => ended,
+        None => return,
+    };
+    let took = polled.at.since(began);
+    if mode == Mode::Commit {
+        journal::polled(job, &polled, failures, took);
+        world.observer.poll_ended(&PollSeen {
+            job: job.name.clone(),
+            outcome: polled.outcome.as_str(),
+            at: polled.at,
+            took,
+            items: polled.items,
+            events: polled.events,
+        });
+    }
+    if let (Some(reply), Some(report)) = (reply, polled.trace.finish(&polled.outcome, took.as_millis() as u64)) {
+        // Whoever asked may have gone.
+        let _ = reply.send(report);
+    }
+    notice.result = Some((polled.outcome, polled.at));
+}
+
+/// Polls a job that can be claimed; the number is that of its failed polls before. A failure of our own state is a
+/// failed poll, which is tried again like any other.
+async fn claim_and_poll(
+    world: &World,
+    poller: &Poller,
+    job: &Arc<Job>,
+    mode: Mode,
+    trace: Trace,
+) -> Option<(Polled, u32)> {
+    let failed = |failure: Failure| Polled {
+        outcome: PollOutcome::Failed(failure),
+        at: world.clock.now(),
+        items: 0,
+        events: 0,
+        trace: Trace::off(),
+    };
+    match world.store.claim_poll(&job.name, world.clock.now()).await {
+        Ok(Some(ticket)) => {
+            let failures = ticket.record.failures;
+            let polled = poller.poll(job, ticket, mode, trace).await;
+            Some((polled.unwrap_or_else(|error| failed(store_failure(&error))), failures))
+        }
+        Ok(None) => None,
+        Err(error) => Some((failed(store_failure(&error)), 0)),
+    }
+}
