@@ -10,6 +10,7 @@ pub mod names;
 pub mod secret;
 pub mod sink;
 pub mod time;
+pub mod units;
 
 // Reading: from bytes to items.
 pub mod extract;
