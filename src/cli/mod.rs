@@ -1,1 +1,121 @@
-//! cli
+//! The commands: one file each. They may use every room; no room uses them.
+
+use std::future::Future;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config;
+
+mod check;
+mod client;
+mod demo;
+mod event;
+mod events;
+mod listen;
+mod poll;
+mod run;
+mod say;
+mod show;
+mod status;
+mod table;
+mod test;
+
+/// Done.
+const DONE: u8 = 0;
+/// It did not work.
+const FAILED: u8 = 1;
+/// Bad usage or config.
+const USAGE: u8 = 2;
+/// The state is in use by another process (`EX_TEMPFAIL` of sysexits.h).
+const STATE_IN_USE: u8 = 75;
+
+const ABOUT: &str = "Turns pull into push: polls REST APIs that have no webhooks, and sends a signed webhook when \
+                     something changed";
+
+const FIRST_STEPS: &str = "\
+First steps:
+  doorbell demo                  see it work: a shop, the bridge and a receiver in one process
+  doorbell check                 is my doorbell.toml right?
+  doorbell poll orders           what would the job `orders` find and send now? Nothing is kept
+  doorbell listen --port 9000    a receiver for trying, which verifies and prints what arrives
+  doorbell run                   the daemon
+
+The config is -c FILE, $DOORBELL_CONFIG, ./doorbell.toml or /etc/doorbell/doorbell.toml, in this order.
+Exit codes: 0 done, 1 failed, 2 bad usage or config, 75 the state is in use.";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "doorbell", version, about = ABOUT, after_help = FIRST_STEPS, disable_help_subcommand = true)]
+struct Arguments {
+    /// The config file.
+    #[arg(short = 'c', long = "config", value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Run(run::RunArgs),
+    /// See it work: a shop whose orders change, the bridge, and a receiver, in one process; no config, no network.
+    Demo(demo::DemoArgs),
+    /// Validate the config: every problem at once, or the jobs with their next runs.
+    Check(check::CheckArgs),
+    /// Poll a job now and show what it finds and what would be sent; keeps nothing unless --commit.
+    Poll(poll::PollArgs),
+    /// Send one signed sample event to a sink, the way real ones go.
+    Test(test::TestArgs),
+    /// A local receiver: verifies the signature, prints what arrives, answers with a status of your choice.
+    Listen(listen::ListenArgs),
+    /// Jobs and sinks: health, last success, next run, backlog.
+    Status(status::StatusArgs),
+    /// List events, newest last; -f goes on as they come.
+    Events(events::EventsArgs),
+    /// One event with its body, deliveries and attempts.
+    Event(event::EventArgs),
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = arguments.config.as_deref();
+    let code = match arguments.command {
+        Command::Run(args) => on_all_cores(run::run(config, args)),
+        Command::Demo(args) => on_all_cores(demo::run(args)),
+        Command::Check(args) => check::run(config, &args),
+        Command::Poll(args) => on_all_cores(poll::run(config, args)),
+        Command::Test(args) => on_all_cores(test::run(config, args)),
+        Command::Listen(args) => on_one_core(listen::run(args)),
+        Command::Status(args) => on_one_core(status::run(config, args)),
+        Command::Events(args) => on_one_core(events::run(config, args)),
+        Command::Event(args) => on_one_core(event::run(config, args)),
+    };
+    ExitCode::from(code)
+}
+
+fn on_all_cores(work: impl Future<Output = u8>) -> u8 {
+    block_on(&mut tokio::runtime::Builder::new_multi_thread(), work)
+}
+
+fn on_one_core(work: impl Future<Output = u8>) -> u8 {
+    block_on(&mut tokio::runtime::Builder::new_current_thread(), work)
+}
+
+fn block_on(builder: &mut tokio::runtime::Builder, work: impl Future<Output = u8>) -> u8 {
+    match builder.enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(work);
+            // Nothing that still runs is worth waiting for: what had to end has ended.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => {
+            say::problem(&format!("no threads to be had: {error}"), Some("raise the limit on processes (`ulimit -u`)"));
+            FAILED
+        }
+    }
+}

@@ -92,7 +92,8 @@ impl Outlet {
             self.admit(fresh);
         }
         let rest = self.first.drain(..).chain(self.again.drain(..)).collect();
-        self.report(self.world.store.release(rest).await);
+        let released = self.world.store.release(rest).await;
+        self.report(released);
     }
 
     fn waiting(&self) -> usize {

@@ -1,0 +1,114 @@
+//! `doorbell check`: is the config right, and what does it mean?
+//!
+//! Opens no state and makes no request.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::{DONE, USAGE, say};
+use crate::cli::table::Table;
+use crate::core::config::Config;
+use crate::core::job::Job;
+use crate::core::schedule::spread_of;
+use crate::core::time::Timestamp;
+use crate::engine::clock::{Clock, SystemClock};
+
+/// Next runs that are shown of each job.
+const RUNS_SHOWN: usize = 3;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Arguments of `doorbell check`.
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(config: Option<&Path>, args: &CheckArgs) -> u8 {
+    let Some(loaded) = say::load(config) else { return USAGE };
+    let now = SystemClock.now();
+    match args.json {
+        true => say::result(&as_json(&loaded.config, now).to_string()),
+        false => {
+            let files: Vec<String> = loaded.files.iter().map(|file| file.display().to_string()).collect();
+            say::result(&as_text(&loaded.config, &files.join(", "), now));
+        }
+    }
+    DONE
+}
+
+fn as_text(config: &Config, files: &str, now: Timestamp) -> String {
+    let mut text = format!("{files}: valid, {}, {}\n", count(config.jobs.len(), "job"), count(config.sinks.len(), "sink"));
+    if config.jobs.is_empty() {
+        return text + "\nNothing is polled: add a [job.NAME] table";
+    }
+    let mut table = Table::new(&["JOB", "SCHEDULE", "NEXT RUNS (UTC)", "REQUESTS/DAY", "SENDS TO"]);
+    for job in &config.jobs {
+        table.row([
+            job.name.to_string(),
+            if job.enabled { job.schedule.to_string() } else { "disabled".to_owned() },
+            runs(job, now).iter().map(|run| run.to_utc().format("%m-%d %H:%M:%S").to_string()).collect::<Vec<_>>().join(", "),
+            per_day(job, now).to_string(),
+            sinks(job).join(", "),
+        ]);
+    }
+    text.push('\n');
+    text + &table.render(say::in_colour()) + &format!("\nstate {}", config.daemon.state.display())
+}
+
+fn as_json(config: &Config, now: Timestamp) -> Value {
+    let job = |job: &Arc<Job>| {
+        json!({
+            "name": job.name.as_str(),
+            "enabled": job.enabled,
+            "schedule": job.schedule.to_string(),
+            "next_runs": runs(job, now),
+            "requests_per_day": per_day(job, now),
+            "send_to": sinks(job),
+        })
+    };
+    let sink = |sink: &Arc<crate::core::sink::Sink>| json!({ "name": sink.name.as_str(), "url": sink.shown_url });
+    json!({
+        "valid": true,
+        "jobs": config.jobs.iter().map(job).collect::<Vec<_>>(),
+        "sinks": config.sinks.iter().map(sink).collect::<Vec<_>>(),
+        "state": config.daemon.state,
+    })
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn sinks(job: &Job) -> Vec<String> {
+    job.send_to.iter().map(ToString::to_string).collect()
+}
+
+/// The next runs after `now`, as if the job's first poll had been made.
+fn runs(job: &Job, now: Timestamp) -> Vec<Timestamp> {
+    let spread = spread_of(job.name.as_str());
+    let first = if job.enabled { job.schedule.next(now, spread) } else { None };
+    std::iter::successors(first, |run| job.schedule.next(*run, spread)).take(RUNS_SHOWN).collect()
+}
+
+/// Requests that the job's schedule makes in the 24 hours from `now` on.
+fn per_day(job: &Job, now: Timestamp) -> u64 {
+    if !job.enabled {
+        return 0;
+    }
+    match &job.schedule {
+        crate::core::schedule::Schedule::Every(every) => (DAY.as_millis() / every.as_millis().max(1)) as u64,
+        crate::core::schedule::Schedule::Cron(_) => {
+            let spread = spread_of(job.name.as_str());
+            let until = now.plus(DAY);
+            let runs = std::iter::successors(job.schedule.next(now, spread), |run| job.schedule.next(*run, spread));
+            runs.take_while(|run| *run <= until).count() as u64
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! How commands speak: problems to standard error, results to standard output, colour only for a person.
+//!
+//! A pipe that was closed (`doorbell events | head`) is no error.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use crate::config::{self, Loaded, SystemLookup};
+
+/// Says what is wrong, and what to type.
+pub(super) fn problem(what: &str, hint: Option<&str>) {
+    let mut out = io::stderr().lock();
+    // There is nobody left to tell.
+    let _ = writeln!(out, "error: {what}");
+    if let Some(hint) = hint {
+        let _ = writeln!(out, "  hint: {hint}");
+    }
+}
+
+/// Says something beside the result: what a command is about to do, or what to do next.
+pub(super) fn aside(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Writes a command's result.
+pub(super) fn result(text: &str) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// True when results are read by a person who wants colour (`NO_COLOR` is honoured, see no-color.org).
+pub(super) fn in_colour() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Loads the config, or says everything that is wrong with it.
+pub(super) fn load(explicit: Option<&Path>) -> Option<Loaded> {
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let loaded = config::find(explicit).and_then(|path| config::load(&path, &SystemLookup));
+    match loaded {
+        Ok(loaded) => {
+            if !loaded.warnings.is_empty() {
+                let _ = write!(io::stderr().lock(), "{}", loaded.warnings.render(colour));
+            }
+            Some(loaded)
+        }
+        Err(problems) => {
+            let _ = write!(io::stderr().lock(), "{}", problems.render(colour));
+            None
+        }
+    }
+}
