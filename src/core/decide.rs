@@ -317,3 +317,6 @@ fn bodiless(key: &Key) -> Failure {
 fn unreadable(key: &Key, why: &str) -> Failure {
     Failure::new(FailureKind::NotJson, format!("the item `{key}` can't be read: {why}"))
 }
+
+#[cfg(test)]
+mod tests;

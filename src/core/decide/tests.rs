@@ -1,0 +1,320 @@
+//! Random histories of a vendor through the decider and a ledger in memory: the promises that need no I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::core::job::{Access, Changes, ListKind, RequestSpec};
+use crate::core::names::{JobName, SinkName};
+use crate::core::path::JsonPath;
+use crate::core::schedule::Schedule;
+use crate::core::template::{Condition, Part, Text};
+
+const MEMBERS: [&str; 7] = ["before", "after", "change", "changed", "key", "job", "scope"];
+
+/// A job whose documents are `{"data": [{"id": …, "v": …, "noise": …}]}`.
+fn job(change: impl FnOnce(&mut Job)) -> Arc<Job> {
+    let access = Access {
+        timeout: std::time::Duration::from_secs(30),
+        connect_timeout: None,
+        max_body: 1 << 20,
+        retries: 0,
+        conditional: true,
+    };
+    let request = RequestSpec {
+        method: http::Method::GET,
+        url: Text::compile(&[Part::Plain("http://shop.example/orders".to_owned())], &["job"]).unwrap(),
+        query: Vec::new(),
+        headers: Vec::new(),
+        body: None,
+        auth: None,
+        access: Arc::new(access),
+    };
+    let fingerprints =
+        Fingerprints { request: Digest([1; 16]), selection: Digest([2; 16]), rules: Rules::default().to_text() };
+    let mut job = Job {
+        name: JobName::from("orders"),
+        vendor: None,
+        enabled: true,
+        request,
+        schedule: Schedule::Every(std::time::Duration::from_secs(30)),
+        items: Some(JsonPath::parse("$.data[*]").unwrap()),
+        key: vec![JsonPath::parse("$.id").unwrap()],
+        list: ListKind::Complete,
+        empty: false,
+        rules: Rules::default(),
+        first: First::Silent,
+        on: Changes::ALL,
+        when: None,
+        deletes_after: 2,
+        event_type: None,
+        send_to: vec![SinkName::from("crm")],
+        fingerprints,
+    };
+    change(&mut job);
+    Arc::new(job)
+}
+
+/// A ledger, the events that came of it, and a receiver that folds them.
+#[derive(Default)]
+struct World {
+    rows: BTreeMap<KeyDigest, (Row, Remembered)>,
+    sequence: u64,
+    baseline: bool,
+    old_rules: Option<Rules>,
+    events: Vec<NewEvent>,
+}
+
+impl World {
+    /// One complete poll of a list of items, committed.
+    fn poll(&mut self, job: &Arc<Job>, list: &[String]) -> Vec<NewEvent> {
+        let decided = self.decide(job, list);
+        self.commit(decided)
+    }
+
+    fn decide(&self, job: &Arc<Job>, list: &[String]) -> Decided {
+        let body = Bytes::from(format!("{{\"data\":[{}]}}", list.join(",")));
+        let items = crate::core::extract::extract(job, &body).unwrap();
+        let kept = self.baseline.then(|| job.fingerprints.clone());
+        let mut decider = Decider::new(Start {
+            job: job.clone(),
+            sinks: Vec::new(),
+            uid: JobUid([7; 16]),
+            scope: Scope::default(),
+            sequence: self.sequence,
+            phase: Phase::of(job, kept.as_ref(), self.baseline),
+            old_rules: self.old_rules.clone(),
+            now: Timestamp(1_000),
+        });
+        let rows: Vec<Option<Row>> = items.iter().map(|item| self.row(item.key_digest)).collect();
+        let differing = decider.examine(&items, &rows).unwrap();
+        let remembered = differing.iter().map(|item| self.remembered(item.row)).collect();
+        decider.decide(differing, remembered).unwrap();
+        let seen: BTreeSet<KeyDigest> = items.iter().map(|item| item.key_digest).collect();
+        let missing = self.rows.values().map(|(row, _)| *row).filter(|row| row.is_live() && !seen.contains(&row.key));
+        let gone = decider.miss(missing.collect());
+        let remembered = gone.iter().map(|row| self.remembered(Some(*row))).collect();
+        decider.delete(gone, remembered).unwrap();
+        decider.finish()
+    }
+
+    fn row(&self, key: KeyDigest) -> Option<Row> {
+        self.rows.get(&key).map(|(row, _)| *row)
+    }
+
+    fn remembered(&self, row: Option<Row>) -> Option<Remembered> {
+        self.rows.get(&row?.key).map(|(_, remembered)| remembered.clone())
+    }
+
+    fn commit(&mut self, decided: Decided) -> Vec<NewEvent> {
+        for key in &decided.remove {
+            self.rows.remove(key);
+        }
+        for write in decided.rows.into_iter().chain(decided.idle) {
+            let remembered = write.remembered.or_else(|| self.remembered(Some(write.row)));
+            self.rows.insert(write.row.key, (write.row, remembered.expect("a row has a body")));
+        }
+        let events: Vec<NewEvent> = decided.events.into_iter().map(|(_, event)| event).collect();
+        self.sequence += events.len() as u64;
+        self.baseline = true;
+        self.events.extend(events.iter().cloned());
+        events
+    }
+
+    /// What a receiver holds that puts on created, updated and restored, and removes on deleted.
+    fn fold(&self, mut held: BTreeMap<String, Json>) -> BTreeMap<String, Json> {
+        for event in &self.events {
+            let envelope = parse(&event.body).unwrap();
+            let after = envelope.pointer("/data/after").unwrap();
+            match event.change {
+                Change::Deleted => held.remove(event.key.as_str()),
+                _ => held.insert(event.key.to_string(), after.clone()),
+            };
+        }
+        held
+    }
+}
+
+fn item(id: u8, value: u8) -> String {
+    format!("{{\"id\":{id},\"v\":{value}}}")
+}
+
+fn list(state: &BTreeMap<u8, u8>) -> Vec<String> {
+    state.iter().map(|(id, value)| item(*id, *value)).collect()
+}
+
+fn held(state: &BTreeMap<u8, u8>) -> BTreeMap<String, Json> {
+    state.iter().map(|(id, value)| (id.to_string(), parse(item(*id, *value).as_bytes()).unwrap())).collect()
+}
+
+fn kinds(events: &[NewEvent]) -> Vec<(&str, &str)> {
+    events.iter().map(|event| (event.change.as_str(), event.key.as_str())).collect()
+}
+
+#[test]
+fn s3_the_first_poll_is_silent_and_the_second_is_not() {
+    let job = job(|_| {});
+    let mut world = World::default();
+    assert!(world.poll(&job, &[item(1, 1), item(2, 1)]).is_empty());
+    let events = world.poll(&job, &[item(1, 2), item(2, 1), item(3, 1)]);
+    assert_eq!(kinds(&events), [("updated", "1"), ("created", "3")]);
+    assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn first_emit_says_each_item_of_the_first_poll() {
+    let job = job(|job| job.first = First::Emit);
+    assert_eq!(kinds(&World::default().poll(&job, &[item(1, 1), item(2, 1)])), [("created", "1"), ("created", "2")]);
+}
+
+#[test]
+fn s4_an_item_is_deleted_after_two_complete_polls_without_it_and_restored_when_it_is_back() {
+    let job = job(|_| {});
+    let mut world = World::default();
+    world.poll(&job, &[item(1, 1), item(2, 1)]);
+    assert!(world.poll(&job, &[item(1, 1)]).is_empty());
+    assert_eq!(kinds(&world.poll(&job, &[item(1, 1)])), [("deleted", "2")]);
+    assert!(world.poll(&job, &[item(1, 1)]).is_empty(), "once only");
+    assert_eq!(kinds(&world.poll(&job, &[item(1, 1), item(2, 5)])), [("restored", "2")]);
+}
+
+#[test]
+fn s4_an_item_that_is_back_after_one_poll_was_never_away() {
+    let job = job(|_| {});
+    let mut world = World::default();
+    let both = [item(1, 1), item(2, 1)];
+    world.poll(&job, &both);
+    for _ in 0..3 {
+        assert!(world.poll(&job, &both[..1]).is_empty());
+        assert!(world.poll(&job, &both).is_empty());
+    }
+}
+
+#[test]
+fn s7_a_to_b_to_a_is_two_events_with_two_ids() {
+    let job = job(|_| {});
+    let mut world = World::default();
+    for value in [1, 2, 1, 2, 1] {
+        world.poll(&job, &[item(1, value)]);
+    }
+    let ids: BTreeSet<_> = world.events.iter().map(|event| event.id.clone()).collect();
+    assert_eq!((world.events.len(), ids.len()), (4, 4));
+}
+
+#[test]
+fn a_repeated_poll_gives_the_same_events() {
+    let job = job(|_| {});
+    let mut world = World::default();
+    world.poll(&job, &[item(1, 1), item(2, 1)]);
+    let (one, two) = (world.decide(&job, &[item(1, 2), item(3, 1)]), world.decide(&job, &[item(1, 2), item(3, 1)]));
+    let bytes = |decided: &Decided| decided.events.iter().map(|(_, event)| event.body.clone()).collect::<Vec<_>>();
+    let ids = |decided: &Decided| decided.events.iter().map(|(_, event)| event.id.clone()).collect::<Vec<_>>();
+    assert_eq!(bytes(&one), bytes(&two));
+    assert_eq!(ids(&one), ids(&two));
+}
+
+#[test]
+fn what_is_ignored_is_no_event_and_no_transaction() {
+    let job = job(|job| job.rules.ignore = vec![JsonPath::parse("$.v").unwrap()]);
+    let mut world = World::default();
+    world.poll(&job, &[item(1, 1)]);
+    let decided = world.decide(&job, &[item(1, 2)]);
+    assert!(decided.events.is_empty() && decided.rows.is_empty());
+    assert_eq!(decided.idle.len(), 1);
+}
+
+#[test]
+fn before_is_the_body_last_reported_not_the_one_last_seen() {
+    let watching = job(|job| job.rules.watch = vec![JsonPath::parse("$.v").unwrap()]);
+    let mut world = World::default();
+    world.poll(&watching, &["{\"id\":1,\"v\":1,\"noise\":1}".to_owned()]);
+    world.poll(&watching, &["{\"id\":1,\"v\":1,\"noise\":2}".to_owned()]);
+    let events = world.poll(&watching, &["{\"id\":1,\"v\":2,\"noise\":3}".to_owned()]);
+    let envelope = parse(&events[0].body).unwrap();
+    assert_eq!(envelope.pointer("/data/before").unwrap().to_string(), "{\"id\":1,\"v\":1,\"noise\":1}");
+    assert_eq!(envelope.pointer("/data/changed").unwrap().to_string(), "[\"/v\"]");
+}
+
+#[test]
+fn what_on_and_when_keep_back_is_remembered_as_reported() {
+    let condition = Condition::compile("after.v > 5", &MEMBERS).unwrap();
+    let job = job(|job| job.when = Some(condition));
+    let mut world = World::default();
+    world.poll(&job, &[item(1, 1)]);
+    assert!(world.poll(&job, &[item(1, 3)]).is_empty());
+    let events = world.poll(&job, &[item(1, 9)]);
+    let envelope = parse(&events[0].body).unwrap();
+    assert_eq!(envelope.pointer("/data/before/v").unwrap().to_string(), "3");
+    assert_eq!(events[0].sequence, 1, "only events that are emitted take a number");
+}
+
+#[test]
+fn a_condition_that_fails_lets_the_event_pass_and_says_so() {
+    let condition = Condition::compile("after.v > 5", &MEMBERS).unwrap();
+    let job = job(|job| job.when = Some(condition));
+    let mut world = World::default();
+    world.poll(&job, &[item(1, 1)]);
+    let decided = world.decide(&job, &["{\"id\":1,\"v\":\"many\"}".to_owned()]);
+    assert_eq!(decided.events.len(), 1);
+    assert_eq!(decided.problems.len(), 1, "{:?}", decided.problems);
+}
+
+#[test]
+fn s5_an_item_that_is_equal_under_the_old_rules_is_adopted_silently_under_the_new_ones() {
+    let ignoring = job(|job| job.rules.ignore = vec![JsonPath::parse("$.noise").unwrap()]);
+    let watching = job(|_| {});
+    let mut world = World::default();
+    world.poll(&ignoring, &["{\"id\":1,\"v\":1,\"noise\":1}".to_owned(), item(2, 1)]);
+    world.poll(&ignoring, &["{\"id\":1,\"v\":1,\"noise\":2}".to_owned(), item(2, 1)]);
+
+    world.old_rules = Some(ignoring.rules.clone());
+    let events = world.poll(&watching, &["{\"id\":1,\"v\":1,\"noise\":3}".to_owned(), item(2, 2)]);
+    assert_eq!(kinds(&events), [("updated", "2")], "a change under the old rules is an event");
+
+    world.old_rules = None;
+    let events = world.poll(&watching, &["{\"id\":1,\"v\":1,\"noise\":3}".to_owned(), item(2, 2)]);
+    assert!(events.is_empty(), "{:?}", kinds(&events));
+    let events = world.poll(&watching, &["{\"id\":1,\"v\":1,\"noise\":4}".to_owned(), item(2, 2)]);
+    assert_eq!(kinds(&events), [("updated", "1")], "and the new rules hold from now on");
+}
+
+/// A vendor's history: each step puts or removes some items.
+fn history() -> impl Strategy<Value = Vec<Vec<(u8, Option<u8>)>>> {
+    let edit = (0_u8..6, proptest::option::of(0_u8..4));
+    proptest::collection::vec(proptest::collection::vec(edit, 0..4), 1..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn s8_the_fold_of_the_events_is_the_vendors_state_once_both_are_quiet(history in history()) {
+        let job = job(|_| {});
+        let mut world = World::default();
+        let mut vendor = BTreeMap::from([(0, 0), (1, 0)]);
+        let at_first = held(&vendor);
+        world.poll(&job, &list(&vendor));
+        for edits in history {
+            for (id, value) in edits {
+                match value {
+                    Some(value) => vendor.insert(id, value),
+                    None => vendor.remove(&id),
+                };
+            }
+            world.poll(&job, &list(&vendor));
+        }
+        for _ in 0..2 {
+            world.poll(&job, &list(&vendor));
+        }
+        prop_assert_eq!(world.fold(at_first), held(&vendor));
+        let ids: BTreeSet<_> = world.events.iter().map(|event| event.id.clone()).collect();
+        prop_assert_eq!(ids.len(), world.events.len(), "an id was used twice");
+        for (at, event) in world.events.iter().enumerate() {
+            prop_assert_eq!(event.sequence, at as u64 + 1);
+            let envelope = parse(&event.body).unwrap();
+            prop_assert!(event.change == Change::Restored || envelope.pointer("/data/before") != envelope.pointer("/data/after"));
+        }
+    }
+}
