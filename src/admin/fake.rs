@@ -98,6 +98,9 @@ pub(crate) struct Fake {
     pub(crate) sinks: Vec<SinkView>,
     pub(crate) events: Mutex<Vec<EventDetail>>,
     pub(crate) calls: Mutex<Vec<String>>,
+    /// A poll of the job `slow` says here that it has begun, and then waits until it is let go.
+    pub(crate) begun: tokio::sync::Notify,
+    pub(crate) go: tokio::sync::Notify,
 }
 
 impl Fake {
@@ -107,7 +110,7 @@ impl Fake {
             jobs: vec![job("orders"), job("stock")],
             sinks: vec![sink("shop")],
             events: Mutex::new((1..=3).map(|number| event(number, "orders")).collect()),
-            calls: Mutex::default(),
+            ..Self::default()
         })
     }
 }
@@ -126,6 +129,10 @@ impl Controls for Fake {
         self.calls.lock().unwrap().push(format!("poll {job} {commit}"));
         if job.as_str() == "busy" {
             return Err(Refusal::Conflict("`busy` is being polled".to_owned()));
+        }
+        if job.as_str() == "slow" {
+            self.begun.notify_one();
+            self.go.notified().await;
         }
         Ok(PollReport {
             job: job.to_string(),

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use http::{Method, StatusCode};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::admin::fake::{Fake, Served, before, job, loopback, start};
 use crate::core::config::Listen;
@@ -222,4 +223,47 @@ async fn a_shutdown_ends_the_server_with_a_connection_open() {
     assert_eq!(get(&served, "/healthz").await.status, StatusCode::OK);
     served.shutdown.cancel();
     served.task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_lets_what_is_under_way_finish() {
+    let served = usual().await;
+    let poll = call(&served, Method::POST, "/api/v1/jobs/slow/poll", &[]);
+    let stop = async {
+        served.fake.begun.notified().await;
+        served.shutdown.cancel();
+        let refused = || async { tokio::net::TcpStream::connect(served.address.unwrap()).await.is_err() };
+        while !refused().await {
+            tokio::task::yield_now().await;
+        }
+        served.fake.go.notify_one();
+    };
+    let (polled, ()) = tokio::join!(poll, stop);
+    assert_eq!(polled.status, StatusCode::OK);
+    served.task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_asked_for_is_not_read() {
+    let served = usual().await;
+    let mut stream = tokio::net::TcpStream::connect(served.address.unwrap()).await.unwrap();
+    let head = "POST /api/v1/jobs/orders/poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_answered_and_cut_off() {
+    let served = usual().await;
+    for garbage in ["\0\0\0\0\r\n\r\n".to_owned(), format!("GET / HTTP/1.1\r\nx: {}", "a".repeat(1_000_000))] {
+        let mut stream = tokio::net::TcpStream::connect(served.address.unwrap()).await.unwrap();
+        // The answer may come, and the connection be cut, before all is written.
+        let _ = stream.write_all(garbage.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&answer));
+    }
+    assert_eq!(get(&served, "/healthz").await.status, StatusCode::OK);
 }

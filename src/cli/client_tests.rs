@@ -87,3 +87,26 @@ fn a_daemon_on_every_address_is_called_on_loopback() {
     assert_eq!(dial("[::]:7411"), "[::1]:7411");
     assert_eq!(dial("10.1.2.3:7411"), "10.1.2.3:7411");
 }
+
+#[tokio::test]
+async fn an_https_address_has_certificates_to_check_against() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let reach = Reach { url: Some(format!("https://{free}/behind/a/proxy/")) };
+    let client = Client::new(&reach, &Listen::Off, None).unwrap();
+    assert_eq!(client.path(&["jobs", "a/b"]).path(), "/behind/a/proxy/api/v1/jobs/a%2Fb");
+    assert!(client.jobs().await.unwrap_err().is_no_daemon());
+    with_own_roots().build().unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_doorbell_is_told() {
+    let app = axum::Router::new().fallback(|| async { "<html>" });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listen = Listen::Tcp(listener.local_addr().unwrap());
+    let client = at(&listen);
+    let error = tokio::select! {
+        answer = client.jobs() => answer.unwrap_err(),
+        ended = axum::serve(listener, app).into_future() => panic!("{ended:?}"),
+    };
+    assert!(matches!(error, ClientError::NotUs { .. }), "{error:?}");
+}

@@ -17,6 +17,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Events of a page at most, as the API has it.
 const PAGE: u32 = 1000;
 
+/// Events of a page while following: the last page is asked for again and again, so it is kept small.
+const FOLLOWED_PAGE: u32 = 100;
+
 /// List events, or follow them as they happen
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -182,7 +185,8 @@ async fn follow(
             }
         }
         rows = loop {
-            let wanted = EventFilter { oldest_first: true, after: tail.after, limit: Some(PAGE), ..filter.clone() };
+            let wanted =
+                EventFilter { oldest_first: true, after: tail.after, limit: Some(FOLLOWED_PAGE), ..filter.clone() };
             let page = source.events(&wanted).await?;
             if page.data.iter().any(|event| !tail.shown.contains(&event.id)) || page.next.is_some() {
                 break tail.turn(page.data, page.next);

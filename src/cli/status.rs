@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::admin::fake::{Fake, NOW, before, job, loopback, sink, start};
     use crate::cli::client::Client;
-    use crate::core::config::Listen;
+    use crate::core::config::{Config, Listen};
     use std::sync::Arc;
 
     async fn printed(fake: Fake, args: &StatusArgs) -> String {
@@ -171,5 +171,44 @@ shop  waiting  60 s ago      4        12 s ago  0     1     https://shop.example
     async fn an_empty_config_is_said_in_words() {
         let text = printed(Fake::default(), &StatusArgs::default()).await;
         assert_eq!(text, "The config has no jobs.\n\nThe config has no sinks.\n");
+    }
+
+    #[tokio::test]
+    async fn without_a_daemon_the_state_is_shown() {
+        let daemon = crate::core::config::Daemon {
+            state: "doorbell.db".into(),
+            listen: Listen::Off,
+            token: None,
+            concurrency: 1,
+            retention: std::time::Duration::from_secs(1),
+        };
+        let sink = |name: &str| {
+            Arc::new(crate::core::sink::Sink {
+                name: name.into(),
+                url: "https://hooks.example/s3cret".parse().unwrap(),
+                shown_url: "hooks.example".to_owned(),
+                headers: Vec::new(),
+                keys: Vec::new(),
+                when: None,
+                timeout: std::time::Duration::from_secs(1),
+                ladder: crate::core::delivery::Ladder(Vec::new()),
+                concurrency: 1,
+                order: crate::core::sink::Order::Key,
+            })
+        };
+        let config = Config { daemon, jobs: Vec::new(), sinks: vec![sink("new"), sink("shop")] };
+        let source = Source::State { archive: Fake::usual(), config: Arc::new(config), now: NOW };
+        let mut out = Vec::new();
+        run(&StatusArgs::default(), &source, &mut Screen::plain(&mut out), NOW).await.unwrap();
+        let expected = "\
+No daemon runs; this is what the state file remembers.
+
+The config has no jobs.
+
+SINK  HEALTH  LAST SUCCESS  BACKLOG  OLDEST    HELD  DEAD  URL
+new   ok      -             0        -         0     0     hooks.example
+shop  ok      -             4        12 s ago  0     1     hooks.example
+";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }
