@@ -9,3 +9,5 @@ pub mod net;
 pub mod sink;
 pub mod source;
 pub mod store;
+pub mod systemd;
+pub mod telemetry;

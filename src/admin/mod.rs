@@ -1,13 +1,49 @@
-//! Looking in: the HTTP API, health and metrics, over a store and the controls that it is handed.
+//! Looking in: the HTTP API, health and metrics, over an archive and the controls that it is handed.
 //!
 //! It never names the engine: what the engine must do comes in as [`Controls`].
 
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use crate::core::names::{JobName, SinkName};
+use crate::core::observe::Pulse;
+use crate::core::secret::Secret;
+use crate::core::time::Timestamp;
 use crate::core::view::{JobView, PollReport, SinkView, TestReport};
+use crate::store::Archive;
+
+mod api;
+mod gate;
+mod health;
+mod listen;
+mod metrics;
+mod nearest;
+mod problem;
+mod query;
+mod views;
+
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;
+
+pub use health::Readiness;
+pub use listen::Listener;
+pub use metrics::Metrics;
+pub use nearest::nearest;
+pub use views::{job_view, sink_view};
+
+/// How long answers that are under way may take once the daemon stops.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the daemon can be asked to do or to tell. The composition root implements it over the engine.
+///
+/// A caller that hangs up drops the future at any of its waits: what must not be cut in half runs in a task of the
+/// engine's own.
 #[async_trait]
 pub trait Controls: Send + Sync {
     /// Every job of the config, in the order of their names.
@@ -27,6 +63,46 @@ pub enum Refusal {
     NotFound(String),
     /// Not now: it is being polled, or disabled.
     Conflict(String),
+    /// The daemon is starting or stopping; the same call may do later.
+    Unavailable(String),
     /// Our own failure.
     Internal(String),
+}
+
+/// All that the API is served from.
+#[derive(Clone)]
+pub struct AdminState {
+    /// What the engine does and tells.
+    pub controls: Arc<dyn Controls>,
+    /// What the store remembers. A store coerces to it.
+    pub archive: Arc<dyn Archive>,
+    /// What `/metrics` shows.
+    pub metrics: Arc<Metrics>,
+    /// What `/healthz` judges.
+    pub pulse: Arc<Pulse>,
+    /// What `/readyz` tells.
+    pub readiness: Arc<Readiness>,
+    /// What time it is.
+    pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// When the daemon started.
+    pub started: Timestamp,
+    /// What a caller must show, unless the listener is loopback or a Unix socket.
+    pub token: Option<Secret>,
+}
+
+/// Serves until `shutdown`; then accepts nothing more and gives what is under way 5 s.
+///
+/// # Errors
+///
+/// A TCP listener that others can reach and no token: it is refused rather than served open.
+pub async fn serve(listener: Listener, state: AdminState, shutdown: CancellationToken) -> io::Result<()> {
+    let gate = gate::Gate::new(listener.reach()?, state.token.as_ref())?;
+    let app = api::router(state, gate).into_make_service_with_connect_info::<listen::Activity>();
+    let drained = axum::serve(listen::Bounded::new(listener), app)
+        .with_graceful_shutdown(shutdown.clone().cancelled_owned())
+        .into_future();
+    tokio::select! {
+        ended = drained => ended,
+        () = async { shutdown.cancelled().await; tokio::time::sleep(DRAIN_WITHIN).await } => Ok(()),
+    }
 }

@@ -14,6 +14,8 @@ pub trait Observer: Send + Sync {
     fn poll_ended(&self, seen: &PollSeen);
     /// An attempt has ended and is settled.
     fn attempt_ended(&self, seen: &AttemptSeen);
+    /// The store has committed a transaction, and it is safe on disk.
+    fn committed(&self, _took: Duration) {}
 }
 
 /// A poll, as metrics see it.
@@ -46,6 +48,10 @@ pub struct AttemptSeen {
     pub since_seen: Duration,
 }
 
+/// How long the scheduler and the store may show no progress: both beat every few seconds when idle, and no commit
+/// takes longer than this on a disk that works.
+pub const PROGRESS_WITHIN: Duration = Duration::from_secs(30);
+
 /// When parts of the daemon last made progress, for `/healthz` and the watchdog.
 #[derive(Debug, Default)]
 pub struct Pulse {
@@ -64,8 +70,59 @@ impl Pulse {
         self.store.store(now.0, Ordering::Relaxed);
     }
 
+    /// When the scheduler last went round; the epoch before it has.
+    pub fn scheduler(&self) -> Timestamp {
+        Timestamp(self.scheduler.load(Ordering::Relaxed))
+    }
+
+    /// When the store's writer last answered; the epoch before it has.
+    pub fn store(&self) -> Timestamp {
+        Timestamp(self.store.load(Ordering::Relaxed))
+    }
+
     /// When the slower of the two last made progress; the epoch before both have.
     pub fn last_progress(&self) -> Timestamp {
-        Timestamp(self.scheduler.load(Ordering::Relaxed).min(self.store.load(Ordering::Relaxed)))
+        self.scheduler().min(self.store())
+    }
+
+    /// Does the daemon make progress? Before the first beat its start counts as one.
+    ///
+    /// # Errors
+    ///
+    /// Which part is stuck, and for how long.
+    pub fn alive(&self, started: Timestamp, now: Timestamp) -> Result<(), String> {
+        for (part, beat) in [("the scheduler", self.scheduler()), ("the state's writer", self.store())] {
+            let still = now.since(beat.max(started));
+            if still > PROGRESS_WITHIN {
+                return Err(format!("{part} has made no progress for {} s", still.as_secs()));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slower_part_is_named() {
+        let pulse = Pulse::default();
+        let at = |seconds: i64| Timestamp(seconds * 1000);
+        assert_eq!(pulse.alive(at(100), at(130)), Ok(()));
+        assert_eq!(pulse.alive(at(100), at(131)), Err("the scheduler has made no progress for 31 s".to_owned()));
+        pulse.scheduler_beat(at(131));
+        let stuck = pulse.alive(at(100), at(131)).unwrap_err();
+        assert!(stuck.starts_with("the state's writer"), "{stuck}");
+        pulse.store_beat(at(131));
+        assert_eq!(pulse.alive(at(100), at(131)), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_is_no_wedge() {
+        let pulse = Pulse::default();
+        pulse.scheduler_beat(Timestamp(1_000_000));
+        pulse.store_beat(Timestamp(1_000_000));
+        assert_eq!(pulse.alive(Timestamp(900_000), Timestamp(0)), Ok(()));
     }
 }
