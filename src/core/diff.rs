@@ -1,20 +1,32 @@
-//! diff
+//! What differs between two bodies of an item: where it counts, and as a patch.
+//!
+//! It does not decide whether a difference becomes an event.
+
+mod align;
+mod apply;
+mod walk;
+#[cfg(test)]
+mod tests;
+
 use crate::core::json::Json;
 use crate::core::rules::Rules;
+pub use apply::apply;
+
 /// What happened to an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
-    /// new
+    /// It is new.
     Created,
-    /// differs
+    /// It differs from what was last reported.
     Updated,
-    /// gone
+    /// It is gone.
     Deleted,
-    /// came back
+    /// It was gone and came back.
     Restored,
 }
+
 impl Change {
-    /// as on the wire
+    /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created",
@@ -23,30 +35,94 @@ impl Change {
             Self::Restored => "restored",
         }
     }
-    /// from the wire
+
+    /// Reads the word on the wire.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Created, Self::Updated, Self::Deleted, Self::Restored].into_iter().find(|change| change.as_str() == text)
     }
 }
-/// One operation of an RFC 6902 patch.
+
+/// One operation of a JSON Patch (RFC 6902). Its `path` is a JSON Pointer into the document as the operations before it
+/// have left it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PatchOp {
-    /// add
-    Add { path: String, value: Json },
-    /// remove
-    Remove { path: String },
-    /// replace
-    Replace { path: String, value: Json },
+    /// Puts a member into an object, or an element into an array before the one that is there.
+    Add {
+        /// Where.
+        path: String,
+        /// What.
+        value: Json,
+    },
+    /// Takes out what is there.
+    Remove {
+        /// Where.
+        path: String,
+    },
+    /// Puts another value in the place of the one that is there.
+    Replace {
+        /// Where.
+        path: String,
+        /// What.
+        value: Json,
+    },
 }
-/// What differs.
+
+impl PatchOp {
+    /// Where it works.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Add { path, .. } | Self::Remove { path } | Self::Replace { path, .. } => path,
+        }
+    }
+
+    /// The operation as RFC 6902 writes it.
+    pub fn to_json(&self) -> Json {
+        let (op, value) = match self {
+            Self::Add { value, .. } => ("add", Some(value)),
+            Self::Remove { .. } => ("remove", None),
+            Self::Replace { value, .. } => ("replace", Some(value)),
+        };
+        let members = [("op", Json::from(op)), ("path", Json::from(self.path()))];
+        Json::object(members.into_iter().chain(value.map(|value| ("value", value.clone()))))
+    }
+}
+
+/// What differs, as far as it counts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Difference {
-    /// JSON Pointers of what counted as change
+    /// JSON Pointers of what counted as change, each once; empty just when the digests under the rules are equal. An
+    /// element of an array that is gone has the index it had, any other the index it has now.
     pub changed: Vec<String>,
-    /// turns before into something equal to after under the rules
+    /// Turns `before` into something equal to `after` under the rules. It holds only what counts, save where what counts
+    /// depends on what does not (a `watch` with a filter): then it may hold the rest too.
     pub patch: Vec<PatchOp>,
 }
-/// Compares.
-pub fn difference(_before: &Json, _after: &Json, _rules: &Rules) -> Difference {
-    todo!()
+
+impl Difference {
+    /// The patch as RFC 6902 writes it: an array of operations.
+    pub fn patch_to_json(&self) -> Json {
+        Json::array(self.patch.iter().map(PatchOp::to_json))
+    }
+}
+
+/// Compares two bodies of an item under its job's rules.
+pub fn difference(before: &Json, after: &Json, rules: &Rules) -> Difference {
+    let (old, new) = (rules.lens(before), rules.lens(after));
+    let wanted = new.digest(after);
+    if old.digest(before) == wanted {
+        return Difference::default();
+    }
+    let difference = walk::walk((before, &old), (after, &new));
+    if rules.is_empty() {
+        return difference;
+    }
+    let mut patched = before.clone();
+    let reached = apply(&mut patched, &difference.patch).is_ok() && rules.digest(&patched) == wanted;
+    if reached && !difference.changed.is_empty() {
+        return difference;
+    }
+    // What the rules select hangs on what they leave out: only the whole difference is sure to reach `after`.
+    let whole = self::difference(before, after, &Rules::default());
+    let changed = if difference.changed.is_empty() { whole.changed } else { difference.changed };
+    Difference { changed, patch: whole.patch }
 }

@@ -21,6 +21,7 @@ pub use canonical::{canonical_digest, equal};
 pub use number::Number;
 pub use parse::{JsonError, parse};
 pub use pointer::push_token;
+pub(in crate::core) use pointer::{pointer_index, pointer_tokens};
 pub use scan::{Split, pick, split};
 
 /// How deep arrays and objects may nest, in a body, a list or an item.

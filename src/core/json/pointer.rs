@@ -17,7 +17,7 @@ pub fn push_token(pointer: &mut String, token: &str) {
 }
 
 /// The tokens of a pointer, their escapes resolved; `None` when it is not one.
-pub(in crate::core) fn tokens(pointer: &str) -> Option<Vec<String>> {
+pub(in crate::core) fn pointer_tokens(pointer: &str) -> Option<Vec<String>> {
     if pointer.is_empty() {
         return Some(Vec::new());
     }
@@ -26,7 +26,7 @@ pub(in crate::core) fn tokens(pointer: &str) -> Option<Vec<String>> {
 }
 
 /// The index that a token means in an array (RFC 6901, section 4): digits without a zero before them.
-pub(in crate::core) fn index(token: &str) -> Option<usize> {
+pub(in crate::core) fn pointer_index(token: &str) -> Option<usize> {
     let plain = token.bytes().all(|byte| byte.is_ascii_digit()) && (token.len() == 1 || !token.starts_with('0'));
     if plain { token.parse().ok() } else { None }
 }
@@ -34,9 +34,9 @@ pub(in crate::core) fn index(token: &str) -> Option<usize> {
 impl Json {
     /// What a JSON Pointer points at; `None` when nothing is there, or when it is not a pointer.
     pub fn pointer(&self, pointer: &str) -> Option<&Self> {
-        tokens(pointer)?.iter().try_fold(self, |json, token| match json {
+        pointer_tokens(pointer)?.iter().try_fold(self, |json, token| match json {
             Self::Object(_) => json.get(token),
-            Self::Array(elements) => elements.get(index(token)?),
+            Self::Array(elements) => elements.get(pointer_index(token)?),
             _ => None,
         })
     }
