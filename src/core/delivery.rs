@@ -17,9 +17,10 @@ mod tests;
 pub use retry_after::{RETRY_AFTER_MAX, parse_http_date, parse_retry_after};
 
 /// The headers that every attempt sets itself: a sink's own headers of these names are not sent.
-pub const OWN_HEADERS: [&str; 7] = [
+pub const OWN_HEADERS: [&str; 8] = [
     "content-type",
     "content-length",
+    "transfer-encoding",
     "user-agent",
     "webhook-id",
     "webhook-timestamp",

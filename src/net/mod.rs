@@ -5,9 +5,13 @@
 pub mod body;
 pub mod client;
 pub mod guard;
+pub mod headers;
 pub mod redact;
 pub mod trouble;
 
 mod dns;
 mod tls;
 mod warm;
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -74,7 +74,8 @@ impl Target {
         if error.is_dns() {
             return Failure::new(FailureKind::Dns, self.dns_sentence(error));
         }
-        if error.is_decode() {
+        // The decoder wraps what its source fails with, too.
+        if error.is_decode() && find::<hyper::Error>(error).is_none() {
             let sentence = format!("the answer of `{}` can't be decompressed: {}", self.place, deepest(error));
             return Failure::new(FailureKind::NotJson, sentence);
         }

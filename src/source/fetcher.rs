@@ -3,7 +3,7 @@
 //! What an answer's body means is not its business.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -13,10 +13,10 @@ use url::Url;
 
 use crate::core::names::Digest;
 use crate::core::outcome::{Failure, FailureKind};
-use crate::core::time::Timestamp;
 use crate::net::body::{self, Unread};
 use crate::net::client::{Clients, Setting, connect_timeout_within};
 use crate::net::guard::Policy;
+use crate::net::headers::{self, text};
 use crate::net::redact::Redactor;
 use crate::net::trouble::{Phase, Target};
 use crate::source::status::{self, too_large};
@@ -227,9 +227,9 @@ impl<'a> Exchange<'a> {
         let headers = response.headers();
         Answer {
             status: StatusCode::NOT_MODIFIED.as_u16(),
-            etag: text_of(headers, header::ETAG).or_else(|| self.request.etag.clone()),
-            last_modified: text_of(headers, header::LAST_MODIFIED).or_else(|| self.request.last_modified.clone()),
-            content_type: text_of(headers, header::CONTENT_TYPE),
+            etag: text(headers, &header::ETAG).or_else(|| self.request.etag.clone()),
+            last_modified: text(headers, &header::LAST_MODIFIED).or_else(|| self.request.last_modified.clone()),
+            content_type: text(headers, &header::CONTENT_TYPE),
             body: None,
             digest: Digest::default(),
         }
@@ -238,9 +238,9 @@ impl<'a> Exchange<'a> {
     async fn read_body(&self, response: Response) -> Result<Answer, Stumble> {
         let status = response.status().as_u16();
         let headers = response.headers();
-        let etag = text_of(headers, header::ETAG);
-        let last_modified = text_of(headers, header::LAST_MODIFIED);
-        let content_type = text_of(headers, header::CONTENT_TYPE);
+        let etag = text(headers, &header::ETAG);
+        let last_modified = text(headers, &header::LAST_MODIFIED);
+        let content_type = text(headers, &header::CONTENT_TYPE);
         let max = self.request.access.max_body;
         let whole = body::read_whole(response, max).await.map_err(|unread| match unread {
             Unread::TooLarge => too_large(&self.target, status, max).into(),
@@ -252,7 +252,7 @@ impl<'a> Exchange<'a> {
     /// An answer whose status says that there is nothing to read.
     async fn refuse(&self, response: Response) -> Stumble {
         let status = response.status();
-        let retry_after = status::retry_after(response.headers(), now());
+        let retry_after = headers::retry_after(response.headers());
         let excerpt = self.excerpt(response).await;
         let failure = status::failure(&self.target, status, retry_after, excerpt.as_deref());
         let unavailable = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
@@ -295,16 +295,16 @@ fn location(response: &Response) -> Option<String> {
 
 /// The request's headers, with the validators.
 fn headers_of(request: &Request) -> Result<HeaderMap, Failure> {
-    let mut headers = HeaderMap::with_capacity(request.headers.len() + 4);
+    let mut sent = HeaderMap::with_capacity(request.headers.len() + 4);
     for (name, value) in &request.headers {
-        headers.append(name.clone(), render::header_value(name, value)?);
+        sent.append(name.clone(), headers::value(name, value)?);
     }
-    headers.entry(header::ACCEPT).or_insert(ACCEPT);
+    sent.entry(header::ACCEPT).or_insert(ACCEPT);
     if request.access.conditional {
-        insert(&mut headers, header::IF_NONE_MATCH, request.etag.as_deref());
-        insert(&mut headers, header::IF_MODIFIED_SINCE, request.last_modified.as_deref());
+        insert(&mut sent, header::IF_NONE_MATCH, request.etag.as_deref());
+        insert(&mut sent, header::IF_MODIFIED_SINCE, request.last_modified.as_deref());
     }
-    Ok(headers)
+    Ok(sent)
 }
 
 /// Sets a header to what a vendor once sent; what can't be sent back is left out, and the answer comes whole.
@@ -312,14 +312,4 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
     if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
         headers.insert(name, value);
     }
-}
-
-fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
-}
-
-/// The wall clock, for a `Retry-After` whose answer has no `Date`.
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{self, HeaderName};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
@@ -12,6 +12,7 @@ use crate::core::job::{Auth, BodySpec, RequestSpec};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::secret::Masked;
 use crate::core::template::{Names, Text};
+use crate::net::headers;
 use crate::source::Request;
 
 #[cfg(test)]
@@ -34,29 +35,29 @@ pub fn render_request(spec: &RequestSpec, names: &Names<'_>) -> Result<Request, 
             url = with_query(&url, name, &value);
         }
     }
-    let mut headers = Vec::with_capacity(spec.headers.len() + 2);
+    let mut sent = Vec::with_capacity(spec.headers.len() + 2);
     for (name, text) in &spec.headers {
         if let Some(value) = render(text, names, &format!("headers.{name}"))? {
-            headers.push((name.clone(), value));
+            sent.push((name.clone(), value));
         }
     }
     let body = render_body(spec.body.as_ref(), names)?;
     if let Some(body) = &body {
-        set_content_type(&mut headers, spec.body.as_ref(), body);
+        set_content_type(&mut sent, spec.body.as_ref(), body);
     }
     if let Some(auth) = &spec.auth {
         match credentials(auth, names)? {
-            Some(Credentials::Header(name, value)) => replace(&mut headers, name, value),
+            Some(Credentials::Header(name, value)) => replace(&mut sent, name, value),
             Some(Credentials::Query(name, value)) => url = with_query(&url, &name, &value),
             None => {}
         }
     }
     parse_url(&url)?;
-    for (name, value) in &headers {
-        header_value(name, value)?;
+    for (name, value) in &sent {
+        headers::value(name, value)?;
     }
     let access = spec.access.clone();
-    Ok(Request { access, method: spec.method.clone(), url, headers, body, etag: None, last_modified: None })
+    Ok(Request { access, method: spec.method.clone(), url, headers: sent, body, etag: None, last_modified: None })
 }
 
 fn render(text: &Text, names: &Names<'_>, place: &str) -> Result<Option<Masked>, Failure> {
@@ -164,17 +165,4 @@ pub(super) fn parse_url(url: &Masked) -> Result<Url, Failure> {
         Ok(_) => refuse("it must begin with `https://` or `http://`"),
         Err(error) => refuse(&error.to_string()),
     }
-}
-
-/// A rendered header's value, if it can be sent (RFC 9110, section 5.5).
-pub(super) fn header_value(name: &HeaderName, value: &Masked) -> Result<HeaderValue, Failure> {
-    let Ok(mut sent) = HeaderValue::from_bytes(value.expose().as_bytes()) else {
-        let sentence = format!(
-            "the header `{name}` can't be sent: its value holds a line end or another control character; \
-             a secret that is read from a file may end with one"
-        );
-        return Err(Failure::new(FailureKind::Template, sentence));
-    };
-    sent.set_sensitive(value.hides());
-    Ok(sent)
 }

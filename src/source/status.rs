@@ -5,22 +5,13 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{self, HeaderMap};
 
-use crate::core::delivery::parse_retry_after;
 use crate::core::outcome::{Failure, FailureKind};
-use crate::core::time::Timestamp;
 use crate::net::redact::one_line;
 use crate::net::trouble::Target;
 
 /// Characters of an answer's body that a sentence quotes.
 const QUOTED_MAX: usize = 200;
-
-/// What an answer's `Retry-After` asks for.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    parse_retry_after(text(header::RETRY_AFTER)?, text(header::DATE), now)
-}
 
 /// The beginning of an answer's body, where it is text.
 pub(super) fn excerpt(body: &str) -> Option<String> {
