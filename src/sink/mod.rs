@@ -11,6 +11,10 @@ use crate::core::delivery::{Answer, Parcel};
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
 
+mod sender;
+
+pub use self::sender::HttpSender;
+
 /// Sends webhooks. The engine gets one handed in; a simulation hands in its own.
 #[async_trait]
 pub trait Sender: Send + Sync {

@@ -13,10 +13,18 @@ use crate::core::names::Digest;
 use crate::core::outcome::Failure;
 use crate::core::secret::Masked;
 
+mod fetcher;
+mod render;
+mod status;
+
+pub use self::fetcher::HttpFetcher;
+pub use self::render::render_request;
+
 /// Asks a vendor. The engine gets one handed in; a simulation hands in its own.
 #[async_trait]
 pub trait Fetcher: Send + Sync {
-    /// Makes one request (with its redirects inside the origin) and reads the whole answer.
+    /// Makes one request and reads the whole answer, within the vendor's timeout and `max_body`. Follows redirects
+    /// inside the origin, and tries again quickly as often as `retries` allows.
     async fn fetch(&self, request: Request) -> Fetched;
 }
 
@@ -39,6 +47,26 @@ pub struct Request {
     pub last_modified: Option<String>,
 }
 
+impl Request {
+    /// What of the request decides what is asked for: method, URL and body, without credentials and with every secret
+    /// as `***`, so that a rotated token changes nothing. Validators are good for requests with an equal one only.
+    pub fn fingerprint(&self) -> Digest {
+        let body = self.body.as_ref().map_or("", Masked::shown);
+        let mut hasher = blake3::Hasher::new();
+        for part in [self.method.as_str(), self.url.shown(), body] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        Digest::from_hash(hasher.finalize())
+    }
+
+    /// The request, made conditional with the validators of an answer to an equal one.
+    #[must_use]
+    pub fn recalling(self, etag: Option<String>, last_modified: Option<String>) -> Self {
+        Self { etag, last_modified, ..self }
+    }
+}
+
 /// What came back, and how long it took.
 #[derive(Clone, Debug)]
 pub struct Fetched {
@@ -53,14 +81,14 @@ pub struct Fetched {
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// The answer's `ETag`, as sent.
+    /// The answer's `ETag`, as sent; on a 304 without one, the one that was asked with.
     pub etag: Option<String>,
-    /// The answer's `Last-Modified`, as sent.
+    /// The answer's `Last-Modified`, as sent; on a 304 without one, the one that was asked with.
     pub last_modified: Option<String>,
     /// The answer's `Content-Type`, as sent.
     pub content_type: Option<String>,
     /// The body after decompression; `None` for 304.
     pub body: Option<Bytes>,
-    /// The digest of the body, made while it was read.
+    /// The digest of the body, made while it was read; zero for 304.
     pub digest: Digest,
 }

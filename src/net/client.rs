@@ -1,0 +1,140 @@
+//! Clients, one for each distinct way to connect, built when first needed and shared from then on.
+//!
+//! No client follows a redirect, uses the system's proxy, keeps cookies or sends a referer: what goes where
+//! is decided by whoever asks.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::redirect;
+use url::Url;
+
+use crate::core::outcome::{Failure, FailureKind};
+use crate::net::dns::Resolver;
+use crate::net::guard::Policy;
+use crate::net::tls;
+use crate::net::warm::{self, Warm};
+
+/// What this program calls itself: `doorbell/VERSION`.
+pub const USER_AGENT: &str = concat!("doorbell/", env!("CARGO_PKG_VERSION"));
+
+/// Clients that are kept. A config has a handful of settings; many reloads may bring more.
+const CLIENTS_MAX: usize = 64;
+
+/// A way to connect. The time for the whole exchange is no part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Setting {
+    /// Until the connection stands, TLS included.
+    pub connect_timeout: Duration,
+    /// Which addresses are refused.
+    pub policy: Policy,
+    /// Ask for compressed answers, and decompress them.
+    pub decompress: bool,
+}
+
+/// The clients of one room. Cheap to make: nothing is built before it is needed.
+#[derive(Debug, Default)]
+pub struct Clients {
+    shelf: Mutex<Shelf>,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    clients: HashMap<(Setting, bool), reqwest::Client>,
+    warm: Warm,
+}
+
+impl Clients {
+    /// The client for a request to `url`.
+    ///
+    /// # Errors
+    /// When TLS can't be set up, which is this program's fault and not the other side's.
+    pub fn get(&self, setting: &Setting, url: &Url) -> Result<reqwest::Client, Failure> {
+        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let keep = shelf.warm.keeps(&url.origin().ascii_serialization(), Instant::now());
+        let key = (setting.clone(), keep);
+        if let Some(client) = shelf.clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = build(setting, keep)?;
+        if shelf.clients.len() >= CLIENTS_MAX {
+            shelf.clients.clear();
+        }
+        shelf.clients.insert(key, client.clone());
+        Ok(client)
+    }
+}
+
+fn build(setting: &Setting, keep: bool) -> Result<reqwest::Client, Failure> {
+    let tls = tls::config().map_err(|error| Failure::new(FailureKind::Tls, format!("TLS can't be set up: {error}")))?;
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .dns_resolver(Resolver(setting.policy))
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .user_agent(USER_AGENT)
+        .connect_timeout(setting.connect_timeout)
+        .pool_idle_timeout(warm::IDLE)
+        .pool_max_idle_per_host(if keep { warm::IDLE_PER_ORIGIN } else { 0 })
+        .gzip(setting.decompress)
+        .brotli(setting.decompress)
+        .zstd(setting.decompress)
+        .deflate(setting.decompress)
+        .build()
+        .map_err(|error| Failure::new(FailureKind::Connect, format!("no client can be built: {}", error.without_url())))
+}
+
+/// The time to connect where the config sets none: at most 10 s, which is room for three lost packets, and less than
+/// `total`, so that a failure says whether it was the connection or the answer that took too long.
+///
+/// Few different values, because each makes a client.
+pub fn connect_timeout_within(total: Duration) -> Duration {
+    const STEPS: [Duration; 5] = [
+        Duration::from_secs(10),
+        Duration::from_secs(3),
+        Duration::from_secs(1),
+        Duration::from_millis(250),
+        Duration::from_millis(50),
+    ];
+    STEPS.into_iter().find(|step| *step < total).unwrap_or(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setting(seconds: u64) -> Setting {
+        Setting { connect_timeout: Duration::from_secs(seconds), policy: Policy::Open, decompress: true }
+    }
+
+    #[test]
+    fn equal_settings_share_a_client() {
+        let clients = Clients::default();
+        let url = |host: &str| Url::parse(&format!("https://{host}/")).expect("a URL");
+        for host in ["a.example", "b.example", "c.example"] {
+            assert!(clients.get(&setting(1), &url(host)).is_ok());
+        }
+        assert!(clients.get(&setting(2), &url("a.example")).is_ok());
+        assert_eq!(clients.shelf.lock().expect("no panic").clients.len(), 2);
+    }
+
+    #[test]
+    fn the_clients_are_bounded_whatever_is_asked() {
+        let clients = Clients::default();
+        let url = Url::parse("http://a.example/").expect("a URL");
+        for seconds in 0..200 {
+            assert!(clients.get(&setting(seconds), &url).is_ok());
+        }
+        assert!(clients.shelf.lock().expect("no panic").clients.len() <= CLIENTS_MAX);
+    }
+
+    #[test]
+    fn connecting_takes_less_than_the_whole() {
+        for (total, connect) in [(30_000, 10_000), (10_000, 3_000), (1_001, 1_000), (200, 50), (20, 20)] {
+            let found = connect_timeout_within(Duration::from_millis(total));
+            assert_eq!(found, Duration::from_millis(connect), "{total}");
+        }
+    }
+}

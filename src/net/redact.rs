@@ -1,0 +1,190 @@
+//! Takes a request's own secrets out of what the other side sends back.
+//!
+//! Finds secrets as they were sent, percent-decoded and as JSON writes them; not what was made of them in another way.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
+
+use crate::core::secret::Masked;
+
+/// What stands for a secret.
+const STARS: &str = "***";
+
+/// A secret shorter than this can't be told from ordinary text.
+const SHORTEST: usize = 4;
+
+/// The secrets of a request.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// Longest first, so that a secret inside another doesn't save the rest of it.
+    secrets: Vec<String>,
+    /// One of them is too short to be found.
+    hopeless: bool,
+}
+
+impl Redactor {
+    /// Adds what `text` hides.
+    pub fn hide(&mut self, text: &Masked) {
+        for part in hidden_parts(text) {
+            self.hide_text(part);
+            if let Some(decoded) = basic_credentials(text.expose()) {
+                decoded.split_once(':').into_iter().for_each(|(_, password)| self.hide_text(password));
+                self.hide_text(&decoded);
+            }
+        }
+    }
+
+    /// Adds a secret.
+    pub fn hide_text(&mut self, secret: &str) {
+        if secret.is_empty() {
+            return;
+        }
+        self.hopeless |= secret.len() < SHORTEST;
+        let decoded = percent_decode_str(secret).decode_utf8_lossy().into_owned();
+        let json = serde_json::Value::from(decoded.as_str()).to_string();
+        let json = json.trim_matches('"').to_owned();
+        for spelling in [secret.to_owned(), decoded, json] {
+            if !self.secrets.contains(&spelling) {
+                self.secrets.push(spelling);
+            }
+        }
+        self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    }
+
+    /// The text without the secrets; `None` when they can't be told from it.
+    ///
+    /// Of a text that was `cut` off somewhere the end is left out too, where half a secret may stand.
+    pub fn clean(&self, text: &str, cut: bool) -> Option<String> {
+        if self.hopeless {
+            return None;
+        }
+        let mut clean = text.to_owned();
+        for secret in &self.secrets {
+            clean = clean.replace(secret, STARS);
+        }
+        if let Some(longest) = self.secrets.first().filter(|_| cut) {
+            let end = (0..=clean.len().saturating_sub(longest.len())).rev().find(|at| clean.is_char_boundary(*at));
+            clean.truncate(end.unwrap_or(0));
+        }
+        Some(clean)
+    }
+}
+
+/// What stands in the text where its shown spelling has stars.
+fn hidden_parts(text: &Masked) -> Vec<&str> {
+    if !text.hides() {
+        return Vec::new();
+    }
+    let mut open = text.shown().split(STARS);
+    let Some(mut rest) = open.next().and_then(|start| text.expose().strip_prefix(start)) else {
+        return vec![text.expose()];
+    };
+    let mut parts = Vec::new();
+    let mut between = open.peekable();
+    while let Some(literal) = between.next() {
+        let end = if between.peek().is_none() {
+            rest.len().checked_sub(literal.len()).filter(|_| rest.ends_with(literal))
+        } else {
+            rest.find(literal)
+        };
+        let Some(end) = end else { return vec![text.expose()] };
+        parts.push(&rest[..end]);
+        rest = &rest[end + literal.len()..];
+    }
+    parts
+}
+
+/// `user:password` of an `authorization: Basic …`.
+fn basic_credentials(header: &str) -> Option<String> {
+    let encoded = header.strip_prefix("Basic ")?;
+    String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
+}
+
+/// The beginning of a body as one line for a sentence: at most `max` characters, no control characters, blanks
+/// joined. `None` when it is no text.
+pub fn one_line(text: &str, max: usize) -> Option<String> {
+    let strange = text.chars().filter(|c| (c.is_control() && !c.is_whitespace()) || *c == '\u{fffd}').count();
+    if strange * 10 > text.chars().count() {
+        return None;
+    }
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(max) {
+        _ if line.is_empty() => None,
+        Some((end, _)) => Some(format!("{}…", &line[..end])),
+        None => Some(line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn redactor(texts: &[(&str, &str)]) -> Redactor {
+        let mut redactor = Redactor::default();
+        for (plain, shown) in texts {
+            redactor.hide(&Masked::new((*plain).to_owned(), (*shown).to_owned()));
+        }
+        redactor
+    }
+
+    fn clean(plain: &str, shown: &str, text: &str) -> Option<String> {
+        redactor(&[(plain, shown)]).clean(text, false)
+    }
+
+    #[test]
+    fn an_echoed_secret_is_taken_out() {
+        let text = "bad token s3cr3t!, s3cr3t! is wrong";
+        assert_eq!(clean("Bearer s3cr3t!", "Bearer ***", text).as_deref(), Some("bad token ***, *** is wrong"));
+        assert_eq!(clean("a=1&k=s3cr3t!&b=2", "a=1&k=***&b=2", "s3cr3t! 1").as_deref(), Some("*** 1"));
+    }
+
+    #[test]
+    fn a_secret_is_found_in_its_other_spellings() {
+        assert_eq!(clean("?k=s3%2Fcr%22et", "?k=***", r#"{"k":"s3/cr\"et"}"#).as_deref(), Some(r#"{"k":"***"}"#));
+        assert_eq!(clean("Basic bWU6aHVudGVyMg==", "Basic ***", "no hunter2 here").as_deref(), Some("no *** here"));
+    }
+
+    #[test]
+    fn several_secrets_of_one_text_are_each_found() {
+        let hidden = Masked::new("x-first-y-second-z".to_owned(), "x-***-y-***-z".to_owned());
+        assert_eq!(hidden_parts(&hidden), ["first", "second"]);
+        let all = Masked::new("everything".to_owned(), "***".to_owned());
+        assert_eq!(hidden_parts(&all), ["everything"]);
+        let strange = Masked::new("abc".to_owned(), "host only".to_owned());
+        assert_eq!(hidden_parts(&strange), ["abc"]);
+    }
+
+    #[test]
+    fn where_a_secret_is_too_short_nothing_is_shown() {
+        assert_eq!(clean("Bearer 1", "Bearer ***", "1 error"), None);
+    }
+
+    #[test]
+    fn half_a_secret_at_the_cut_is_left_out() {
+        let redactor = redactor(&[("Bearer s3cr3t!", "Bearer ***")]);
+        assert_eq!(redactor.clean("your token is s3cr3t", true).as_deref(), Some("your token is"));
+    }
+
+    #[test]
+    fn a_body_becomes_one_line() {
+        assert_eq!(one_line("<h1>\r\n  Not\u{7}\tFound</h1>", 20).as_deref(), Some("<h1> Not Found</h1>"));
+        assert_eq!(one_line("äöü!", 3).as_deref(), Some("äöü…"));
+        assert_eq!(one_line(" \n ", 3), None);
+        assert_eq!(one_line("\u{fffd}\u{0}\u{1}PNG", 30), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_secret_survives(secret in "[!-~]{4,20}", before in "\\PC{0,30}", after in "\\PC{0,30}", cut in any::<bool>()) {
+            prop_assume!(!"***".contains(secret.as_str()) && !secret.contains('*'));
+            let redactor = redactor(&[(&format!("Bearer {secret}"), "Bearer ***")]);
+            let clean = redactor.clean(&format!("{before}{secret}{after}"), cut).unwrap_or_default();
+            prop_assert!(!clean.contains(&secret));
+        }
+    }
+}

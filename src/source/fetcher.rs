@@ -1,0 +1,315 @@
+//! The fetcher over HTTP: redirects inside the origin, quick retries, conditional requests, limits.
+//!
+//! What an answer's body means is not its business.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use reqwest::Response;
+use url::Url;
+
+use crate::core::names::Digest;
+use crate::core::outcome::{Failure, FailureKind};
+use crate::net::body::{self, Unread};
+use crate::net::client::{Clients, Setting, connect_timeout_within};
+use crate::net::guard::Policy;
+use crate::net::headers::{self, text};
+use crate::net::redact::Redactor;
+use crate::net::trouble::{Phase, Target};
+use crate::source::status::{self, too_large};
+use crate::source::{Answer, Fetched, Fetcher, Request, render};
+
+#[cfg(test)]
+mod tests;
+
+/// Redirects that are followed for one request.
+const REDIRECTS_MAX: usize = 10;
+
+/// What is read of the body of an answer that carries nothing to read.
+const EXCERPT_MAX: usize = 4096;
+
+/// The wait before the first quick retry; each next one is five times as long, up to [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The longest wait inside one poll. A `Retry-After` that asks for more ends the retries.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// What is asked for when the config names no `Accept`.
+const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, */*;q=0.5");
+
+/// Asks vendors over HTTP.
+///
+/// Every try has the vendor's whole `timeout` for itself. Tried again are connections that fail, 429 and 5xx; not a
+/// timeout, since the next try would take as long. A method that isn't idempotent (RFC 9110, section 9.2.2), such as
+/// POST, is tried again only where the vendor can't have acted: the connection never stood, or it answered 429 or 503.
+#[derive(Debug, Default)]
+pub struct HttpFetcher {
+    clients: Clients,
+}
+
+impl HttpFetcher {
+    /// A fetcher that has built nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+#[async_trait]
+impl Fetcher for HttpFetcher {
+    async fn fetch(&self, request: Request) -> Fetched {
+        let begun = Instant::now();
+        let result = self.persist(&request).await;
+        Fetched { result, took: begun.elapsed() }
+    }
+}
+
+impl HttpFetcher {
+    async fn persist(&self, request: &Request) -> Result<Answer, Failure> {
+        let exchange = Exchange::prepare(&self.clients, request)?;
+        let mut tries = 0;
+        loop {
+            let stumble = match exchange.attempt().await {
+                Ok(answer) => return Ok(answer),
+                Err(stumble) => stumble,
+            };
+            let Some(pause) = pause_before_retry(tries, request.access.retries, &stumble) else {
+                return Err(stumble.failure);
+            };
+            tracing::debug!(reason = %stumble.failure, pause_ms = pause.as_millis(), "asking again");
+            tokio::time::sleep(pause).await;
+            tries += 1;
+        }
+    }
+}
+
+/// Why a try failed, and whether another may help.
+#[derive(Debug)]
+struct Stumble {
+    failure: Failure,
+    again: bool,
+}
+
+impl From<Failure> for Stumble {
+    fn from(failure: Failure) -> Self {
+        Self { failure, again: false }
+    }
+}
+
+/// How long to wait before another try; `None` when there is none.
+fn pause_before_retry(tries: u32, retries: u32, stumble: &Stumble) -> Option<Duration> {
+    let asked = stumble.failure.retry_after.unwrap_or_default();
+    if !stumble.again || tries >= retries || asked > PAUSE_MAX {
+        return None;
+    }
+    let backoff = PAUSE.saturating_mul(5_u32.saturating_pow(tries)).min(PAUSE_MAX);
+    Some(backoff.mul_f64(1.0 + fastrand::f64() / 2.0).max(asked))
+}
+
+/// A request, ready to be sent as often as it takes.
+struct Exchange<'a> {
+    request: &'a Request,
+    client: reqwest::Client,
+    connect_limit: Duration,
+    url: Url,
+    headers: HeaderMap,
+    target: Target,
+}
+
+/// One request on the wire: redirects change it.
+struct Hop {
+    method: Method,
+    url: Url,
+    with_body: bool,
+}
+
+impl<'a> Exchange<'a> {
+    fn prepare(clients: &Clients, request: &'a Request) -> Result<Self, Failure> {
+        let access = &request.access;
+        let url = render::parse_url(&request.url)?;
+        let connect_limit = access.connect_timeout.unwrap_or_else(|| connect_timeout_within(access.timeout));
+        let setting = Setting { connect_timeout: connect_limit, policy: Policy::Open, decompress: true };
+        let client = clients.get(&setting, &url)?;
+        let target = Target::of(request.url.shown());
+        Ok(Self { request, client, connect_limit, url, headers: headers_of(request)?, target })
+    }
+
+    /// One try, within the timeout.
+    async fn attempt(&self) -> Result<Answer, Stumble> {
+        let limit = self.request.access.timeout;
+        let answered = AtomicBool::new(false);
+        match tokio::time::timeout(limit, self.follow(&answered)).await {
+            Ok(result) => result,
+            Err(_) => {
+                let phase = if answered.load(Ordering::Relaxed) { Phase::Body } else { Phase::Answer };
+                Err(self.target.too_slow(phase, limit).into())
+            }
+        }
+    }
+
+    /// Sends, follows redirects, and reads what is at their end.
+    async fn follow(&self, answered: &AtomicBool) -> Result<Answer, Stumble> {
+        let mut hop =
+            Hop { method: self.request.method.clone(), url: self.url.clone(), with_body: self.request.body.is_some() };
+        for _ in 0..=REDIRECTS_MAX {
+            let response = self.send(&hop).await?;
+            let Some(location) = location(&response) else {
+                answered.store(true, Ordering::Relaxed);
+                return self.read(response).await;
+            };
+            hop = self.redirected(&hop, response.status(), &location)?;
+            // The body of a redirect is read so that its connection can be used again; what it says is of no interest.
+            let _ = body::read_beginning(response, EXCERPT_MAX, 0).await;
+        }
+        let sentence =
+            format!("`{}` was still redirected after {REDIRECTS_MAX} redirects; check `url`", self.target.place);
+        Err(Failure::new(FailureKind::Redirect, sentence).into())
+    }
+
+    async fn send(&self, hop: &Hop) -> Result<Response, Stumble> {
+        let mut builder = self.client.request(hop.method.clone(), hop.url.clone()).headers(self.headers.clone());
+        if let Some(body) = self.request.body.as_ref().filter(|_| hop.with_body) {
+            builder = builder.body(body.expose().to_owned());
+        }
+        builder.send().await.map_err(|error| self.stumble(&error))
+    }
+
+    /// Where a redirect leads, if it may be followed.
+    fn redirected(&self, from: &Hop, status: StatusCode, location: &str) -> Result<Hop, Failure> {
+        let Ok(mut url) = from.url.join(location) else {
+            return Err(self.redirect_failure(status, "to an address that is no URL".to_owned()));
+        };
+        if url.origin() != from.url.origin() {
+            let upgrade = from.url.scheme() == "http" && url.scheme() == "https" && url.host() == from.url.host();
+            let place = Target::of(url.as_str()).place;
+            let place = self
+                .redactor()
+                .clean(&place, false)
+                .unwrap_or_else(|| Target::of(&url.origin().ascii_serialization()).place);
+            let hint =
+                if upgrade { "write `https://` in the URL" } else { "if that is where the API is, ask it there" };
+            return Err(self
+                .redirect_failure(status, format!("to another origin, `{place}`, and is not followed there; {hint}")));
+        }
+        // Same origin, same credentials: those of the URL go along. Neither call can fail on a URL with a host.
+        let _ = url.set_username(from.url.username());
+        let _ = url.set_password(from.url.password());
+        // RFC 9110, section 15.4: 303 always turns into GET; for 301 and 302 a POST does, by custom.
+        let turns = status == StatusCode::SEE_OTHER
+            || (matches!(status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND) && from.method == Method::POST);
+        let method = if turns && from.method != Method::HEAD { Method::GET } else { from.method.clone() };
+        Ok(Hop { method, url, with_body: from.with_body && !turns })
+    }
+
+    fn redirect_failure(&self, status: StatusCode, rest: String) -> Failure {
+        let sentence = format!("`{}` is redirected ({}) {rest}", self.target.place, status.as_u16());
+        Failure { status: Some(status.as_u16()), ..Failure::new(FailureKind::Redirect, sentence) }
+    }
+
+    /// Reads an answer that is no redirect.
+    async fn read(&self, response: Response) -> Result<Answer, Stumble> {
+        match response.status() {
+            StatusCode::NOT_MODIFIED if self.is_conditional() => Ok(self.not_modified(&response)),
+            StatusCode::PARTIAL_CONTENT => Err(self.refuse(response).await),
+            status if status.is_success() => self.read_body(response).await,
+            _ => Err(self.refuse(response).await),
+        }
+    }
+
+    fn is_conditional(&self) -> bool {
+        let request = self.request;
+        request.access.conditional && (request.etag.is_some() || request.last_modified.is_some())
+    }
+
+    fn not_modified(&self, response: &Response) -> Answer {
+        let headers = response.headers();
+        Answer {
+            status: StatusCode::NOT_MODIFIED.as_u16(),
+            etag: text(headers, &header::ETAG).or_else(|| self.request.etag.clone()),
+            last_modified: text(headers, &header::LAST_MODIFIED).or_else(|| self.request.last_modified.clone()),
+            content_type: text(headers, &header::CONTENT_TYPE),
+            body: None,
+            digest: Digest::default(),
+        }
+    }
+
+    async fn read_body(&self, response: Response) -> Result<Answer, Stumble> {
+        let status = response.status().as_u16();
+        let headers = response.headers();
+        let etag = text(headers, &header::ETAG);
+        let last_modified = text(headers, &header::LAST_MODIFIED);
+        let content_type = text(headers, &header::CONTENT_TYPE);
+        let max = self.request.access.max_body;
+        let whole = body::read_whole(response, max).await.map_err(|unread| match unread {
+            Unread::TooLarge => too_large(&self.target, status, max).into(),
+            Unread::Broken(error) => self.stumble(&error),
+        })?;
+        Ok(Answer { status, etag, last_modified, content_type, body: Some(whole.bytes), digest: whole.digest })
+    }
+
+    /// An answer whose status says that there is nothing to read.
+    async fn refuse(&self, response: Response) -> Stumble {
+        let status = response.status();
+        let retry_after = headers::retry_after(response.headers());
+        let excerpt = self.excerpt(response).await;
+        let failure = status::failure(&self.target, status, retry_after, excerpt.as_deref());
+        let unavailable = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let again = unavailable || (status.is_server_error() && self.request.method.is_idempotent());
+        Stumble { failure, again }
+    }
+
+    /// What the vendor said, without what the request hid. That it can't be read is no failure: the status counts.
+    async fn excerpt(&self, response: Response) -> Option<String> {
+        let beginning = body::read_beginning(response, EXCERPT_MAX, EXCERPT_MAX).await.ok()?;
+        let text = String::from_utf8_lossy(&beginning.bytes);
+        status::excerpt(&self.redactor().clean(&text, beginning.cut)?)
+    }
+
+    fn redactor(&self) -> Redactor {
+        let mut redactor = Redactor::default();
+        redactor.hide(&self.request.url);
+        self.request.headers.iter().for_each(|(_, value)| redactor.hide(value));
+        self.request.body.iter().for_each(|body| redactor.hide(body));
+        redactor
+    }
+
+    fn stumble(&self, error: &reqwest::Error) -> Stumble {
+        let failure = self.target.explain(error, self.connect_limit);
+        let broken = matches!(failure.kind, FailureKind::Connect | FailureKind::Dns);
+        Stumble { failure, again: broken && (error.is_connect() || self.request.method.is_idempotent()) }
+    }
+}
+
+/// Where an answer leads, when it is a redirect that says so.
+fn location(response: &Response) -> Option<String> {
+    match response.status().as_u16() {
+        301 | 302 | 303 | 307 | 308 => {
+            let value = response.headers().get(header::LOCATION)?;
+            Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+        }
+        _ => None,
+    }
+}
+
+/// The request's headers, with the validators.
+fn headers_of(request: &Request) -> Result<HeaderMap, Failure> {
+    let mut sent = HeaderMap::with_capacity(request.headers.len() + 4);
+    for (name, value) in &request.headers {
+        sent.append(name.clone(), headers::value(name, value)?);
+    }
+    sent.entry(header::ACCEPT).or_insert(ACCEPT);
+    if request.access.conditional {
+        insert(&mut sent, header::IF_NONE_MATCH, request.etag.as_deref());
+        insert(&mut sent, header::IF_MODIFIED_SINCE, request.last_modified.as_deref());
+    }
+    Ok(sent)
+}
+
+/// Sets a header to what a vendor once sent; what can't be sent back is left out, and the answer comes whole.
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
+    if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+        headers.insert(name, value);
+    }
+}
