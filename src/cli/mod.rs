@@ -1,20 +1,21 @@
 //! The commands: one file each. They may use every room; no room uses them.
 
 use std::future::Future;
-use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config;
+use look::look;
 
 mod check;
 mod client;
+mod daemon;
 mod demo;
 mod event;
 mod events;
 mod listen;
+mod look;
 mod poll;
 mod run;
 mod say;
@@ -90,9 +91,15 @@ pub fn main() -> ExitCode {
         Command::Poll(args) => on_all_cores(poll::run(config, args)),
         Command::Test(args) => on_all_cores(test::run(config, args)),
         Command::Listen(args) => on_one_core(listen::run(args)),
-        Command::Status(args) => on_one_core(status::run(config, args)),
-        Command::Events(args) => on_one_core(events::run(config, args)),
-        Command::Event(args) => on_one_core(event::run(config, args)),
+        Command::Status(args) => on_one_core(look(config, &args.reach, async |source, screen, now| {
+            status::run(&args, source, screen, now).await
+        })),
+        Command::Events(args) => on_one_core(look(config, &args.reach, async |source, screen, now| {
+            events::run(&args, source, screen, now).await
+        })),
+        Command::Event(args) => on_one_core(look(config, &args.reach, async |source, screen, now| {
+            event::run(&args, source, screen, now).await
+        })),
     };
     ExitCode::from(code)
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use anstyle::{AnsiColor, Style};
+use clap::builder::styling::{AnsiColor, Style};
 use serde_json::value::RawValue;
 
 use crate::core::json::{Json, parse};

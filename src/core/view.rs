@@ -12,10 +12,8 @@ use crate::core::time::Timestamp;
 pub struct JobView {
     /// Its name.
     pub name: String,
-    /// `ok`, `failing`, `new` (no complete poll yet), `disabled`.
+    /// `ok`, `failing`, `new` (no complete poll yet), `polling`, `disabled`.
     pub health: String,
-    /// True while it is being polled.
-    pub polling: bool,
     /// The outcome of the last poll: `complete`, `partial`, `unchanged`, `failed`.
     pub outcome: Option<String>,
     /// The sentence that goes with it.

@@ -30,7 +30,8 @@ mod outlet;
 mod handle;
 mod janitor;
 
-pub use handle::{Handle, job_view, sink_view};
+pub use handle::{Handle, send_sample};
+pub use scheduler::{Begin, Run};
 
 use clock::{Clock, Dice};
 use dispatcher::Dispatcher;
@@ -67,7 +68,7 @@ pub struct Engine {
 
 impl Engine {
     /// Makes the store's jobs and sinks those of the config, and starts to poll and to deliver.
-    pub async fn start(world: World, config: &Config) -> Result<Self, StoreError> {
+    pub async fn start(world: World, config: &Config, begin: Begin) -> Result<Self, StoreError> {
         let world = Arc::new(world);
         let jobs: Vec<JobName> = config.jobs.iter().map(|job| job.name.clone()).collect();
         let sinks: Vec<_> = config.sinks.iter().map(|sink| sink.name.clone()).collect();
@@ -76,7 +77,7 @@ impl Engine {
         let dispatcher = Dispatcher::start(&world, config, &shutdown).await?;
         let poller = Arc::new(Poller::new(world.clone(), config, dispatcher));
         let records = world.store.jobs().await?.into_iter().collect();
-        let orders = scheduler::start(&world, &poller, config, records, &shutdown);
+        let orders = scheduler::start(&world, &poller, config, begin, records, &shutdown);
         world.tasks.spawn(janitor::run(world.clone(), config.daemon.retention, shutdown.clone()));
         let handle = Handle::new(world.clone(), config, orders);
         Ok(Self { handle, world, shutdown })

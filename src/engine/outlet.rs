@@ -238,7 +238,7 @@ impl Outlet {
         }
         self.state.failures += 1;
         self.state.failing_since = self.state.failing_since.or(Some(now));
-        self.state.last_failure = Some(answer.to_string());
+        self.state.last_failure = Some(answer.sentence());
         if let Verdict::SinkGone(reason) = verdict
             && self.state.disabled.is_none()
         {
@@ -259,15 +259,15 @@ impl Outlet {
         });
         let (sink, parcel, attempt) = (&self.sink.name, &ticket.parcel, ticket.attempts + 1);
         let (took_ms, since_seen_ms) = (sent.took.as_millis() as u64, since_seen.as_millis() as u64);
-        let answer = &sent.answer;
+        let answer = sent.answer.sentence();
         match verdict {
             Verdict::Delivered => tracing::info!(
                 %sink, event = %parcel.event, job = %parcel.job, key = %parcel.key, attempt, took_ms, since_seen_ms,
-                %answer, "delivered"
+                answer, "delivered"
             ),
             _ => tracing::warn!(
                 %sink, event = %parcel.event, job = %parcel.job, key = %parcel.key, attempt, took_ms, since_seen_ms,
-                %answer, verdict = word, "attempt failed"
+                answer, verdict = word, "attempt failed"
             ),
         }
     }

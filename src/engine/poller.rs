@@ -22,7 +22,7 @@ use crate::engine::World;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::reading::{Reading, read};
 use crate::engine::report::Trace;
-use crate::source::{Validators, render};
+use crate::source::render_request;
 use crate::store::{PollChanges, PollEnding, PollNote, PollTicket, ScopeState, Seal, StoreError};
 
 /// Bytes of one poll's changes that are committed in one transaction; more is committed in chunks.
@@ -133,16 +133,16 @@ impl<'a> Round<'a> {
 
     async fn ask(&self, trace: &mut Trace) -> Reading {
         let job_name = Json::from(self.job.name.as_str());
-        let mut request = match render(&self.job.request, &[("job", &job_name)]) {
+        let request = match render_request(&self.job.request, &[("job", &job_name)]) {
             Ok(request) => request,
             Err(failure) => return Reading::Failed(failure),
         };
         let fingerprint = request.fingerprint();
         let seal = self.seal().filter(|seal| seal.request == fingerprint);
-        if let Some(seal) = seal.filter(|_| self.job.request.access.conditional) {
-            request.validators =
-                Validators { etag: seal.etag.clone(), last_modified: seal.last_modified.clone() };
-        }
+        let request = match seal.filter(|_| self.job.request.access.conditional) {
+            Some(seal) => request.recalling(seal.etag.clone(), seal.last_modified.clone()),
+            None => request,
+        };
         let asked = trace.asking(&request);
         let fetched = self.world.fetcher.fetch(request).await;
         trace.answered(asked, &fetched);

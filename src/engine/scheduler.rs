@@ -30,6 +30,15 @@ const ORDERS_WAITING_MAX: usize = 64;
 /// The longest the scheduler sleeps, so that it is seen to be alive.
 const BEAT: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// When jobs are polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// When they are due.
+    OnSchedule,
+    /// Only when someone asks for it.
+    WhenAsked,
+}
+
 /// What the scheduler can be asked for.
 pub(super) enum Order {
     /// Poll a job as soon as it is free.
@@ -52,6 +61,7 @@ pub(super) fn start(
     world: &Arc<World>,
     poller: &Arc<Poller>,
     config: &Config,
+    begin: Begin,
     records: BTreeMap<JobName, JobRecord>,
     shutdown: &CancellationToken,
 ) -> mpsc::Sender<Order> {
@@ -71,7 +81,7 @@ pub(super) fn start(
     };
     let now = world.clock.now();
     for job in &config.jobs {
-        scheduler.add(job.clone(), records.get(&job.name), now);
+        scheduler.add(job.clone(), begin, records.get(&job.name), now);
     }
     world.tasks.spawn(scheduler.run(inbox, endings));
     orders
@@ -94,6 +104,8 @@ struct Scheduler {
 struct Slot {
     job: Arc<Job>,
     spread: u64,
+    /// False for a job that is polled only when someone asks for it.
+    scheduled: bool,
     due: Option<Timestamp>,
     running: bool,
     failures: u32,
@@ -118,7 +130,7 @@ type PollResult = Option<(PollOutcome, Timestamp)>;
 
 impl Scheduler {
     /// First polls and missed ones are due at once; every other job keeps its phase.
-    fn add(&mut self, job: Arc<Job>, record: Option<&JobRecord>, now: Timestamp) {
+    fn add(&mut self, job: Arc<Job>, begin: Begin, record: Option<&JobRecord>, now: Timestamp) {
         let spread = spread_of(job.name.as_str());
         let is_late = match record.and_then(|record| record.last_poll) {
             None => true,
@@ -128,8 +140,9 @@ impl Scheduler {
         let slot = self.slots.len();
         self.by_name.insert(job.name.clone(), slot);
         let failures = record.map_or(0, |record| record.failures);
-        let due = due.filter(|_| job.enabled);
-        self.slots.push(Slot { job, spread, due, running: false, failures });
+        let scheduled = job.enabled && begin == Begin::OnSchedule;
+        let due = due.filter(|_| scheduled);
+        self.slots.push(Slot { job, spread, scheduled, due, running: false, failures });
         self.enqueue(slot);
     }
 
@@ -225,7 +238,7 @@ impl Scheduler {
             None => None,
         };
         let keeps_due = ended.mode == Mode::Look && slot.due.is_some_and(|due| due > now);
-        if slot.job.enabled && !keeps_due {
+        if slot.scheduled && !keeps_due {
             slot.due = next_due(&slot.job.schedule, slot.spread, now, failed, self.world.dice.roll());
         }
         self.enqueue(ended.slot);

@@ -1,0 +1,186 @@
+//! The daemon's parts, put together: state, engine, API. Used by `run`, by `demo`, and by commands that work without
+//! a daemon.
+//!
+//! The composition root: the only place that names a concrete store, fetcher and sender.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{self, AdminState, Controls, Listener, Metrics, Readiness, Refusal, nearest};
+use crate::cli::{FAILED, STATE_IN_USE, say};
+use crate::core::config::Config;
+use crate::core::names::{JobName, SinkName};
+use crate::core::observe::Pulse;
+use crate::core::view::{JobView, PollReport, SinkView, TestReport};
+use crate::engine::clock::{Clock, SystemClock, SystemDice};
+use crate::engine::tasks::Tasks;
+use crate::engine::{Begin, Engine, Handle, World};
+use crate::sink::HttpSender;
+use crate::source::HttpFetcher;
+use crate::store::sqlite::{Options, SqliteStore};
+use crate::store::{OpenError, Store, StoreError};
+
+/// A daemon that runs in this process.
+pub(super) struct Daemon {
+    /// How to ask its engine.
+    pub(super) handle: Handle,
+    /// Its memory.
+    pub(super) store: Arc<dyn Store>,
+    /// When its parts last made progress.
+    pub(super) pulse: Arc<Pulse>,
+    engine: Engine,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+    api: Tasks,
+    api_shutdown: CancellationToken,
+}
+
+/// Opens the state that the config names; says why it can't, and gives the exit code.
+pub(super) fn open_state(config: &Config) -> Result<Arc<dyn Store>, u8> {
+    let path = config.daemon.state.clone();
+    let options = Options { path, uid_seed: fastrand::u64(..), now: SystemClock.now() };
+    match SqliteStore::open(&options) {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(OpenError::Locked(why)) => {
+            say::problem(&why, None);
+            Err(STATE_IN_USE)
+        }
+        Err(OpenError::Refused(why)) => {
+            say::problem(&why, None);
+            Err(FAILED)
+        }
+    }
+}
+
+impl Daemon {
+    /// Starts the engine over an open state.
+    pub(super) async fn start(config: &Config, store: Arc<dyn Store>, begin: Begin) -> Result<Self, StoreError> {
+        let metrics = Arc::new(Metrics::new(config.jobs.len(), config.sinks.len(), env!("CARGO_PKG_VERSION")));
+        let pulse = Arc::new(Pulse::default());
+        let world = World {
+            clock: Arc::new(SystemClock),
+            dice: Arc::new(SystemDice),
+            fetcher: Arc::new(HttpFetcher::new()),
+            sender: Arc::new(HttpSender::new()),
+            store: store.clone(),
+            observer: metrics.clone(),
+            pulse: pulse.clone(),
+            tasks: Tasks::default(),
+        };
+        let engine = Engine::start(world, config, begin).await?;
+        Ok(Self {
+            handle: engine.handle.clone(),
+            store,
+            pulse,
+            engine,
+            metrics,
+            readiness: Arc::new(Readiness::default()),
+            api: Tasks::default(),
+            api_shutdown: CancellationToken::new(),
+        })
+    }
+
+    /// Serves the API, the metrics and the health checks on a listener that is bound.
+    pub(super) fn serve(&self, listener: Listener, config: &Arc<Config>) {
+        let state = AdminState {
+            controls: Arc::new(EngineControls {
+                handle: self.handle.clone(),
+                store: self.store.clone(),
+                config: config.clone(),
+            }),
+            archive: self.store.clone(),
+            metrics: self.metrics.clone(),
+            pulse: self.pulse.clone(),
+            readiness: self.readiness.clone(),
+            now: Arc::new(|| SystemClock.now()),
+            started: SystemClock.now(),
+            token: config.daemon.token.clone(),
+        };
+        let shutdown = self.api_shutdown.clone();
+        self.api.spawn(async move {
+            if let Err(error) = admin::serve(listener, state, shutdown).await {
+                tracing::error!(%error, "the API stopped");
+            }
+        });
+        self.readiness.set_ready();
+    }
+
+    /// Stops in order: not ready any more, no new work, attempts under way end, the API closes, the state is closed.
+    pub(super) async fn stop(self) -> Result<(), StoreError> {
+        self.readiness.set_draining();
+        drop(self.handle);
+        self.engine.stop().await;
+        self.api_shutdown.cancel();
+        self.api.wait().await;
+        self.store.close().await
+    }
+}
+
+/// What the API asks for, answered by the engine and the store.
+struct EngineControls {
+    handle: Handle,
+    store: Arc<dyn Store>,
+    config: Arc<Config>,
+}
+
+#[async_trait]
+impl Controls for EngineControls {
+    async fn jobs(&self) -> Result<Vec<JobView>, Refusal> {
+        let records: std::collections::HashMap<_, _> = self.store.jobs().await.map_err(internal)?.into_iter().collect();
+        let runs = self.handle.runs().await;
+        let jobs = self.config.jobs.iter();
+        let views = jobs.map(|job| {
+            let run = runs.get(&job.name);
+            let record = records.get(&job.name).cloned().unwrap_or_default();
+            admin::job_view(job, &record, run.is_some_and(|run| run.running), run.and_then(|run| run.due))
+        });
+        Ok(views.collect())
+    }
+
+    async fn sinks(&self) -> Result<Vec<SinkView>, Refusal> {
+        let states = self.store.sinks().await.map_err(internal)?;
+        let states: std::collections::HashMap<_, _> =
+            states.into_iter().map(|(name, state, queue)| (name, (state, queue))).collect();
+        let now = SystemClock.now();
+        let views = self.config.sinks.iter().map(|sink| {
+            let (state, queue) = states.get(&sink.name).cloned().unwrap_or_default();
+            admin::sink_view(sink, &state, &queue, now)
+        });
+        Ok(views.collect())
+    }
+
+    async fn poll(&self, job: &JobName, commit: bool) -> Result<PollReport, Refusal> {
+        if self.config.job(job).is_none() {
+            return Err(Refusal::NotFound(unknown("job", job.as_str(), self.config.jobs.iter().map(|job| job.name.as_str()))));
+        }
+        self.handle.poll(job, commit).await.ok_or_else(stopping)
+    }
+
+    async fn test(&self, sink: &SinkName) -> Result<TestReport, Refusal> {
+        if self.config.sink(sink).is_none() {
+            let names = self.config.sinks.iter().map(|sink| sink.name.as_str());
+            return Err(Refusal::NotFound(unknown("sink", sink.as_str(), names)));
+        }
+        self.handle.test(sink).await.ok_or_else(stopping)
+    }
+}
+
+fn internal(error: StoreError) -> Refusal {
+    Refusal::Internal(error.to_string())
+}
+
+fn stopping() -> Refusal {
+    Refusal::Unavailable("the daemon is stopping".to_owned())
+}
+
+/// There is no such thing; the nearest, or all there are.
+pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    let names: Vec<&str> = known.clone().take(10).collect();
+    match (nearest(name, known), names.is_empty()) {
+        (Some(nearest), _) => format!("there is no {what} `{name}`; did you mean `{nearest}`?"),
+        (None, false) => format!("there is no {what} `{name}`; there are `{}`", names.join("`, `")),
+        (None, true) => format!("there is no {what} `{name}`: the config has none"),
+    }
+}

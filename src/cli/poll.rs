@@ -1,0 +1,140 @@
+//! `doorbell poll JOB`: what would this job find and send now?
+//!
+//! A running daemon makes the poll, within its vendor's limits; without one this process does, over the state file.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::cli::client::{Client, ClientError, Reach};
+use crate::cli::daemon::{Daemon, open_state, unknown};
+use crate::cli::look::{Reached, reach};
+use crate::cli::show::{Brush, poll_report};
+use crate::cli::{DONE, FAILED, STATE_IN_USE, USAGE, say};
+use crate::config::Loaded;
+use crate::core::config::Listen;
+use crate::core::names::JobName;
+use crate::core::view::{EventDetail, PollReport};
+use crate::engine::Begin;
+
+/// How long webhooks of a committed poll are watched on their first attempt, when no daemon runs.
+const FIRST_ATTEMPTS: Duration = Duration::from_secs(30);
+
+/// How often they are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Poll a job now: request, outcome, items, differences, and the webhooks that would go
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Nothing is kept or sent without --commit.
+
+Examples:
+  doorbell poll orders
+  doorbell poll orders --commit
+  doorbell poll orders --json | jq '.events[].body.data.changed'")]
+pub(super) struct PollArgs {
+    /// The job's name
+    job: String,
+    /// Do it for real: keep what was found and send the webhooks
+    #[arg(long)]
+    commit: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+pub(super) async fn run(config: Option<&Path>, args: PollArgs) -> u8 {
+    let loaded = match reach(config, &args.reach) {
+        Ok(Reached::Daemon(client, loaded)) => match (by_daemon(&client, &args).await, loaded) {
+            (Err(error), Some(loaded)) if error.is_no_daemon() && args.reach.url.is_none() => loaded,
+            (Err(error), _) => {
+                say::problem(&error.to_string(), None);
+                return FAILED;
+            }
+            (Ok(report), _) => return print(&report, &[], &args),
+        },
+        Ok(Reached::Unreachable(loaded)) => loaded,
+        Err(code) => return code,
+    };
+    by_hand(loaded, &args).await.unwrap_or_else(|code| code)
+}
+
+async fn by_daemon(client: &Client, args: &PollArgs) -> Result<PollReport, ClientError> {
+    client.poll(&args.job, args.commit).await
+}
+
+/// Polls in this process.
+async fn by_hand(loaded: Loaded, args: &PollArgs) -> Result<u8, u8> {
+    let config = loaded.config;
+    let job = JobName::from(args.job.as_str());
+    if config.job(&job).is_none() {
+        say::problem(&unknown("job", &args.job, config.jobs.iter().map(|job| job.name.as_str())), None);
+        return Err(USAGE);
+    }
+    let store = open_state(&config).inspect_err(|code| {
+        if *code == STATE_IN_USE && config.daemon.listen == Listen::Off {
+            say::problem(&ClientError::Off.to_string(), None);
+        }
+    })?;
+    let failed = |error: crate::store::StoreError| {
+        say::problem(&error.to_string(), None);
+        FAILED
+    };
+    let daemon = Daemon::start(&config, store, Begin::WhenAsked).await.map_err(failed)?;
+    let report = daemon.handle.poll(&job, args.commit).await;
+    let sent = match &report {
+        Some(report) if args.commit => first_attempts(&daemon, report).await,
+        _ => Vec::new(),
+    };
+    daemon.stop().await.map_err(failed)?;
+    match report {
+        Some(report) => Ok(print(&report, &sent, args)),
+        None => {
+            say::problem("the poll was not made: the job is claimed by another process", None);
+            Err(FAILED)
+        }
+    }
+}
+
+/// Waits until each webhook that can go was attempted once, and tells how they stand.
+async fn first_attempts(daemon: &Daemon, report: &PollReport) -> Vec<EventDetail> {
+    let store = Arc::clone(&daemon.store);
+    let looking = async {
+        let mut attempted = Vec::new();
+        for event in &report.events {
+            loop {
+                let Ok(Some(detail)) = store.event(&event.id).await else { break };
+                if detail.event.deliveries.iter().all(|delivery| delivery.state != "due" || delivery.attempts > 0) {
+                    attempted.push(detail);
+                    break;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+        attempted
+    };
+    tokio::time::timeout(FIRST_ATTEMPTS, looking).await.unwrap_or_default()
+}
+
+fn print(report: &PollReport, sent: &[EventDetail], args: &PollArgs) -> u8 {
+    match args.json {
+        true => match serde_json::to_string(report) {
+            Ok(json) => say::result(&json),
+            Err(error) => say::problem(&format!("the report can't be written: {error}"), None),
+        },
+        false => {
+            say::result(&poll_report(report, Brush(say::in_colour())));
+            for event in sent {
+                for delivery in &event.event.deliveries {
+                    let why = delivery.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+                    say::result(&format!("{} to {}: {}{why}", event.event.id, delivery.sink, delivery.state));
+                }
+            }
+        }
+    }
+    if report.outcome == "failed" { FAILED } else { DONE }
+}

@@ -1,0 +1,76 @@
+//! `doorbell test SINK`: does the receiver take our webhooks?
+//!
+//! One signed sample event, the way real ones go but outside the queue: nothing is kept of it.
+
+use std::path::Path;
+
+use clap::Args;
+
+use crate::cli::client::Reach;
+use crate::cli::daemon::unknown;
+use crate::cli::look::{Reached, reach};
+use crate::cli::{DONE, FAILED, USAGE, say};
+use crate::config::Loaded;
+use crate::core::names::SinkName;
+use crate::core::view::TestReport;
+use crate::engine::clock::SystemClock;
+use crate::engine::send_sample;
+use crate::sink::HttpSender;
+
+/// Send one signed sample event to a sink
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  doorbell test crm
+  doorbell listen --port 9000 --secret whsec_… &  doorbell test crm")]
+pub(super) struct TestArgs {
+    /// The sink's name
+    sink: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+pub(super) async fn run(config: Option<&Path>, args: TestArgs) -> u8 {
+    let loaded = match reach(config, &args.reach) {
+        Ok(Reached::Daemon(client, loaded)) => match (client.test(&args.sink).await, loaded) {
+            (Err(error), Some(loaded)) if error.is_no_daemon() && args.reach.url.is_none() => loaded,
+            (Err(error), _) => {
+                say::problem(&error.to_string(), None);
+                return FAILED;
+            }
+            (Ok(report), _) => return print(&report, &args),
+        },
+        Ok(Reached::Unreachable(loaded)) => loaded,
+        Err(code) => return code,
+    };
+    by_hand(&loaded, &args).await
+}
+
+/// Sends from this process: no state is needed for it.
+async fn by_hand(loaded: &Loaded, args: &TestArgs) -> u8 {
+    let Some(sink) = loaded.config.sink(&SinkName::from(args.sink.as_str())) else {
+        let names = loaded.config.sinks.iter().map(|sink| sink.name.as_str());
+        say::problem(&unknown("sink", &args.sink, names), None);
+        return USAGE;
+    };
+    let report = send_sample(&HttpSender::new(), &SystemClock, sink).await;
+    print(&report, args)
+}
+
+fn print(report: &TestReport, args: &TestArgs) -> u8 {
+    if args.json {
+        match serde_json::to_string(report) {
+            Ok(json) => say::result(&json),
+            Err(error) => say::problem(&format!("the report can't be written: {error}"), None),
+        }
+    } else {
+        let status = report.attempt.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+        let verdict = if report.delivered { "delivered" } else { "not delivered" };
+        let why = report.attempt.reason.as_ref().map_or_else(String::new, |reason| format!("\n{reason}"));
+        say::result(&format!("{} to {}: {verdict}, {status} in {} ms{why}", report.id, report.sink, report.attempt.took_ms));
+    }
+    if report.delivered { DONE } else { FAILED }
+}
