@@ -17,6 +17,8 @@ use crate::core::outcome::PollOutcome;
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
 
+#[cfg(test)]
+mod conformance;
 pub mod sqlite;
 
 /// Everything that a daemon asks of a store.
@@ -25,15 +27,15 @@ pub trait Store: Polls + Outbox + Archive + Upkeep {}
 impl<T: Polls + Outbox + Archive + Upkeep> Store for T {}
 
 /// What is remembered of a job's scope, beside its items.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScopeState {
     /// The sequence of the last event; 0 before the first.
     pub sequence: u64,
     /// True once a complete poll has been committed under the job's fingerprints.
     pub baseline: bool,
-    /// Ledger rows that are not gone.
+    /// Ledger rows that are not gone. Counted by the store: what a [`PollEnding`] says here is not read.
     pub items: u64,
-    /// How many of those were missing from the last complete poll.
+    /// How many of those were missing from the last complete poll. Counted by the store, too.
     pub missing: u64,
     /// What the last complete poll's answer can be recognised by, under its request fingerprint.
     pub seal: Option<Seal>,
@@ -55,7 +57,7 @@ pub struct Seal {
 /// How a job's polls have gone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobRecord {
-    /// Failed polls in a row.
+    /// Polls in a row that read nothing: failed ones, and partial ones that were only noted.
     pub failures: u32,
     /// The last poll's outcome: `complete`, `partial`, `unchanged`, `failed`.
     pub outcome: Option<String>,
@@ -69,6 +71,27 @@ pub struct JobRecord {
     pub items: u64,
     /// Events emitted, ever, over all scopes.
     pub events: u64,
+}
+
+impl JobRecord {
+    /// The record after one more poll, which every store keeps alike. `read` is false for a poll that was only noted:
+    /// a partial one of that kind counts as a failure.
+    #[must_use]
+    pub fn after(&self, outcome: &PollOutcome, at: Timestamp, read: bool) -> Self {
+        let mut next = self.clone();
+        match outcome {
+            PollOutcome::Complete | PollOutcome::Unchanged => {
+                next.failures = 0;
+                next.last_success = Some(at);
+            }
+            PollOutcome::Partial(_) if read => next.failures = 0,
+            PollOutcome::Partial(_) | PollOutcome::Failed(_) => next.failures = self.failures.saturating_add(1),
+        }
+        next.outcome = Some(outcome.as_str().to_owned());
+        next.reason = outcome.reason().map(str::to_owned);
+        next.last_poll = Some(at);
+        next
+    }
 }
 
 /// Proof that this node alone may poll this job until the lease ends.
@@ -101,22 +124,10 @@ pub struct PollChanges {
     pub scope: Scope,
     /// Ledger rows as they shall be.
     pub rows: Vec<RowWrite>,
-    /// Ledger rows that are forgotten without a word.
-    pub remove: Vec<Row>,
+    /// Ledger rows that are forgotten without a trace: what a re-baseline no longer saw. Done before `rows`.
+    pub remove: Vec<KeyDigest>,
     /// Events in the order of their sequence, beginning at the scope's sequence + 1.
     pub events: Vec<NewEvent>,
-}
-
-impl PollChanges {
-    /// How many deliveries each sink gets that can be sent.
-    pub fn deliveries(&self) -> Room {
-        let mut counts = Room::new();
-        let sendable = self.events.iter().flat_map(|event| &event.deliveries).filter(|delivery| delivery.dead.is_none());
-        for delivery in sendable {
-            *counts.entry(delivery.sink.clone()).or_default() += 1;
-        }
-        counts
-    }
 }
 
 /// How a poll ended, written with its last changes.
@@ -126,12 +137,12 @@ pub struct PollEnding {
     pub outcome: PollOutcome,
     /// When it ended.
     pub at: Timestamp,
-    /// The fingerprints that its ledger is read under from now on; `None` keeps those it was read under.
-    pub fingerprints: Option<Fingerprints>,
-    /// True once the scope's baseline is complete.
-    pub baseline: bool,
-    /// What this poll's answer can be recognised by; `None` for one that was not complete.
-    pub seal: Option<Seal>,
+    /// The fingerprints that its ledger is now read under. When the request or the selection differs from what was,
+    /// the baseline and the seal of every *other* scope of the job are void with this commit.
+    pub fingerprints: Fingerprints,
+    /// The state of its scope as it shall be. Its `sequence` must be that of the last event (or, without events, what
+    /// it was): anything else is refused.
+    pub scope: ScopeState,
 }
 
 /// How many deliveries of each sink the dispatcher has room for: a commit hands over at most as many tickets.
@@ -236,33 +247,12 @@ pub struct SinkState {
     pub last_failure: Option<String>,
 }
 
-/// An attempt that has ended, and what follows from it.
-#[derive(Debug)]
-pub struct Settlement {
-    /// The delivery.
-    pub ticket: DeliveryTicket,
-    /// The attempt, to be kept.
-    pub attempt: Attempt,
-    /// What happens next to the delivery.
-    pub verdict: Verdict,
-    /// The sink's state as it shall be.
-    pub sink: SinkState,
-}
-
-/// A settlement that was not written, handed back so that it is not lost.
-#[derive(Debug)]
-pub struct Unsettled {
-    /// What was to be written.
-    pub settlement: Box<Settlement>,
-    /// Why it was not.
-    pub error: StoreError,
-}
-
 /// The queue of deliveries.
 #[async_trait]
 pub trait Outbox: Send + Sync {
     /// Claims up to `limit` deliveries of a sink that are due at `now`: those with the fewest attempts first, then
-    /// the oldest. Never one that waits behind another of its lane.
+    /// those that have been due the longest (first attempts are due from when their event was seen), then by number.
+    /// Never one that waits behind another of its lane, and none of a sink that is disabled or not in the config.
     async fn claim_deliveries(
         &self,
         sink: &SinkName,
@@ -270,13 +260,23 @@ pub trait Outbox: Send + Sync {
         limit: usize,
     ) -> Result<Vec<DeliveryTicket>, StoreError>;
 
-    /// When the next unclaimed delivery of a sink falls due; `None` when it has none.
+    /// When the next unclaimed delivery of a sink falls due; `None` when it has none, or when all it has is held. May
+    /// lie in the past. The sink's own `not_before` is not part of it.
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError>;
 
     /// Settles an attempt: keeps it, moves the delivery on, and writes the sink's new state. When the delivery has
-    /// ended, the next of its lane becomes due and comes back as a ticket. `Verdict::SinkGone` holds the delivery
-    /// and every other of the sink that has not ended.
-    async fn settle(&self, settlement: Settlement) -> Result<Option<DeliveryTicket>, Unsettled>;
+    /// ended, the next of its lane becomes due and comes back as a ticket. `Verdict::SinkGone` disables the sink, which
+    /// holds the delivery and every other of the sink that has not ended. The attempt is numbered by the store.
+    ///
+    /// `sink` overwrites what was remembered, except that it never enables: attempts in flight know less than the one
+    /// that was answered 410. Only [`Outbox::enable_sink`] does.
+    async fn settle(
+        &self,
+        ticket: DeliveryTicket,
+        attempt: Attempt,
+        verdict: Verdict,
+        sink: SinkState,
+    ) -> Result<Option<DeliveryTicket>, StoreError>;
 
     /// Gives a claim back without an attempt (at shutdown, or when the sink was disabled meanwhile).
     async fn release(&self, tickets: Vec<DeliveryTicket>) -> Result<(), StoreError>;
@@ -284,7 +284,8 @@ pub trait Outbox: Send + Sync {
     /// What is remembered of a sink.
     async fn sink_state(&self, sink: &SinkName) -> Result<SinkState, StoreError>;
 
-    /// Enables a disabled sink: what was held is due again, in order.
+    /// Enables a disabled sink and forgets its failures: what was held is due again at once, in order. A moment that
+    /// the receiver asked to be left alone until stands.
     async fn enable_sink(&self, sink: &SinkName, now: Timestamp) -> Result<(), StoreError>;
 }
 
@@ -318,10 +319,12 @@ pub struct Queue {
 #[async_trait]
 pub trait Upkeep: Send + Sync {
     /// Makes the store's jobs and sinks those of the config: new ones get a row (a job also its uid), deliveries of
-    /// sinks that are gone are held, and those of sinks that came back are due again.
+    /// sinks and jobs that are gone are held, and those of sinks and jobs that came back are due again.
     async fn adopt(&self, jobs: &[JobName], sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError>;
     /// Deletes what is older than `before`, at most `limit` rows of each kind: ended events with their deliveries and
-    /// attempts, ledger rows of items that are gone. Returns how many; call again until it is 0.
+    /// attempts, ledger rows of items that are gone, the ledger of jobs that left the config. An event's age counts
+    /// from the end of its last delivery; a job keeps its uid and its sequences for ever. Returns how many; call again
+    /// until it is 0.
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError>;
     /// Writes what [`Polls::note_poll`] kept in memory.
     async fn flush(&self) -> Result<(), StoreError>;
@@ -340,10 +343,13 @@ pub enum StoreError {
     /// There is no such job in the state.
     #[error("the state knows no job `{0}`")]
     UnknownJob(JobName),
+    /// What was asked breaks a rule of the state, such as a sequence with a gap: a fault of ours. Nothing changed.
+    #[error("the state refused a write: {0}")]
+    Refused(String),
     /// The store is closed or its writer has ended.
     #[error("the state is closed")]
     Closed,
-    /// The disk is full, or the file can't be written.
+    /// The disk is full, or the file can't be written. Nothing changed; trying again may work.
     #[error("the state can't be written: {0}")]
     Unwritable(String),
     /// Something is wrong with the file.

@@ -1,0 +1,166 @@
+//! What every store must do, whatever it is made of: cases over `dyn Store`, each run for each kind of store.
+//!
+//! A kind of store brings a [`Bench`] and the line `conformance!(its_bench)`; it can't leave a case out.
+
+pub(in crate::store) mod outbox;
+pub(in crate::store) mod polls;
+pub(in crate::store) mod upkeep;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::core::delivery::{Answer, Attempt, NewDelivery};
+use crate::core::diff::Change;
+use crate::core::event::NewEvent;
+use crate::core::job::Fingerprints;
+use crate::core::ledger::{Remembered, Row, RowWrite};
+use crate::core::names::{Digest, EventId, JobName, Key, KeyDigest, Lane, Scope, SinkName};
+use crate::core::outcome::PollOutcome;
+use crate::core::time::Timestamp;
+use crate::store::{DeliveryTicket, PollChanges, PollEnding, PollTicket, Room, ScopeState, Seal, Store};
+
+/// A store under test, and what a test does to it from outside.
+pub(in crate::store) trait Bench: Send {
+    /// The store.
+    fn store(&self) -> &dyn Store;
+    /// Ends it as a crash would, and opens it again.
+    fn restart(&mut self);
+    /// Lets the lease on a job run out.
+    fn expire(&self, job: &JobName);
+}
+
+/// Runs a case to its end.
+pub(in crate::store) fn run(case: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(case);
+}
+
+/// Makes one test of each case, with a new bench from the function that it is given.
+macro_rules! conformance {
+    ($bench:path) => {
+        $crate::store::conformance::conformance! { $bench;
+            polls:
+                a_claimed_job_is_not_claimed_twice, a_lost_lease_cannot_commit, a_lost_lease_cannot_note,
+                an_unknown_job_is_refused, a_commit_is_read_back, a_commit_survives_a_crash,
+                rows_come_in_the_order_asked, sequences_have_no_gap, a_commit_is_all_or_nothing,
+                what_is_missing_is_found, a_body_is_kept_where_only_digests_change, a_removed_row_leaves_nothing,
+                a_part_leaves_the_baseline_open, new_fingerprints_void_the_other_scopes, notes_count_failures,
+                a_flushed_note_survives_a_crash, a_uid_outlives_removal;
+            outbox:
+                a_commit_hands_over_as_many_tickets_as_there_is_room, a_lane_goes_one_after_the_other,
+                the_order_of_a_lane_survives_a_crash, a_crash_voids_claims, fewest_attempts_go_first,
+                a_retry_waits_for_its_moment, a_gone_sink_holds_everything_until_it_is_enabled,
+                an_attempt_in_flight_does_not_enable_a_sink, a_delivery_can_be_born_dead,
+                a_sink_that_left_the_config_is_held, a_job_that_left_the_config_is_held_in_order,
+                a_released_claim_can_be_claimed_again, attempts_are_kept, queues_are_counted,
+                without_a_lane_nothing_waits, a_sink_of_its_own_body_gets_it;
+            upkeep:
+                pruning_keeps_what_has_not_ended, pruning_keeps_what_ended_lately,
+                pruning_forgets_items_that_are_gone, pruning_forgets_the_ledger_of_a_job_that_left,
+                a_closed_store_says_so, events_are_paged_both_ways, events_are_filtered,
+                an_event_is_found_by_the_beginning_of_its_id;
+        }
+    };
+    ($bench:path; $($room:ident: $($case:ident),+;)+) => {
+        $($(
+            #[test]
+            fn $case() {
+                let mut bench = $bench();
+                $crate::store::conformance::run($crate::store::conformance::$room::$case(&mut bench));
+            }
+        )+)+
+    };
+}
+pub(in crate::store) use conformance;
+
+/// Noon, and `seconds` after it.
+fn at(seconds: i64) -> Timestamp {
+    Timestamp(1_795_000_000_000 + seconds * 1000)
+}
+
+fn job() -> JobName {
+    JobName::from("orders")
+}
+
+fn crm() -> SinkName {
+    SinkName::from("crm")
+}
+
+fn key(name: &str) -> KeyDigest {
+    Key::from(name).digest()
+}
+
+fn prints() -> Fingerprints {
+    Fingerprints { request: Digest::of(b"request"), selection: Digest::of(b"selection"), rules: "ignore = []".into() }
+}
+
+fn seal() -> Seal {
+    let (request, body) = (Digest::of(b"request"), Digest::of(b"body"));
+    Seal { request, etag: Some("\"1\"".into()), last_modified: None, body }
+}
+
+fn narrow(name: &str, version: u64) -> Row {
+    let raw = Digest::of(format!("{name} {version}").as_bytes());
+    Row { key: key(name), raw, canonical: raw, revision: version, missed: 0, gone: None }
+}
+
+fn row(name: &str, version: u64) -> RowWrite {
+    let body = Bytes::from(format!("{{\"id\":\"{name}\",\"v\":{version}}}"));
+    RowWrite { row: narrow(name, version), remembered: Some(Remembered { key: Key::from(name), body }) }
+}
+
+/// An event of the item `name`, in the lane of that item, to the sinks `to`.
+fn event(name: &str, sequence: u64, to: &[&str]) -> NewEvent {
+    let lane = Lane(key(name).0);
+    let deliver = |sink: &&str| NewDelivery { sink: SinkName::from(*sink), lane: Some(lane), body: None, dead: None };
+    NewEvent {
+        id: EventId::from(format!("evt_{name}_{sequence}").as_str()),
+        key: Key::from(name),
+        change: Change::Updated,
+        sequence,
+        at: at(i64::try_from(sequence).expect("small")),
+        kind: "orders.updated".into(),
+        body: Bytes::from(format!("{{\"key\":\"{name}\",\"sequence\":{sequence}}}")),
+        deliveries: to.iter().map(deliver).collect(),
+    }
+}
+
+fn changes(rows: Vec<RowWrite>, events: Vec<NewEvent>) -> PollChanges {
+    PollChanges { rows, events, ..PollChanges::default() }
+}
+
+/// A complete poll that ends at `sequence`.
+fn complete(sequence: u64) -> PollEnding {
+    let scope = ScopeState { sequence, baseline: true, seal: Some(seal()), ..ScopeState::default() };
+    PollEnding { outcome: PollOutcome::Complete, at: at(0), fingerprints: prints(), scope }
+}
+
+fn room(count: usize) -> Room {
+    Room::from([(crm(), count)])
+}
+
+async fn adopt(store: &dyn Store) {
+    store.adopt(&[job()], &[crm(), SinkName::from("erp")], at(0)).await.expect("adopted");
+}
+
+async fn claim(store: &dyn Store) -> PollTicket {
+    store.claim_poll(&job(), at(0)).await.expect("no error").expect("not claimed")
+}
+
+/// Commits one complete poll; the tickets that it hands over.
+async fn commit(store: &dyn Store, rows: Vec<RowWrite>, events: Vec<NewEvent>, rooms: usize) -> Vec<DeliveryTicket> {
+    let ticket = claim(store).await;
+    let before = ticket.scopes.get(&Scope::default()).map_or(0, |scope| scope.sequence);
+    let ending = complete(before + events.len() as u64);
+    store.commit_poll(ticket, changes(rows, events), ending, &room(rooms)).await.expect("committed")
+}
+
+fn attempt(number: u32, at: Timestamp, status: u16) -> Attempt {
+    let answer = Answer::Status { status, retry_after: None, excerpt: format!("answer {status}") };
+    Attempt { number, at, took: Duration::from_millis(20), answer }
+}
+
+fn sent(tickets: &[DeliveryTicket]) -> Vec<String> {
+    tickets.iter().map(|ticket| ticket.parcel.event.to_string()).collect()
+}

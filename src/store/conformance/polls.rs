@@ -1,0 +1,298 @@
+//! Claims, the ledger, and the one transaction.
+
+use crate::core::names::{Digest, JobName, Key, Scope};
+use crate::core::outcome::{Failure, FailureKind, PollOutcome};
+use crate::store::conformance::{
+    Bench, adopt, at, changes, claim, commit, complete, event, job, key, narrow, prints, room, row, seal,
+};
+use crate::store::{PollChanges, PollEnding, PollNote, ScopeState, Seal, Store, StoreError};
+
+pub(in crate::store) async fn a_claimed_job_is_not_claimed_twice(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let ticket = claim(store).await;
+    assert!(store.claim_poll(&job(), at(0)).await.unwrap().is_none());
+    drop(ticket);
+    assert!(store.claim_poll(&job(), at(0)).await.unwrap().is_some(), "a dropped ticket frees its job");
+}
+
+pub(in crate::store) async fn a_lost_lease_cannot_commit(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let slow = claim(store).await;
+    bench.expire(&job());
+    commit(store, vec![row("a", 1)], vec![event("a", 1, &["crm"])], 0).await;
+    let late = store.commit_poll(slow, changes(vec![row("a", 9)], vec![]), complete(0), &room(0)).await;
+    assert!(matches!(late, Err(StoreError::LeaseLost(_))), "{late:?}");
+    let ticket = claim(store).await;
+    assert_eq!(store.rows(&ticket, &Scope::default(), &[key("a")]).await.unwrap(), [Some(narrow("a", 1))]);
+}
+
+pub(in crate::store) async fn a_lost_lease_cannot_note(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let slow = claim(store).await;
+    bench.expire(&job());
+    let next = claim(store).await;
+    let late = store.note_poll(slow, failed(1)).await;
+    assert!(matches!(late, Err(StoreError::LeaseLost(_))), "{late:?}");
+    assert!(store.claim_poll(&job(), at(0)).await.unwrap().is_none(), "the claim that overtook it stands");
+    drop(next);
+    assert_eq!(claim(store).await.record.failures, 0);
+}
+
+pub(in crate::store) async fn an_unknown_job_is_refused(bench: &mut impl Bench) {
+    let found = bench.store().claim_poll(&JobName::from("nobody"), at(0)).await;
+    assert!(matches!(found, Err(StoreError::UnknownJob(_))), "{found:?}");
+}
+
+pub(in crate::store) async fn a_commit_is_read_back(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let ticket = claim(store).await;
+    assert_eq!((ticket.fingerprints.clone(), ticket.scopes.len()), (None, 0));
+    drop(ticket);
+    commit(store, vec![row("a", 1), row("b", 1)], vec![event("a", 1, &["crm"]), event("b", 2, &[])], 0).await;
+    check(store).await;
+}
+
+pub(in crate::store) async fn a_commit_survives_a_crash(bench: &mut impl Bench) {
+    adopt(bench.store()).await;
+    let uid = claim(bench.store()).await.uid;
+    let events = vec![event("a", 1, &["crm"]), event("b", 2, &[])];
+    commit(bench.store(), vec![row("a", 1), row("b", 1)], events, 0).await;
+    bench.restart();
+    check(bench.store()).await;
+    assert_eq!(claim(bench.store()).await.uid, uid);
+}
+
+async fn check(store: &dyn Store) {
+    let ticket = claim(store).await;
+    let state = ScopeState { sequence: 2, baseline: true, items: 2, missing: 0, seal: Some(seal()) };
+    assert_eq!(ticket.scopes[&Scope::default()], state);
+    assert_eq!(ticket.fingerprints, Some(prints()));
+    assert_eq!((ticket.record.items, ticket.record.events, ticket.record.failures), (2, 2, 0));
+    assert_eq!(ticket.record.outcome.as_deref(), Some("complete"));
+    assert_eq!((ticket.record.last_poll, ticket.record.last_success), (Some(at(0)), Some(at(0))));
+    let found = store.remembered(&ticket, &Scope::default(), &[key("b"), key("x"), key("a")]).await.unwrap();
+    assert_eq!(found, [row("b", 1).remembered, None, row("a", 1).remembered]);
+    let jobs = store.jobs().await.unwrap();
+    assert_eq!(jobs, [(job(), ticket.record.clone())]);
+}
+
+pub(in crate::store) async fn rows_come_in_the_order_asked(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let names: Vec<String> = (0..300).map(|number| number.to_string()).collect();
+    commit(store, names.iter().map(|name| row(name, 1)).collect(), vec![], 0).await;
+    let ticket = claim(store).await;
+    // Few keys are looked up, many are read as a range; both with strangers among them, and one asked for twice.
+    for asked in [vec!["7", "no", "3", "7"], names.iter().map(String::as_str).rev().chain(["no", "7", "nil"]).collect()]
+    {
+        let keys: Vec<_> = asked.iter().map(|name| key(name)).collect();
+        let expected: Vec<_> = asked.iter().map(|name| name.parse::<u64>().ok().map(|_| narrow(name, 1))).collect();
+        assert_eq!(store.rows(&ticket, &Scope::default(), &keys).await.unwrap(), expected);
+    }
+    assert_eq!(store.rows(&ticket, &Scope::from("{\"x\":1}"), &[key("7")]).await.unwrap(), [None]);
+}
+
+pub(in crate::store) async fn sequences_have_no_gap(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    for (events, ends) in [
+        (vec![event("a", 2, &[])], 2),
+        (vec![event("a", 1, &[]), event("b", 3, &[])], 3),
+        (vec![event("a", 1, &[]), event("b", 1, &[])], 1),
+        (vec![event("a", 1, &[])], 2),
+        (vec![], 1),
+    ] {
+        let ticket = claim(store).await;
+        let refused = store.commit_poll(ticket, changes(vec![row("a", 1)], events), complete(ends), &room(0)).await;
+        assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    }
+    assert!(claim(store).await.scopes.is_empty());
+    commit(store, vec![], vec![event("a", 1, &[]), event("a", 2, &[])], 0).await;
+    commit(store, vec![], vec![event("a", 3, &[])], 0).await;
+    assert_eq!(claim(store).await.scopes[&Scope::default()].sequence, 3);
+}
+
+pub(in crate::store) async fn a_commit_is_all_or_nothing(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    commit(store, vec![row("a", 1)], vec![event("a", 1, &["crm"])], 0).await;
+    // The second event has the id of one that is there already: the last thing to be written is refused.
+    let ticket = claim(store).await;
+    let mut twice = event("a", 3, &["crm"]);
+    twice.id = event("a", 1, &[]).id;
+    let all = changes(vec![row("a", 2), row("b", 1)], vec![event("b", 2, &["crm"]), twice]);
+    let refused = store.commit_poll(ticket, all, complete(3), &room(9)).await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    let ticket = claim(store).await;
+    let found = store.rows(&ticket, &Scope::default(), &[key("a"), key("b")]).await.unwrap();
+    assert_eq!(found, [Some(narrow("a", 1)), None]);
+    assert_eq!((ticket.scopes[&Scope::default()].sequence, ticket.record.events), (1, 1));
+    assert_eq!(store.events(&Default::default()).await.unwrap().data.len(), 1);
+}
+
+pub(in crate::store) async fn what_is_missing_is_found(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let mut missed = row("b", 1);
+    missed.row.missed = 1;
+    let mut gone = row("c", 1);
+    gone.row.gone = Some(at(0));
+    gone.row.missed = 2;
+    commit(store, vec![row("a", 1), missed.clone(), gone, row("d", 1)], vec![], 0).await;
+    let ticket = claim(store).await;
+    let state = &ticket.scopes[&Scope::default()];
+    assert_eq!((state.items, state.missing), (3, 1));
+    let mut seen = vec![key("a"), key("new"), key("d")];
+    seen.sort();
+    assert_eq!(store.missing(&ticket, &Scope::default(), seen).await.unwrap(), [missed.row]);
+    assert_eq!(store.still_missing(&ticket, &Scope::default()).await.unwrap(), [missed.row]);
+    let mut all = store.missing(&ticket, &Scope::default(), vec![]).await.unwrap();
+    all.sort_by_key(|row| row.raw);
+    let mut expected = [narrow("a", 1), missed.row, narrow("d", 1)];
+    expected.sort_by_key(|row| row.raw);
+    assert_eq!(all, expected);
+    drop(ticket);
+    commit(store, vec![row("b", 1)], vec![], 0).await;
+    let ticket = claim(store).await;
+    assert_eq!(ticket.scopes[&Scope::default()].missing, 0);
+    assert!(store.still_missing(&ticket, &Scope::default()).await.unwrap().is_empty());
+}
+
+pub(in crate::store) async fn a_body_is_kept_where_only_digests_change(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    commit(store, vec![row("a", 1)], vec![], 0).await;
+    let mut spelled = row("a", 1);
+    spelled.row.raw = Digest::of(b"another spelling");
+    spelled.remembered = None;
+    commit(store, vec![spelled.clone()], vec![], 0).await;
+    let ticket = claim(store).await;
+    assert_eq!(store.rows(&ticket, &Scope::default(), &[key("a")]).await.unwrap(), [Some(spelled.row)]);
+    let found = store.remembered(&ticket, &Scope::default(), &[key("a")]).await.unwrap();
+    assert_eq!(found, [row("a", 1).remembered]);
+}
+
+pub(in crate::store) async fn a_removed_row_leaves_nothing(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    commit(store, vec![row("a", 1), row("b", 1)], vec![], 0).await;
+    let ticket = claim(store).await;
+    let remove = vec![key("a"), key("stranger")];
+    let all = PollChanges { remove, rows: vec![row("c", 1)], ..PollChanges::default() };
+    store.commit_poll(ticket, all, complete(0), &room(0)).await.unwrap();
+    let ticket = claim(store).await;
+    let keys = [key("a"), key("b"), key("c")];
+    let found = store.rows(&ticket, &Scope::default(), &keys).await.unwrap();
+    assert_eq!(found, [None, Some(narrow("b", 1)), Some(narrow("c", 1))]);
+    assert_eq!(store.remembered(&ticket, &Scope::default(), &[key("a")]).await.unwrap(), [None]);
+    assert_eq!(ticket.scopes[&Scope::default()].items, 2);
+}
+
+pub(in crate::store) async fn a_part_leaves_the_baseline_open(bench: &mut impl Bench) {
+    adopt(bench.store()).await;
+    let mut ticket = claim(bench.store()).await;
+    let part = changes(vec![row("a", 1)], vec![event("a", 1, &["crm"])]);
+    let tickets = bench.store().commit_part(&mut ticket, part, &room(1)).await.unwrap();
+    assert_eq!(tickets.len(), 1);
+    let open = ScopeState { sequence: 1, items: 1, ..ScopeState::default() };
+    assert_eq!(ticket.scopes[&Scope::default()], open);
+    bench.restart();
+    let mut ticket = claim(bench.store()).await;
+    assert_eq!((ticket.scopes[&Scope::default()].clone(), ticket.fingerprints.clone()), (open, None));
+    let part = changes(vec![row("b", 1)], vec![event("b", 2, &[])]);
+    bench.store().commit_part(&mut ticket, part, &room(0)).await.unwrap();
+    let last = changes(vec![row("c", 1)], vec![event("c", 3, &[])]);
+    bench.store().commit_poll(ticket, last, complete(3), &room(0)).await.unwrap();
+    let ticket = claim(bench.store()).await;
+    let state = &ticket.scopes[&Scope::default()];
+    assert_eq!((state.sequence, state.items, state.baseline), (3, 3, true));
+    assert_eq!(ticket.record.events, 3);
+}
+
+pub(in crate::store) async fn new_fingerprints_void_the_other_scopes(bench: &mut impl Bench) {
+    adopt(bench.store()).await;
+    let (eu, us) = (Scope::from("{\"account\":\"eu\"}"), Scope::from("{\"account\":\"us\"}"));
+    let mut other = prints();
+    for scope in [&eu, &us] {
+        let ticket = claim(bench.store()).await;
+        let all = PollChanges { scope: scope.clone(), rows: vec![row("a", 1)], ..PollChanges::default() };
+        bench.store().commit_poll(ticket, all, complete(0), &room(0)).await.unwrap();
+    }
+    other.rules = "ignore = [\"$.x\"]".into();
+    for (print, others_stand) in [(other.clone(), true), (changed(other), false)] {
+        let ticket = claim(bench.store()).await;
+        let ending = PollEnding { fingerprints: print, ..complete(0) };
+        let all = PollChanges { scope: eu.clone(), ..PollChanges::default() };
+        bench.store().commit_poll(ticket, all, ending, &room(0)).await.unwrap();
+        for _ in 0..2 {
+            let ticket = claim(bench.store()).await;
+            assert!(ticket.scopes[&eu].baseline && ticket.scopes[&eu].seal.is_some());
+            assert_eq!((ticket.scopes[&us].baseline, ticket.scopes[&us].seal.is_some()), (others_stand, others_stand));
+            assert_eq!(ticket.scopes[&us].items, 1);
+            drop(ticket);
+            bench.restart();
+        }
+    }
+}
+
+fn changed(prints: crate::core::job::Fingerprints) -> crate::core::job::Fingerprints {
+    crate::core::job::Fingerprints { selection: Digest::of(b"another"), ..prints }
+}
+
+fn failed(second: i64) -> PollNote {
+    let failure = Failure::new(FailureKind::Timeout, "no answer within 30s");
+    PollNote { outcome: PollOutcome::Failed(failure), at: at(second), seal: None }
+}
+
+pub(in crate::store) async fn notes_count_failures(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    commit(store, vec![row("a", 1)], vec![], 0).await;
+    for second in 1..=3 {
+        store.note_poll(claim(store).await, failed(second)).await.unwrap();
+    }
+    let record = claim(store).await.record.clone();
+    assert_eq!((record.failures, record.outcome.as_deref()), (3, Some("failed")));
+    assert_eq!(record.reason.as_deref(), Some("no answer within 30s"));
+    assert_eq!((record.last_poll, record.last_success), (Some(at(3)), Some(at(0))));
+    assert_eq!(store.jobs().await.unwrap()[0].1, record);
+    let partial = PollNote { outcome: PollOutcome::Partial("nothing read".into()), at: at(4), seal: None };
+    store.note_poll(claim(store).await, partial).await.unwrap();
+    assert_eq!(claim(store).await.record.failures, 4);
+    let unchanged = PollNote { outcome: PollOutcome::Unchanged, at: at(5), seal: None };
+    store.note_poll(claim(store).await, unchanged).await.unwrap();
+    let record = claim(store).await.record.clone();
+    assert_eq!((record.failures, record.last_success, record.reason), (0, Some(at(5)), None));
+}
+
+pub(in crate::store) async fn a_flushed_note_survives_a_crash(bench: &mut impl Bench) {
+    adopt(bench.store()).await;
+    commit(bench.store(), vec![row("a", 1)], vec![event("a", 1, &[])], 0).await;
+    let renewed = Seal { etag: Some("\"2\"".into()), ..seal() };
+    let note = PollNote { outcome: PollOutcome::Unchanged, at: at(9), seal: Some((Scope::default(), renewed.clone())) };
+    bench.store().note_poll(claim(bench.store()).await, note).await.unwrap();
+    assert_eq!(claim(bench.store()).await.scopes[&Scope::default()].seal, Some(renewed.clone()));
+    bench.store().flush().await.unwrap();
+    bench.restart();
+    let ticket = claim(bench.store()).await;
+    assert_eq!(ticket.scopes[&Scope::default()].seal, Some(renewed));
+    assert_eq!((ticket.record.last_success, ticket.record.events), (Some(at(9)), 1));
+}
+
+pub(in crate::store) async fn a_uid_outlives_removal(bench: &mut impl Bench) {
+    adopt(bench.store()).await;
+    commit(bench.store(), vec![row("a", 1)], vec![event("a", 1, &[])], 0).await;
+    let uid = claim(bench.store()).await.uid;
+    bench.store().adopt(&[JobName::from("other")], &[], at(1)).await.unwrap();
+    bench.restart();
+    adopt(bench.store()).await;
+    let ticket = claim(bench.store()).await;
+    assert_eq!((ticket.uid, ticket.scopes[&Scope::default()].sequence), (uid, 1));
+    let other = bench.store().claim_poll(&JobName::from("other"), at(0)).await.unwrap().unwrap();
+    assert_ne!(other.uid, uid);
+    assert_eq!(Key::from("a").digest(), key("a"));
+}

@@ -1,0 +1,164 @@
+//! Pruning, closing, and looking back.
+
+use crate::core::delivery::Verdict;
+use crate::core::names::{JobName, Scope, SinkName};
+use crate::core::view::EventFilter;
+use crate::store::conformance::{Bench, adopt, at, attempt, claim, commit, crm, event, job, key, row};
+use crate::store::{SinkState, Store, StoreError};
+
+async fn ids(store: &dyn Store, filter: EventFilter) -> Vec<String> {
+    store.events(&filter).await.expect("events").data.into_iter().map(|event| event.id).collect()
+}
+
+async fn prune(store: &dyn Store, before: i64) -> u64 {
+    let mut pruned = 0;
+    loop {
+        match store.prune(at(before), 2).await.expect("pruned") {
+            0 => return pruned,
+            some => pruned += some,
+        }
+    }
+}
+
+pub(in crate::store) async fn pruning_keeps_what_has_not_ended(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let names = ["delivered", "dead", "due", "waiting", "half", "silent"];
+    let mut events: Vec<_> = names.iter().zip(1..).map(|(name, number)| event(name, number, &["crm"])).collect();
+    events[3] = event("due", 4, &["crm"]);
+    events[4] = event("half", 5, &["crm", "erp"]);
+    events[5] = event("silent", 6, &[]);
+    for ticket in commit(store, vec![], events, 9).await {
+        let verdict = match ticket.parcel.key.as_str() {
+            "delivered" | "half" => Verdict::Delivered,
+            "dead" => Verdict::Dead("no".into()),
+            _ => continue,
+        };
+        let number = ticket.attempts + 1;
+        store.settle(ticket, attempt(number, at(10), 200), verdict, SinkState::default()).await.unwrap();
+    }
+    assert_eq!(prune(store, 5).await, 0, "nothing has ended by then");
+    assert_eq!(prune(store, 99).await, 3);
+    assert_eq!(ids(store, EventFilter::default()).await, ["evt_half_5", "evt_due_4", "evt_due_3"]);
+    let queues = store.sinks().await.unwrap();
+    assert_eq!(queues.iter().map(|(_, _, queue)| (queue.backlog, queue.dead)).collect::<Vec<_>>(), [(2, 0), (1, 0)]);
+    store.adopt(&[], &[], at(20)).await.unwrap();
+    assert_eq!(prune(store, 99).await, 0, "what is held has not ended");
+}
+
+pub(in crate::store) async fn pruning_keeps_what_ended_lately(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let ticket = commit(store, vec![], vec![event("a", 1, &["crm"])], 9).await.remove(0);
+    store.settle(ticket, attempt(1, at(500), 200), Verdict::Delivered, SinkState::default()).await.unwrap();
+    assert_eq!(prune(store, 400).await, 0);
+    assert_eq!(prune(store, 600).await, 1);
+    assert_eq!(ids(store, EventFilter::default()).await, [""; 0]);
+}
+
+pub(in crate::store) async fn pruning_forgets_items_that_are_gone(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let mut gone: Vec<_> = ["a", "b", "c", "d"].iter().map(|name| row(name, 1)).collect();
+    for (write, second) in gone.iter_mut().zip([1, 2, 3, 50]) {
+        write.row.gone = Some(at(second));
+    }
+    gone.push(row("here", 1));
+    commit(store, gone, vec![], 0).await;
+    assert_eq!(prune(store, 10).await, 3);
+    let ticket = claim(store).await;
+    let keys = [key("a"), key("c"), key("d"), key("here")];
+    let rows = store.rows(&ticket, &Scope::default(), &keys).await.unwrap();
+    assert_eq!(rows.iter().map(Option::is_some).collect::<Vec<_>>(), [false, false, true, true]);
+    assert_eq!(ticket.record.items, 1);
+}
+
+pub(in crate::store) async fn pruning_forgets_the_ledger_of_a_job_that_left(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let rows = (0..5).map(|number| row(&number.to_string(), 1)).collect();
+    commit(store, rows, vec![event("0", 1, &[])], 0).await;
+    store.adopt(&[JobName::from("other")], &[], at(100)).await.unwrap();
+    assert_eq!(prune(store, 90).await, 1, "the event, not yet the ledger");
+    assert_eq!(prune(store, 101).await, 5);
+    adopt(store).await;
+    let ticket = claim(store).await;
+    let scope = &ticket.scopes[&Scope::default()];
+    assert_eq!((scope.sequence, scope.items, scope.baseline, scope.seal.clone()), (1, 0, false, None));
+    assert_eq!(store.rows(&ticket, &Scope::default(), &[key("0")]).await.unwrap(), [None]);
+}
+
+pub(in crate::store) async fn a_closed_store_says_so(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let ticket = claim(store).await;
+    store.ping().await.unwrap();
+    store.close().await.unwrap();
+    assert!(matches!(store.ping().await, Err(StoreError::Closed)));
+    assert!(matches!(store.close().await, Err(StoreError::Closed)));
+    assert!(matches!(store.jobs().await, Err(StoreError::Closed)));
+    assert!(matches!(store.claim_deliveries(&crm(), at(0), 1).await, Err(StoreError::Closed)));
+    let ending = crate::store::conformance::complete(0);
+    let late = store.commit_poll(ticket, Default::default(), ending, &Default::default()).await;
+    assert!(matches!(late, Err(StoreError::Closed)));
+}
+
+pub(in crate::store) async fn events_are_paged_both_ways(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    commit(store, vec![], (1..=5).map(|number| event("a", number, &[])).collect(), 0).await;
+    for (oldest_first, order) in [(false, [5, 4, 3, 2, 1]), (true, [1, 2, 3, 4, 5])] {
+        let mut filter = EventFilter { oldest_first, limit: Some(2), ..EventFilter::default() };
+        let mut seen = Vec::new();
+        loop {
+            let page = store.events(&filter).await.unwrap();
+            seen.extend(page.data.iter().map(|event| event.sequence));
+            filter.after = page.next;
+            if page.next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, order);
+    }
+    assert_eq!(ids(store, EventFilter { limit: Some(0), ..EventFilter::default() }).await.len(), 1);
+    assert_eq!(ids(store, EventFilter { limit: Some(u32::MAX), ..EventFilter::default() }).await.len(), 5);
+}
+
+pub(in crate::store) async fn events_are_filtered(bench: &mut impl Bench) {
+    let store = bench.store();
+    store.adopt(&[job(), JobName::from("other")], &[SinkName::from("crm")], at(0)).await.unwrap();
+    commit(store, vec![], vec![event("a", 1, &["crm"]), event("b", 2, &[]), event("a", 3, &[])], 0).await;
+    let some = |text: &str| Some(text.to_owned());
+    let all = EventFilter::default();
+    for (filter, expected) in [
+        (EventFilter { job: some("orders"), ..all.clone() }, vec!["evt_a_3", "evt_b_2", "evt_a_1"]),
+        (EventFilter { job: some("other"), ..all.clone() }, vec![]),
+        (EventFilter { job: some("nobody"), ..all.clone() }, vec![]),
+        (EventFilter { key: some("a"), ..all.clone() }, vec!["evt_a_3", "evt_a_1"]),
+        (EventFilter { change: some("created"), ..all.clone() }, vec![]),
+        (EventFilter { change: some("updated"), since: Some(at(2)), ..all.clone() }, vec!["evt_a_3", "evt_b_2"]),
+    ] {
+        assert_eq!(ids(store, filter.clone()).await, expected, "{filter:?}");
+    }
+    let event = store.events(&all).await.unwrap().data.remove(2);
+    assert_eq!((event.job.as_str(), event.key.as_str(), event.change.as_str()), ("orders", "a", "updated"));
+    assert_eq!((event.kind.as_str(), event.scope, event.timestamp), ("orders.updated", None, at(1)));
+    assert_eq!((event.deliveries[0].sink.as_str(), event.deliveries[0].state.as_str()), ("crm", "due"));
+}
+
+pub(in crate::store) async fn an_event_is_found_by_the_beginning_of_its_id(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    commit(store, vec![], vec![event("abc", 1, &[]), event("abd", 2, &[]), event("abd_2", 3, &[])], 0).await;
+    for (id, found) in [
+        ("evt_abc", Some("evt_abc_1")),
+        ("evt_abd_2", Some("evt_abd_2")),
+        ("evt_ab", None),
+        ("evt_x", None),
+        ("", None),
+        ("%", None),
+    ] {
+        let event = store.event(id).await.unwrap();
+        assert_eq!(event.map(|detail| detail.event.id).as_deref(), found, "{id}");
+    }
+}

@@ -1,0 +1,178 @@
+//! Looking back: lists and details for the API and the commands, read beside the writer.
+//!
+//! A delivery's state is shown as it is meant: everything of a sink that is disabled or not in the config is `held`.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use serde_json::value::RawValue;
+
+use crate::core::names::JobName;
+use crate::core::time::Timestamp;
+use crate::core::view::{AttemptView, DeliveryView, EventDetail, EventFilter, EventView, Page};
+use crate::store::sqlite::error::{Result, count, int, small};
+use crate::store::sqlite::{jobs, sinks};
+use crate::store::{JobRecord, StoreError};
+
+/// Rows of a page when nobody says how many.
+const PAGE: u32 = 100;
+
+/// The most rows of a page.
+const PAGE_MAX: u32 = 1000;
+
+/// Every job that has a state.
+pub(super) fn jobs(db: &Connection) -> Result<Vec<(JobName, JobRecord)>> {
+    let mut statement = db.prepare_cached(
+        "SELECT name, failures, outcome, reason, last_poll, last_success, events, \
+         (SELECT coalesce(sum(items), 0) FROM scope WHERE scope.job = job.id) FROM job ORDER BY name",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let record = JobRecord { items: count(row.get(7)?), ..jobs::record(row, 1)? };
+        Ok((JobName::from(row.get_ref(0)?.as_str()?), record))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+const EVENT: &str = "SELECT event.id, event.uid, job.name, scope.text, event.key, event.change, event.kind, \
+                     event.sequence, event.at FROM event JOIN job ON job.id = event.job \
+                     JOIN scope ON scope.id = event.scope";
+
+/// A page of events with their deliveries.
+pub(super) fn events(db: &Connection, filter: &EventFilter) -> Result<Page<EventView>> {
+    let limit = filter.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX) as usize;
+    let (sql, values) = select(filter, limit);
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows: Vec<(i64, EventView)> =
+        statement.query_map(params_from_iter(values), event_view)?.collect::<rusqlite::Result<_>>()?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    for (id, event) in &mut rows {
+        event.deliveries = deliveries(db, *id)?;
+    }
+    let next = rows.last().filter(|_| more).map(|(id, _)| *id);
+    Ok(Page { data: rows.into_iter().map(|(_, event)| event).collect(), next })
+}
+
+/// The statement for a filter: only the conditions that it has, so that the right index is used.
+fn select(filter: &EventFilter, limit: usize) -> (String, Vec<Value>) {
+    let beyond = if filter.oldest_first { "event.id > ?" } else { "event.id < ?" };
+    let text = |text: &Option<String>| text.clone().map(Value::from);
+    let conditions = [
+        ("event.job = (SELECT id FROM job WHERE name = ?)", text(&filter.job)),
+        ("event.key = ?", text(&filter.key)),
+        ("event.change = ?", text(&filter.change)),
+        ("event.at >= ?", filter.since.map(|since| Value::from(since.0))),
+        (beyond, filter.after.map(Value::from)),
+    ];
+    let mut sql = EVENT.to_owned();
+    let mut values = Vec::new();
+    for (condition, value) in conditions {
+        if let Some(value) = value {
+            sql.push_str(if values.is_empty() { " WHERE " } else { " AND " });
+            sql.push_str(condition);
+            values.push(value);
+        }
+    }
+    sql.push_str(if filter.oldest_first { " ORDER BY event.id LIMIT ?" } else { " ORDER BY event.id DESC LIMIT ?" });
+    // One more than the page holds, to know whether there is another.
+    values.push(Value::from(int(limit as u64 + 1)));
+    (sql, values)
+}
+
+fn event_view(row: &Row<'_>) -> rusqlite::Result<(i64, EventView)> {
+    let scope = row.get_ref(3)?.as_str()?;
+    let view = EventView {
+        id: row.get(1)?,
+        job: row.get(2)?,
+        scope: (!scope.is_empty())
+            .then(|| serde_json::from_str(scope).unwrap_or_else(|_| serde_json::Value::String(scope.to_owned()))),
+        key: row.get(4)?,
+        change: row.get(5)?,
+        kind: row.get(6)?,
+        sequence: count(row.get(7)?),
+        timestamp: Timestamp(row.get(8)?),
+        deliveries: Vec::new(),
+    };
+    Ok((row.get(0)?, view))
+}
+
+fn deliveries(db: &Connection, event: i64) -> Result<Vec<DeliveryView>> {
+    let mut statement = db.prepare_cached(
+        "SELECT delivery.id, sink.name, delivery.state, delivery.attempts, delivery.due, delivery.reason, \
+         sink.disabled, sink.adopted FROM delivery JOIN sink ON sink.id = delivery.sink \
+         WHERE delivery.event = ?1 ORDER BY delivery.id",
+    )?;
+    let rows = statement.query_map([event], delivery_view)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn delivery_view(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
+    let view = DeliveryView {
+        id: row.get(0)?,
+        sink: row.get(1)?,
+        state: row.get(2)?,
+        attempts: small(row.get(3)?),
+        due: row.get::<_, Option<i64>>(4)?.map(Timestamp),
+        reason: row.get(5)?,
+    };
+    let adopted: bool = row.get(7)?;
+    let held = row.get::<_, Option<String>>(6)?.or_else(|| (!adopted).then(|| sinks::GONE.to_owned()));
+    Ok(match held {
+        Some(reason) if matches!(view.state.as_str(), "due" | "waiting") => {
+            DeliveryView { state: "held".to_owned(), due: None, reason: Some(reason), ..view }
+        }
+        _ => view,
+    })
+}
+
+/// One event, by its id or by the beginning of it that no other has.
+pub(super) fn event(db: &Connection, id: &str) -> Result<Option<EventDetail>> {
+    let Some(id) = resolve(db, id)? else { return Ok(None) };
+    let sql = format!("{EVENT} WHERE event.id = ?1");
+    let Some((_, event)) = db.prepare_cached(&sql)?.query_one([id], event_view).optional()? else { return Ok(None) };
+    let body: Vec<u8> = db.prepare_cached("SELECT body FROM event WHERE id = ?1")?.query_one([id], |row| row.get(0))?;
+    let event = EventView { deliveries: deliveries(db, id)?, ..event };
+    Ok(Some(EventDetail { event, body: raw(body)?, attempts: attempts(db, id)? }))
+}
+
+/// The number of the one event whose id begins so.
+fn resolve(db: &Connection, id: &str) -> Result<Option<i64>> {
+    let exact: Option<i64> =
+        db.prepare_cached("SELECT id FROM event WHERE uid = ?1")?.query_one([id], |row| row.get(0)).optional()?;
+    if exact.is_some() || id.is_empty() {
+        return Ok(exact);
+    }
+    let found: Vec<i64> = db
+        .prepare_cached("SELECT id FROM event WHERE uid >= ?1 AND uid < ?2 LIMIT 2")?
+        .query_map([id, &format!("{id}\u{10FFFF}")], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(<[i64; 1]>::try_from(found).ok().map(|[only]| only))
+}
+
+fn raw(body: Vec<u8>) -> Result<Box<RawValue>> {
+    let damaged = |_| StoreError::Damaged("the body of an event is not JSON".to_owned());
+    let text =
+        String::from_utf8(body).map_err(|_| StoreError::Damaged("the body of an event is not text".to_owned()))?;
+    RawValue::from_string(text).map_err(damaged)
+}
+
+fn attempts(db: &Connection, event: i64) -> Result<Vec<AttemptView>> {
+    let mut statement = db.prepare_cached(
+        "SELECT attempt.delivery, sink.name, attempt.number, attempt.at, attempt.took_ms, attempt.status, \
+         attempt.reason, attempt.answer FROM delivery JOIN attempt ON attempt.delivery = delivery.id \
+         JOIN sink ON sink.id = delivery.sink WHERE delivery.event = ?1 \
+         ORDER BY attempt.at, attempt.delivery, attempt.number",
+    )?;
+    let rows = statement.query_map([event], |row| {
+        Ok(AttemptView {
+            delivery: row.get(0)?,
+            sink: row.get(1)?,
+            number: small(row.get(2)?),
+            at: Timestamp(row.get(3)?),
+            took_ms: count(row.get(4)?),
+            status: row.get(5)?,
+            reason: row.get(6)?,
+            answer: row.get(7)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

@@ -1,0 +1,176 @@
+//! The one transaction of a poll: rows, events, deliveries, and how it ended.
+//!
+//! It checks what makes it this poll's turn (the claim stands, the scope's sequence is what the poll read) and leaves
+//! every decision to who called.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+
+use crate::core::event::NewEvent;
+use crate::store::sqlite::error::{Result, int};
+use crate::store::sqlite::jobs::{self, Claim, Ended, Jobs, KnownScope};
+use crate::store::sqlite::ledger::Pen;
+use crate::store::sqlite::outbox::{Enqueue, Origin};
+use crate::store::{DeliveryTicket, JobRecord, PollChanges, PollEnding, Room, ScopeState, StoreError};
+
+/// What a commit needs, owned, so that it goes on when nobody waits for it any more.
+pub(super) struct Commit {
+    pub(super) claim: Arc<Claim>,
+    pub(super) epoch: i64,
+    pub(super) changes: PollChanges,
+    pub(super) ending: Option<PollEnding>,
+    pub(super) room: Room,
+    /// The scope as the poll read it, and its number, where there is one already.
+    pub(super) before: ScopeState,
+    pub(super) scope: Option<i64>,
+    /// The job's record as the poll read it.
+    pub(super) record: JobRecord,
+    /// The request or the selection is another than that under which the ledger was read.
+    pub(super) alone: bool,
+}
+
+/// What it came to.
+pub(super) struct Committed {
+    pub(super) tickets: Vec<DeliveryTicket>,
+    pub(super) scope: KnownScope,
+    pub(super) ended: Option<Ended>,
+    pub(super) events: u64,
+}
+
+impl Commit {
+    /// About how many bytes it writes.
+    pub(super) fn weight(&self) -> usize {
+        let rows = self.changes.rows.iter().map(|row| 200 + row.remembered.as_ref().map_or(0, |it| it.body.len()));
+        let events = self.changes.events.iter().map(|event| 600 + event.body.len());
+        rows.sum::<usize>() + events.sum::<usize>()
+    }
+
+    /// Writes everything, or nothing.
+    pub(super) fn run(mut self, db: &Connection, jobs: &Jobs) -> Result<Committed> {
+        if !jobs.holds(&self.claim) {
+            return Err(self.overtaken());
+        }
+        let sequence = self.sequence()?;
+        let id = match self.scope {
+            Some(id) => id,
+            None => self.new_scope(db)?,
+        };
+        let state = ScopeState { sequence, ..self.state() };
+        let (items, missing) = self.write_rows(db, id)?;
+        let state = ScopeState { items, missing, ..state };
+        if !jobs::write_scope(db, id, self.before.sequence, &state)? {
+            return Err(self.overtaken());
+        }
+        let events = self.changes.events.len() as u64;
+        let tickets = self.write_events(db, id)?;
+        count_events(db, self.claim.id, events)?;
+        let ended = self.end(db, id)?;
+        let scope = KnownScope { id, name: self.changes.scope, state };
+        Ok(Committed { tickets, scope, ended, events })
+    }
+
+    fn overtaken(&self) -> StoreError {
+        StoreError::LeaseLost(self.claim.job.to_string())
+    }
+
+    /// The sequence after the last event; refuses one with a gap.
+    fn sequence(&self) -> Result<u64> {
+        let mut last = self.before.sequence;
+        for event in &self.changes.events {
+            if event.sequence != last + 1 {
+                return Err(gap(event.sequence, last + 1));
+            }
+            last = event.sequence;
+        }
+        match &self.ending {
+            Some(ending) if ending.scope.sequence != last => Err(gap(ending.scope.sequence, last)),
+            _ => Ok(last),
+        }
+    }
+
+    /// The state of the scope but for what the store counts.
+    fn state(&self) -> ScopeState {
+        self.ending.as_ref().map_or(&self.before, |ending| &ending.scope).clone()
+    }
+
+    fn new_scope(&self, db: &Connection) -> Result<i64> {
+        db.prepare_cached("INSERT INTO scope (job, text) VALUES (?1, ?2)")?
+            .execute(params![self.claim.id, self.changes.scope.as_str()])?;
+        Ok(db.last_insert_rowid())
+    }
+
+    /// In the order of their keys, so that neighbours on disk are written together.
+    fn write_rows(&mut self, db: &Connection, scope: i64) -> Result<(u64, u64)> {
+        let mut pen = Pen::new(db, scope)?;
+        self.changes.remove.sort_unstable();
+        for key in &self.changes.remove {
+            pen.remove(*key)?;
+        }
+        self.changes.rows.sort_by_key(|write| write.row.key);
+        for write in &self.changes.rows {
+            pen.write(write)?;
+        }
+        Ok(pen.tally.apply(self.before.items, self.before.missing))
+    }
+
+    fn write_events(&mut self, db: &Connection, scope: i64) -> Result<Vec<DeliveryTicket>> {
+        let mut enqueue = Enqueue::new(db, self.epoch, std::mem::take(&mut self.room));
+        for event in std::mem::take(&mut self.changes.events) {
+            let id = self.write_event(db, scope, &event)?;
+            let origin = Origin { id, job: &self.claim.job, scope: &self.changes.scope, event: &event };
+            for delivery in &event.deliveries {
+                enqueue.add(&origin, delivery)?;
+            }
+        }
+        enqueue.finish()
+    }
+
+    fn write_event(&self, db: &Connection, scope: i64, event: &NewEvent) -> Result<i64> {
+        db.prepare_cached(
+            "INSERT INTO event (uid, job, scope, key, change, sequence, at, kind, body) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            event.id.as_str(),
+            self.claim.id,
+            scope,
+            event.key.as_str(),
+            event.change.as_str(),
+            int(event.sequence),
+            event.at.0,
+            event.kind,
+            &event.body[..],
+        ])?;
+        Ok(db.last_insert_rowid())
+    }
+
+    /// The job's row: how the poll ended, under what, and what that makes of its other scopes.
+    fn end(&mut self, db: &Connection, scope: i64) -> Result<Option<Ended>> {
+        let Some(ending) = self.ending.take() else { return Ok(None) };
+        let record = self.record.after(&ending.outcome, ending.at, true);
+        jobs::write_record(db, self.claim.id, &record)?;
+        let prints = &ending.fingerprints;
+        db.prepare_cached("UPDATE job SET request = ?2, selection = ?3, rules = ?4 WHERE id = ?1")?
+            .execute(params![self.claim.id, prints.request.0, prints.selection.0, prints.rules])?;
+        if self.alone {
+            db.prepare_cached(
+                "UPDATE scope SET baseline = 0, seal_request = NULL, seal_etag = NULL, seal_modified = NULL, \
+                 seal_body = NULL WHERE job = ?1 AND id <> ?2",
+            )?
+            .execute(params![self.claim.id, scope])?;
+        }
+        Ok(Some(Ended { fingerprints: ending.fingerprints, record, alone: self.alone }))
+    }
+}
+
+fn count_events(db: &Connection, job: i64, events: u64) -> Result<()> {
+    if events > 0 {
+        db.prepare_cached("UPDATE job SET events = events + ?2 WHERE id = ?1")?.execute(params![job, int(events)])?;
+    }
+    Ok(())
+}
+
+fn gap(got: u64, expected: u64) -> StoreError {
+    StoreError::Refused(format!("the sequence `{got}` where `{expected}` comes next"))
+}

@@ -1,0 +1,137 @@
+-- The first shape of the state. Moments are milliseconds since 1970 in UTC; digests are 16 bytes.
+
+-- What the state knows of itself: `epoch` grows by one with each opening, so a claim of an earlier one is void.
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY NOT NULL,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO meta (name, value) VALUES ('epoch', 0);
+
+-- A row outlives everything but the file: uid and sequences must never be used twice.
+CREATE TABLE job (
+    id           INTEGER PRIMARY KEY,
+    uid          BLOB NOT NULL UNIQUE CHECK (length(uid) = 16),
+    name         TEXT NOT NULL UNIQUE CHECK (name <> ''),
+    request      BLOB CHECK (length(request) = 16),
+    selection    BLOB CHECK (length(selection) = 16),
+    rules        TEXT,
+    failures     INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    outcome      TEXT CHECK (outcome IN ('complete', 'partial', 'unchanged', 'failed')),
+    reason       TEXT,
+    last_poll    INTEGER,
+    last_success INTEGER,
+    events       INTEGER NOT NULL DEFAULT 0 CHECK (events >= 0),
+    -- When it left the config.
+    removed      INTEGER,
+    CHECK ((request IS NULL) = (selection IS NULL) AND (request IS NULL) = (rules IS NULL))
+) STRICT;
+CREATE INDEX job_removed ON job (removed) WHERE removed IS NOT NULL;
+
+CREATE TABLE scope (
+    id            INTEGER PRIMARY KEY,
+    job           INTEGER NOT NULL REFERENCES job (id),
+    text          TEXT NOT NULL,
+    sequence      INTEGER NOT NULL DEFAULT 0 CHECK (sequence >= 0),
+    baseline      INTEGER NOT NULL DEFAULT 0 CHECK (baseline IN (0, 1)),
+    items         INTEGER NOT NULL DEFAULT 0 CHECK (items >= 0),
+    missing       INTEGER NOT NULL DEFAULT 0 CHECK (missing BETWEEN 0 AND items),
+    seal_request  BLOB CHECK (length(seal_request) = 16),
+    seal_etag     TEXT,
+    seal_modified TEXT,
+    seal_body     BLOB CHECK (length(seal_body) = 16),
+    UNIQUE (job, text),
+    CHECK ((seal_request IS NULL) = (seal_body IS NULL))
+) STRICT;
+
+-- The narrow half of the ledger, clustered by scope: one range read tells what did not change. `body` points into
+-- the table of that name; there is no foreign key, because its check would need an index of its own on every row.
+CREATE TABLE item (
+    scope     INTEGER NOT NULL,
+    key       BLOB NOT NULL CHECK (length(key) = 16),
+    raw       BLOB NOT NULL CHECK (length(raw) = 16),
+    canonical BLOB NOT NULL CHECK (length(canonical) = 16),
+    revision  INTEGER NOT NULL CHECK (revision >= 0),
+    missed    INTEGER NOT NULL DEFAULT 0 CHECK (missed >= 0),
+    gone      INTEGER,
+    body      INTEGER,
+    PRIMARY KEY (scope, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX item_missing ON item (scope, key) WHERE missed > 0 AND gone IS NULL;
+CREATE INDEX item_gone ON item (gone) WHERE gone IS NOT NULL;
+
+-- The wide half: the key's text and the body last reported. Encoding 0 is plain; 1 is kept for zstd.
+CREATE TABLE body (
+    id       INTEGER PRIMARY KEY,
+    key      TEXT NOT NULL,
+    encoding INTEGER NOT NULL DEFAULT 0 CHECK (encoding IN (0, 1)),
+    bytes    BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE event (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    uid      TEXT NOT NULL UNIQUE,
+    job      INTEGER NOT NULL REFERENCES job (id),
+    scope    INTEGER NOT NULL REFERENCES scope (id),
+    key      TEXT NOT NULL,
+    change   TEXT NOT NULL CHECK (change IN ('created', 'updated', 'deleted', 'restored')),
+    sequence INTEGER NOT NULL CHECK (sequence > 0),
+    at       INTEGER NOT NULL,
+    kind     TEXT NOT NULL,
+    body     BLOB NOT NULL
+) STRICT;
+CREATE INDEX event_job ON event (job);
+CREATE INDEX event_key ON event (key);
+CREATE INDEX event_at ON event (at);
+
+-- While `disabled` is set, or `adopted` is 0 (not in the config), everything of the sink that has not ended is held:
+-- one row says it for all of them. `backlog`, `held` and `dead` count its deliveries in states waiting and due, held,
+-- and dead.
+CREATE TABLE sink (
+    id            INTEGER PRIMARY KEY,
+    name          TEXT NOT NULL UNIQUE CHECK (name <> ''),
+    adopted       INTEGER NOT NULL DEFAULT 0 CHECK (adopted IN (0, 1)),
+    disabled      TEXT,
+    not_before    INTEGER,
+    failures      INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    failing_since INTEGER,
+    last_success  INTEGER,
+    last_failure  TEXT,
+    backlog       INTEGER NOT NULL DEFAULT 0 CHECK (backlog >= 0),
+    held          INTEGER NOT NULL DEFAULT 0 CHECK (held >= 0),
+    dead          INTEGER NOT NULL DEFAULT 0 CHECK (dead >= 0)
+) STRICT;
+
+-- `waiting`: behind another of its lane. `due`: may go from `due` on, unless `epoch` is the current one, which means
+-- that it is claimed. `held`: its job left the config. `body` is set only where it differs from its event's.
+CREATE TABLE delivery (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    event    INTEGER NOT NULL REFERENCES event (id) ON DELETE CASCADE,
+    sink     INTEGER NOT NULL REFERENCES sink (id),
+    lane     BLOB CHECK (length(lane) = 16),
+    state    TEXT NOT NULL CHECK (state IN ('waiting', 'due', 'held', 'delivered', 'dead')),
+    attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    due      INTEGER,
+    epoch    INTEGER NOT NULL DEFAULT 0,
+    ended    INTEGER,
+    reason   TEXT,
+    body     BLOB,
+    CHECK ((state = 'due') = (due IS NOT NULL)),
+    CHECK ((state IN ('delivered', 'dead')) = (ended IS NOT NULL)),
+    CHECK (state <> 'dead' OR reason IS NOT NULL)
+) STRICT;
+CREATE INDEX delivery_event ON delivery (event);
+CREATE INDEX delivery_due ON delivery (sink, attempts, due) WHERE state = 'due';
+CREATE INDEX delivery_lane ON delivery (sink, lane) WHERE state IN ('waiting', 'due', 'held') AND lane IS NOT NULL;
+CREATE INDEX delivery_open ON delivery (sink) WHERE state IN ('waiting', 'due', 'held');
+
+CREATE TABLE attempt (
+    delivery INTEGER NOT NULL REFERENCES delivery (id) ON DELETE CASCADE,
+    number   INTEGER NOT NULL CHECK (number > 0),
+    at       INTEGER NOT NULL,
+    took_ms  INTEGER NOT NULL CHECK (took_ms >= 0),
+    status   INTEGER CHECK (status BETWEEN 0 AND 65535),
+    kind     TEXT,
+    reason   TEXT,
+    answer   TEXT,
+    PRIMARY KEY (delivery, number)
+) STRICT, WITHOUT ROWID;

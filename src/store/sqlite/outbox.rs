@@ -1,0 +1,263 @@
+//! The queue of deliveries: how one is put in, claimed, and given back. How an attempt ends is in `settle`.
+//!
+//! A delivery is claimed by writing the current epoch into it. A restart has a new epoch, so every claim of the one
+//! before is void without a write.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::core::delivery::{NewDelivery, Parcel};
+use crate::core::event::NewEvent;
+use crate::core::names::{EventId, JobName, Key, Lane, Scope, SinkName};
+use crate::core::time::Timestamp;
+use crate::store::sqlite::error::{Result, count, small};
+use crate::store::sqlite::sinks::{self, Open};
+use crate::store::{DeliveryTicket, Room};
+
+/// The event that a delivery is made for.
+pub(super) struct Origin<'a> {
+    pub(super) id: i64,
+    pub(super) job: &'a JobName,
+    pub(super) scope: &'a Scope,
+    pub(super) event: &'a NewEvent,
+}
+
+impl Origin<'_> {
+    fn parcel(&self, delivery: &NewDelivery) -> Parcel {
+        Parcel {
+            event: self.event.id.clone(),
+            kind: self.event.kind.clone(),
+            job: self.job.clone(),
+            scope: self.scope.clone(),
+            key: self.event.key.clone(),
+            sequence: self.event.sequence,
+            seen_at: self.event.at,
+            body: delivery.body.as_ref().unwrap_or(&self.event.body).clone(),
+        }
+    }
+}
+
+/// Puts the deliveries of one commit into the queue, and claims those that can go at once.
+pub(super) struct Enqueue<'db> {
+    db: &'db Connection,
+    epoch: i64,
+    room: Room,
+    sinks: HashMap<SinkName, (Open, Came)>,
+    tickets: Vec<DeliveryTicket>,
+}
+
+/// How many deliveries of a sink came.
+#[derive(Clone, Copy, Default)]
+struct Came {
+    backlog: i64,
+    dead: i64,
+}
+
+impl<'db> Enqueue<'db> {
+    pub(super) fn new(db: &'db Connection, epoch: i64, room: Room) -> Self {
+        Self { db, epoch, room, sinks: HashMap::new(), tickets: Vec::new() }
+    }
+
+    /// Queues one delivery: behind its lane, due, or born dead.
+    pub(super) fn add(&mut self, origin: &Origin<'_>, delivery: &NewDelivery) -> Result<()> {
+        let sink = self.sink(&delivery.sink)?;
+        if let Some(reason) = &delivery.dead {
+            self.came(&delivery.sink).dead += 1;
+            return self.insert(origin, delivery, sink.id, &New::Dead(reason)).map(drop);
+        }
+        self.came(&delivery.sink).backlog += 1;
+        if self.stands_behind(sink.id, delivery.lane)? {
+            return self.insert(origin, delivery, sink.id, &New::Waiting).map(drop);
+        }
+        let claim = sink.open && self.take_room(&delivery.sink);
+        let epoch = if claim { self.epoch } else { 0 };
+        let id = self.insert(origin, delivery, sink.id, &New::Due(epoch))?;
+        if claim {
+            self.tickets.push(DeliveryTicket {
+                id,
+                sink: delivery.sink.clone(),
+                parcel: origin.parcel(delivery),
+                attempts: 0,
+                lane: delivery.lane,
+                epoch,
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes the counts; the tickets of what can go at once.
+    pub(super) fn finish(self) -> Result<Vec<DeliveryTicket>> {
+        for (sink, came) in self.sinks.values() {
+            sinks::count_by(self.db, sink.id, came.backlog, 0, came.dead)?;
+        }
+        Ok(self.tickets)
+    }
+
+    fn sink(&mut self, name: &SinkName) -> Result<Open> {
+        if let Some((sink, _)) = self.sinks.get(name) {
+            return Ok(*sink);
+        }
+        let sink = sinks::find_or_make(self.db, name)?;
+        self.sinks.insert(name.clone(), (sink, Came::default()));
+        Ok(sink)
+    }
+
+    fn came(&mut self, name: &SinkName) -> &mut Came {
+        // Never made anew: `sink` has put it in.
+        &mut self.sinks.entry(name.clone()).or_insert((Open { id: 0, open: false }, Came::default())).1
+    }
+
+    fn take_room(&mut self, name: &SinkName) -> bool {
+        match self.room.get_mut(name) {
+            Some(room) if *room > 0 => {
+                *room -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn stands_behind(&self, sink: i64, lane: Option<Lane>) -> Result<bool> {
+        let Some(lane) = lane else { return Ok(false) };
+        Ok(self
+            .db
+            .prepare_cached(
+                "SELECT 1 FROM delivery WHERE sink = ?1 AND lane = ?2 AND state IN ('waiting', 'due', 'held') LIMIT 1",
+            )?
+            .exists(params![sink, lane.0])?)
+    }
+
+    fn insert(&self, origin: &Origin<'_>, delivery: &NewDelivery, sink: i64, new: &New<'_>) -> Result<i64> {
+        let at = origin.event.at.0;
+        let (state, due, epoch, ended, reason) = match new {
+            New::Waiting => ("waiting", None, 0, None, None),
+            New::Due(epoch) => ("due", Some(at), *epoch, None, None),
+            New::Dead(reason) => ("dead", None, 0, Some(at), Some(*reason)),
+        };
+        self.db
+            .prepare_cached(
+                "INSERT INTO delivery (event, sink, lane, state, due, epoch, ended, reason, body) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                origin.id,
+                sink,
+                delivery.lane.map(|lane| lane.0),
+                state,
+                due,
+                epoch,
+                ended,
+                reason,
+                delivery.body.as_deref(),
+            ])?;
+        Ok(self.db.last_insert_rowid())
+    }
+}
+
+/// How a delivery comes into the queue.
+enum New<'a> {
+    Waiting,
+    /// With the epoch of its claim, or 0.
+    Due(i64),
+    Dead(&'a str),
+}
+
+/// Claims what is due: for each number of attempts that occurs, fewest first, one range of the index.
+pub(super) fn claim(
+    db: &Connection,
+    epoch: i64,
+    sink: &SinkName,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<DeliveryTicket>> {
+    let Some(found) = sinks::find(db, sink)?.filter(|sink| sink.open) else { return Ok(Vec::new()) };
+    let mut ids: Vec<i64> = Vec::new();
+    let mut above = -1;
+    while ids.len() < limit
+        && let Some(attempts) = next_attempts(db, found.id, above)?
+    {
+        let room = i64::try_from(limit - ids.len()).unwrap_or(i64::MAX);
+        let mut statement = db.prepare_cached(
+            "SELECT id FROM delivery WHERE sink = ?1 AND state = 'due' AND attempts = ?2 AND due <= ?3 AND epoch < ?4 \
+             ORDER BY due, id LIMIT ?5",
+        )?;
+        for id in statement.query_map([found.id, attempts, now.0, epoch, room], |row| row.get(0))? {
+            ids.push(id?);
+        }
+        above = attempts;
+    }
+    ids.into_iter().map(|id| take(db, epoch, sink, id)).collect()
+}
+
+/// The least number of attempts above `above` that a due delivery of the sink has.
+fn next_attempts(db: &Connection, sink: i64, above: i64) -> Result<Option<i64>> {
+    Ok(db
+        .prepare_cached("SELECT min(attempts) FROM delivery WHERE sink = ?1 AND state = 'due' AND attempts > ?2")?
+        .query_one([sink, above], |row| row.get(0))?)
+}
+
+/// Claims one delivery that is due, and makes its ticket.
+pub(super) fn take(db: &Connection, epoch: i64, sink: &SinkName, id: i64) -> Result<DeliveryTicket> {
+    db.prepare_cached("UPDATE delivery SET epoch = ?2 WHERE id = ?1")?.execute([id, epoch])?;
+    let ticket = db
+        .prepare_cached(
+            "SELECT delivery.attempts, delivery.lane, event.uid, event.kind, job.name, scope.text, event.key, \
+             event.sequence, event.at, coalesce(delivery.body, event.body) FROM delivery \
+             JOIN event ON event.id = delivery.event JOIN job ON job.id = event.job \
+             JOIN scope ON scope.id = event.scope WHERE delivery.id = ?1",
+        )?
+        .query_one([id], |row| {
+            Ok(DeliveryTicket {
+                id,
+                sink: sink.clone(),
+                parcel: parcel(row)?,
+                attempts: small(row.get(0)?),
+                lane: row.get::<_, Option<[u8; 16]>>(1)?.map(Lane),
+                epoch,
+            })
+        })?;
+    Ok(ticket)
+}
+
+fn parcel(row: &Row<'_>) -> rusqlite::Result<Parcel> {
+    Ok(Parcel {
+        event: EventId::from(row.get_ref(2)?.as_str()?),
+        kind: row.get(3)?,
+        job: JobName::from(row.get_ref(4)?.as_str()?),
+        scope: Scope::from(row.get_ref(5)?.as_str()?),
+        key: Key::from(row.get_ref(6)?.as_str()?),
+        sequence: count(row.get(7)?),
+        seen_at: Timestamp(row.get(8)?),
+        body: Bytes::from(row.get::<_, Vec<u8>>(9)?),
+    })
+}
+
+/// When the next delivery that is not claimed falls due.
+pub(super) fn next_due(db: &Connection, epoch: i64, sink: &SinkName) -> Result<Option<Timestamp>> {
+    let Some(found) = sinks::find(db, sink)?.filter(|sink| sink.open) else { return Ok(None) };
+    let mut next: Option<i64> = None;
+    let mut above = -1;
+    while let Some(attempts) = next_attempts(db, found.id, above)? {
+        let due = db
+            .prepare_cached(
+                "SELECT due FROM delivery WHERE sink = ?1 AND state = 'due' AND attempts = ?2 AND epoch < ?3 \
+                 ORDER BY due LIMIT 1",
+            )?
+            .query_one([found.id, attempts, epoch], |row| row.get::<_, i64>(0))
+            .optional()?;
+        next = next.into_iter().chain(due).min();
+        above = attempts;
+    }
+    Ok(next.map(Timestamp))
+}
+
+/// Gives claims back.
+pub(super) fn release(db: &Connection, epoch: i64, ids: &[i64]) -> Result<()> {
+    let mut statement = db.prepare_cached("UPDATE delivery SET epoch = 0 WHERE id = ?1 AND epoch = ?2")?;
+    for id in ids {
+        statement.execute([*id, epoch])?;
+    }
+    Ok(())
+}

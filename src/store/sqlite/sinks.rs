@@ -1,0 +1,173 @@
+//! What is known of each sink: a copy in memory for the dispatcher, and the row that also counts its deliveries.
+//!
+//! Whether a sink's deliveries are held is said by its row alone, so that disabling one with a million deliveries is
+//! one small write.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::core::names::SinkName;
+use crate::core::time::Timestamp;
+use crate::store::sqlite::error::{Result, count, int, small};
+use crate::store::{Queue, SinkState};
+
+/// Why the deliveries of a sink that left the config are held.
+pub(super) const GONE: &str = "the sink is not in the config";
+
+/// The states of all sinks, as they were last committed.
+#[derive(Debug, Default)]
+pub(super) struct Sinks(Mutex<HashMap<SinkName, SinkState>>);
+
+impl Sinks {
+    /// What is remembered of a sink; of one that is new, nothing.
+    pub(super) fn get(&self, name: &SinkName) -> SinkState {
+        self.lock().get(name).cloned().unwrap_or_default()
+    }
+
+    /// Takes over what was committed.
+    pub(super) fn put(&self, name: SinkName, state: SinkState) {
+        self.lock().insert(name, state);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SinkName, SinkState>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A sink as a transaction sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    pub(super) id: i64,
+    /// In the config and not disabled: its deliveries may go.
+    pub(super) open: bool,
+}
+
+/// Finds a sink.
+pub(super) fn find(db: &Connection, name: &SinkName) -> Result<Option<Open>> {
+    let found = db
+        .prepare_cached("SELECT id, adopted = 1 AND disabled IS NULL FROM sink WHERE name = ?1")?
+        .query_one([name.as_str()], |row| Ok(Open { id: row.get(0)?, open: row.get(1)? }))
+        .optional()?;
+    Ok(found)
+}
+
+/// Finds a sink, or makes the row of one that the config does not have: its deliveries are held from the start.
+pub(super) fn find_or_make(db: &Connection, name: &SinkName) -> Result<Open> {
+    if let Some(found) = find(db, name)? {
+        return Ok(found);
+    }
+    db.prepare_cached("INSERT INTO sink (name) VALUES (?1)")?.execute([name.as_str()])?;
+    Ok(Open { id: db.last_insert_rowid(), open: false })
+}
+
+/// Counts deliveries that came or went.
+pub(super) fn count_by(db: &Connection, id: i64, backlog: i64, held: i64, dead: i64) -> Result<()> {
+    db.prepare_cached("UPDATE sink SET backlog = backlog + ?2, held = held + ?3, dead = dead + ?4 WHERE id = ?1")?
+        .execute([id, backlog, held, dead])?;
+    Ok(())
+}
+
+/// Counts them all anew, where too many have moved to follow each.
+pub(super) fn recount(db: &Connection) -> Result<()> {
+    db.execute_batch(
+        "UPDATE sink SET \
+         backlog = (SELECT count(*) FROM delivery WHERE sink = sink.id AND state IN ('waiting', 'due', 'held') \
+                    AND state <> 'held'), \
+         held = (SELECT count(*) FROM delivery WHERE sink = sink.id AND state IN ('waiting', 'due', 'held') \
+                 AND state = 'held')",
+    )?;
+    Ok(())
+}
+
+/// Writes a sink's state. It never enables a sink that is disabled. Gives back the state as it now is.
+pub(super) fn write(db: &Connection, name: &SinkName, state: &SinkState) -> Result<SinkState> {
+    let written = db
+        .prepare_cached(
+            "UPDATE sink SET disabled = coalesce(disabled, ?2), not_before = ?3, failures = ?4, failing_since = ?5, \
+             last_success = ?6, last_failure = ?7 WHERE name = ?1 \
+             RETURNING disabled, not_before, failures, failing_since, last_success, last_failure",
+        )?
+        .query_one(
+            params![
+                name.as_str(),
+                state.disabled,
+                state.not_before.map(|at| at.0),
+                int(u64::from(state.failures)),
+                state.failing_since.map(|at| at.0),
+                state.last_success.map(|at| at.0),
+                state.last_failure,
+            ],
+            |row| self::state(row, 0),
+        )?;
+    Ok(written)
+}
+
+/// Enables a sink: what waits for a later attempt, after failures that are forgotten, may go at once.
+pub(super) fn enable(db: &Connection, name: &SinkName, now: Timestamp) -> Result<SinkState> {
+    let sink = find_or_make(db, name)?;
+    db.prepare_cached(
+        "UPDATE sink SET disabled = NULL, failures = 0, failing_since = NULL, last_failure = NULL WHERE id = ?1",
+    )?
+    .execute([sink.id])?;
+    db.prepare_cached("UPDATE delivery SET due = ?2 WHERE sink = ?1 AND state = 'due' AND due > ?2")?
+        .execute([sink.id, now.0])?;
+    let state = db
+        .prepare_cached(
+            "SELECT disabled, not_before, failures, failing_since, last_success, last_failure FROM sink WHERE id = ?1",
+        )?
+        .query_one([sink.id], |row| state(row, 0))?;
+    Ok(state)
+}
+
+/// Every sink of the config, and every other that still has deliveries which can be asked for.
+pub(super) fn all(db: &Connection) -> Result<Vec<(SinkName, SinkState, Queue)>> {
+    let mut statement = db.prepare_cached(
+        "SELECT name, adopted, backlog, held, dead, \
+         (SELECT event.at FROM delivery JOIN event ON event.id = delivery.event WHERE delivery.id = \
+          (SELECT min(id) FROM delivery WHERE sink = sink.id AND state IN ('waiting', 'due', 'held'))), \
+         disabled, not_before, failures, failing_since, last_success, last_failure \
+         FROM sink WHERE adopted = 1 OR backlog > 0 OR held > 0 OR dead > 0 ORDER BY name",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let mut state = state(row, 6)?;
+        let adopted: bool = row.get(1)?;
+        if !adopted && state.disabled.is_none() {
+            state.disabled = Some(GONE.to_owned());
+        }
+        let (backlog, held) = (count(row.get(2)?), count(row.get(3)?));
+        let open = state.disabled.is_none();
+        let queue = Queue {
+            backlog: if open { backlog } else { 0 },
+            held: if open { held } else { held + backlog },
+            dead: count(row.get(4)?),
+            oldest: row.get::<_, Option<i64>>(5)?.filter(|_| open && backlog > 0).map(Timestamp),
+        };
+        Ok((SinkName::from(row.get_ref(0)?.as_str()?), state, queue))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The states of all sinks, for the copy in memory.
+pub(super) fn load(db: &Connection) -> Result<Sinks> {
+    let mut statement =
+        db.prepare("SELECT name, disabled, not_before, failures, failing_since, last_success, last_failure FROM sink")?;
+    let states = statement
+        .query_map([], |row| Ok((SinkName::from(row.get_ref(0)?.as_str()?), state(row, 1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Sinks(Mutex::new(states)))
+}
+
+fn state(row: &Row<'_>, at: usize) -> rusqlite::Result<SinkState> {
+    let moment =
+        |at: usize| -> rusqlite::Result<Option<Timestamp>> { Ok(row.get::<_, Option<i64>>(at)?.map(Timestamp)) };
+    Ok(SinkState {
+        disabled: row.get(at)?,
+        not_before: moment(at + 1)?,
+        failures: small(row.get(at + 2)?),
+        failing_since: moment(at + 3)?,
+        last_success: moment(at + 4)?,
+        last_failure: row.get(at + 5)?,
+    })
+}

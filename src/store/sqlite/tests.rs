@@ -1,0 +1,253 @@
+//! What only the SQLite store can get wrong: the file, the lock, the batch, the disk.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::core::names::JobName;
+use crate::core::time::Timestamp;
+use crate::store::conformance::{Bench, conformance, run};
+use crate::store::sqlite::{Options, SqliteStore};
+use crate::store::{OpenError, Store, StoreError, Upkeep};
+
+fn options(path: &Path) -> Options {
+    Options { path: path.to_owned(), uid_seed: 7, now: Timestamp(1_795_000_000_000) }
+}
+
+struct SqliteBench {
+    directory: tempfile::TempDir,
+    store: Option<SqliteStore>,
+}
+
+impl Bench for SqliteBench {
+    fn store(&self) -> &dyn Store {
+        self.store.as_ref().expect("open")
+    }
+
+    fn restart(&mut self) {
+        self.store = None;
+        self.store = Some(SqliteStore::open(&options(&self.directory.path().join("doorbell.db"))).expect("opened"));
+    }
+
+    fn expire(&self, job: &JobName) {
+        self.store.as_ref().expect("open").jobs.expire(job);
+    }
+}
+
+fn bench() -> SqliteBench {
+    let mut bench = SqliteBench { directory: tempfile::tempdir().expect("a directory"), store: None };
+    bench.restart();
+    bench
+}
+
+conformance!(bench);
+
+#[test]
+fn a_second_process_is_told_who_has_the_state() {
+    let bench = bench();
+    let path = bench.directory.path().join("doorbell.db");
+    let link = bench.directory.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    for path in [path, link] {
+        let Err(OpenError::Locked(sentence)) = SqliteStore::open(&options(&path)) else { panic!("not locked") };
+        let who = format!("process {} since 2026-11-18T11:06:40.000Z", std::process::id());
+        assert!(sentence.contains(&who), "{sentence}");
+    }
+}
+
+#[test]
+fn a_closed_state_can_be_opened_again() {
+    let mut bench = bench();
+    run(async { bench.store().close().await.unwrap() });
+    let path = bench.directory.path().join("doorbell.db");
+    assert!(!path.with_extension("db-wal").exists(), "the log was copied into the file");
+    let again = SqliteStore::open(&options(&path)).expect("the lock is free");
+    drop(again);
+    bench.restart();
+}
+
+#[test]
+fn only_the_owner_may_read_the_state() {
+    let bench = bench();
+    for file in fs::read_dir(bench.directory.path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
+    }
+}
+
+/// Opens `bytes` as a state, which must be refused with a sentence that has `words`, and left as it was.
+fn refused(bytes: &[u8], words: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("doorbell.db");
+    fs::write(&path, bytes).unwrap();
+    match SqliteStore::open(&options(&path)) {
+        Err(OpenError::Refused(sentence)) => {
+            assert!(sentence.contains(words), "{sentence}");
+            assert!(sentence.contains(&path.display().to_string()), "{sentence}");
+        }
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("opened: {words}"),
+    }
+    assert!(fs::read(&path).unwrap() == bytes, "the file was changed: {words}");
+}
+
+/// A state with something in it, as bytes.
+fn state() -> Vec<u8> {
+    let bench = bench();
+    let names: Vec<JobName> = (0..2000).map(|number| JobName::from(format!("job-{number}").as_str())).collect();
+    run(async {
+        bench.store().adopt(&names, &[], Timestamp(0)).await.unwrap();
+        bench.store().close().await.unwrap();
+    });
+    fs::read(bench.directory.path().join("doorbell.db")).unwrap()
+}
+
+#[test]
+fn a_file_that_is_no_state_is_refused_and_left_alone() {
+    refused(b"id,name\n1,Ada\n", "is not a state of doorbell: it does not begin like an SQLite file");
+    refused(b"SQLite format 3\0", "does not begin like");
+    refused(&[0; 4096], "does not begin like");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("other.db");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("CREATE TABLE mine (x); INSERT INTO mine VALUES (1)").unwrap();
+    drop(other);
+    refused(&fs::read(&path).unwrap(), "an SQLite file of another program");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("PRAGMA application_id = 77").unwrap();
+    drop(other);
+    refused(&fs::read(&path).unwrap(), "an SQLite file of another program");
+}
+
+#[test]
+fn a_newer_state_is_refused_and_left_alone() {
+    let mut bytes = state();
+    bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    refused(&bytes, "newer doorbell: its format is 99, this one knows up to 1");
+}
+
+#[test]
+fn a_damaged_state_is_refused_and_left_alone() {
+    let bytes = state();
+    refused(&bytes[..bytes.len() - 4096], "is damaged: it is shorter than it says it is");
+    for page in 0..bytes.len() / 4096 {
+        let mut torn = bytes.clone();
+        let from = page * 4096 + if page == 0 { 100 } else { 0 };
+        torn[from..(page + 1) * 4096].fill(0x5a);
+        // A page that lists free pages, or where they point from, may be lost without harm to what is stored.
+        if let Err(OpenError::Refused(sentence)) = open_bytes(&torn) {
+            assert!(sentence.contains("is damaged"), "{sentence}");
+            refused(&torn, "is damaged");
+        } else {
+            panic!("page {page} was torn, and nobody saw it");
+        }
+    }
+}
+
+fn open_bytes(bytes: &[u8]) -> Result<SqliteStore, OpenError> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("doorbell.db");
+    fs::write(&path, bytes).unwrap();
+    SqliteStore::open(&options(&path))
+}
+
+#[test]
+fn an_empty_file_is_a_new_state() {
+    assert!(open_bytes(b"").is_ok());
+}
+
+#[test]
+fn what_is_in_the_way_is_said_with_the_words_to_type() {
+    let directory = tempfile::tempdir().unwrap();
+    let sentence = |path: &Path| match SqliteStore::open(&options(path)) {
+        Err(OpenError::Refused(sentence)) => sentence,
+        _ => panic!("not refused"),
+    };
+    let missing = directory.path().join("var").join("lib");
+    assert!(sentence(&missing.join("doorbell.db")).contains(&format!("mkdir -p {}", missing.display())));
+    assert!(!missing.exists());
+    assert!(sentence(directory.path()).contains("is a directory"));
+}
+
+#[test]
+fn a_crash_leaves_what_was_committed() {
+    let bench = bench();
+    run(async { bench.store().adopt(&[JobName::from("orders")], &[], Timestamp(0)).await.unwrap() });
+    // The files as they lie on the disk while the process is killed: most of it is in the log.
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["doorbell.db", "doorbell.db-wal"] {
+        fs::copy(bench.directory.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let store = SqliteStore::open(&options(&copy.path().join("doorbell.db"))).unwrap();
+    run(async {
+        let ticket = crate::store::Polls::claim_poll(&store, &JobName::from("orders"), Timestamp(0)).await;
+        assert!(ticket.unwrap().is_some());
+    });
+}
+
+#[test]
+fn work_that_fails_takes_nothing_of_its_neighbours_with_it() {
+    let bench = bench();
+    let store = bench.store.as_ref().unwrap();
+    let insert = |name: &'static str, uid: u8| {
+        store.writer.write(
+            0,
+            move |db| {
+                db.execute("INSERT INTO job (name, uid) VALUES (?1, ?2)", rusqlite::params![name, [uid; 16]])?;
+                // The second statement of one breaks a CHECK: its first must be taken back with it.
+                db.execute(
+                    "UPDATE job SET failures = ?2 WHERE name = ?1",
+                    rusqlite::params![name, if uid == 2 { -1 } else { 1 }],
+                )?;
+                Ok(())
+            },
+            |_| {},
+        )
+    };
+    run(async {
+        let (first, second, third) = tokio::join!(insert("a", 1), insert("b", 2), insert("c", 3));
+        assert!(first.is_ok() && third.is_ok());
+        assert!(matches!(second, Err(StoreError::Refused(_))), "{second:?}");
+        let jobs = crate::store::Archive::jobs(store).await.unwrap();
+        assert_eq!(jobs.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+    });
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_passes() {
+    let bench = bench();
+    let store = bench.store.as_ref().unwrap();
+    let limit = |pages: i64| {
+        store.writer.write(
+            0,
+            move |db| Ok(db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?),
+            |_| {},
+        )
+    };
+    let names: Vec<JobName> = (0..5000).map(|number| JobName::from(format!("job-{number}").as_str())).collect();
+    run(async {
+        limit(1).await.unwrap();
+        let full = store.adopt(&names, &[], Timestamp(0)).await;
+        let Err(StoreError::Unwritable(sentence)) = full else { panic!("{full:?}") };
+        assert!(sentence.contains("disk is full"), "{sentence}");
+        assert!(crate::store::Archive::jobs(store).await.unwrap().is_empty());
+        limit(i64::from(u32::MAX) - 1).await.unwrap();
+        store.adopt(&names, &[], Timestamp(0)).await.unwrap();
+        assert_eq!(crate::store::Archive::jobs(store).await.unwrap().len(), 5000);
+    });
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_is_written_all_the_same() {
+    let bench = bench();
+    let store = bench.store.as_ref().unwrap();
+    run(async {
+        {
+            let sinks = [crate::core::names::SinkName::from("crm")];
+            let adopt = store.adopt(&[], &sinks, Timestamp(0));
+            tokio::select! { biased; _ = adopt => {} () = std::future::ready(()) => {} }
+        }
+        store.ping().await.unwrap();
+        assert_eq!(crate::store::Archive::sinks(store).await.unwrap().len(), 1);
+    });
+}

@@ -1,0 +1,204 @@
+//! What keeps the state well: its jobs and sinks are those of the config, and what is old goes.
+//!
+//! Nothing that a person could still want delivered is ever deleted.
+
+use std::collections::HashSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::core::names::{JobName, KeyDigest, SinkName};
+use crate::core::time::Timestamp;
+use crate::store::sqlite::error::{Result, count, int};
+use crate::store::sqlite::ledger::Pen;
+use crate::store::sqlite::sinks;
+
+/// Why the deliveries of a job that left the config are held.
+const JOB_GONE: &str = "the job is not in the config";
+
+/// Free pages that one step gives back to the file system: 16 MiB.
+const VACUUM_PAGES: usize = 4096;
+
+/// Makes the jobs and sinks of the file those of the config.
+pub(super) fn adopt(
+    db: &Connection,
+    jobs: &[JobName],
+    names: &[SinkName],
+    now: Timestamp,
+    seed: u64,
+    epoch: i64,
+) -> Result<()> {
+    adopt_sinks(db, names)?;
+    let known = listed(db)?;
+    let mut make = db.prepare_cached("INSERT INTO job (uid, name) VALUES (?1, ?2)")?;
+    let stored: HashSet<&str> = known.iter().map(|job| job.name.as_str()).collect();
+    let mut wanted = HashSet::with_capacity(jobs.len());
+    for job in jobs {
+        if wanted.insert(job.as_str()) && !stored.contains(job.as_str()) {
+            make.execute(params![uid(seed, epoch, job), job.as_str()])?;
+        }
+    }
+    let mut moved = 0;
+    for job in &known {
+        match (wanted.contains(job.name.as_str()), job.removed) {
+            (true, true) => moved += come_back(db, job.id, now)?,
+            (false, false) => moved += leave(db, job.id, now)?,
+            (true, false) | (false, true) => {}
+        }
+    }
+    if moved > 0 { sinks::recount(db) } else { Ok(()) }
+}
+
+/// A job as the file has it.
+struct Listed {
+    id: i64,
+    name: String,
+    removed: bool,
+}
+
+fn listed(db: &Connection) -> Result<Vec<Listed>> {
+    let mut statement = db.prepare_cached("SELECT id, name, removed IS NOT NULL FROM job")?;
+    let rows =
+        statement.query_map([], |row| Ok(Listed { id: row.get(0)?, name: row.get(1)?, removed: row.get(2)? }))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn adopt_sinks(db: &Connection, names: &[SinkName]) -> Result<()> {
+    db.prepare_cached("UPDATE sink SET adopted = 0 WHERE adopted = 1")?.execute([])?;
+    let mut put = db.prepare_cached(
+        "INSERT INTO sink (name, adopted) VALUES (?1, 1) ON CONFLICT (name) DO UPDATE SET adopted = 1",
+    )?;
+    for name in names {
+        put.execute([name.as_str()])?;
+    }
+    Ok(())
+}
+
+/// A job's own id: a hash of what no other job has. The seed is what a stranger can't guess.
+fn uid(seed: u64, epoch: i64, job: &JobName) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&seed.to_le_bytes());
+    hasher.update(&epoch.to_le_bytes());
+    hasher.update(job.as_str().as_bytes());
+    crate::core::names::Digest::from_hash(hasher.finalize()).0
+}
+
+/// Holds the deliveries of a job that left the config. One that is on its way may still end.
+fn leave(db: &Connection, job: i64, now: Timestamp) -> Result<usize> {
+    db.prepare_cached("UPDATE job SET removed = ?2 WHERE id = ?1")?.execute([job, now.0])?;
+    Ok(db
+        .prepare_cached(
+            "UPDATE delivery SET state = 'held', due = NULL, reason = ?2 \
+             WHERE state IN ('waiting', 'due') AND event IN (SELECT id FROM event WHERE job = ?1)",
+        )?
+        .execute(params![job, JOB_GONE])?)
+}
+
+/// Frees them again, in the order of their lanes.
+fn come_back(db: &Connection, job: i64, now: Timestamp) -> Result<usize> {
+    db.prepare_cached("UPDATE job SET removed = NULL WHERE id = ?1")?.execute([job])?;
+    let freed = db
+        .prepare_cached(
+            "UPDATE delivery SET state = 'due', due = ?2, reason = NULL \
+             WHERE state = 'held' AND event IN (SELECT id FROM event WHERE job = ?1)",
+        )?
+        .execute([job, now.0])?;
+    db.prepare_cached(
+        "UPDATE delivery SET state = 'waiting', due = NULL, epoch = 0 \
+         WHERE state = 'due' AND lane IS NOT NULL AND event IN (SELECT id FROM event WHERE job = ?1) AND EXISTS \
+         (SELECT 1 FROM delivery AS ahead WHERE ahead.sink = delivery.sink AND ahead.lane = delivery.lane \
+          AND ahead.state IN ('waiting', 'due', 'held') AND ahead.lane IS NOT NULL AND ahead.id < delivery.id)",
+    )?
+    .execute([job])?;
+    Ok(freed)
+}
+
+/// Where a pass over old events has come to: the moment and number of the last that was looked at.
+pub(super) type Cursor = (i64, i64);
+
+/// Up to `limit` events after `cursor` that are older than `before` and have ended, and where the search came to.
+pub(super) fn old_events(db: &Connection, before: Timestamp, limit: i64, cursor: Cursor) -> Result<Vec<Cursor>> {
+    let mut statement = db.prepare_cached(
+        "SELECT at, id FROM event WHERE (at, id) > (?1, ?2) AND at < ?3 AND NOT EXISTS \
+         (SELECT 1 FROM delivery WHERE event = event.id AND (ended IS NULL OR ended >= ?3)) ORDER BY at, id LIMIT ?4",
+    )?;
+    let rows = statement
+        .query_map([cursor.0, cursor.1, before.0, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(rows)
+}
+
+/// Deletes events with their deliveries and attempts, unless they have become wanted again meanwhile.
+pub(super) fn delete_events(db: &Connection, events: &[Cursor]) -> Result<u64> {
+    let mut dead = db.prepare_cached(
+        "UPDATE sink SET dead = dead - (SELECT count(*) FROM delivery WHERE event = ?1 AND sink = sink.id \
+         AND state = 'dead') WHERE id IN (SELECT sink FROM delivery WHERE event = ?1 AND state = 'dead')",
+    )?;
+    let mut open = db.prepare_cached("SELECT 1 FROM delivery WHERE event = ?1 AND ended IS NULL")?;
+    let mut delete = db.prepare_cached("DELETE FROM event WHERE id = ?1")?;
+    let mut deleted = 0;
+    for (_, event) in events {
+        if !open.exists([event])? {
+            dead.execute([event])?;
+            deleted += delete.execute([event])? as u64;
+        }
+    }
+    Ok(deleted)
+}
+
+/// Deletes up to `limit` ledger rows of items that are gone since before `before`.
+pub(super) fn delete_gone(db: &Connection, before: Timestamp, limit: i64) -> Result<u64> {
+    let mut statement =
+        db.prepare_cached("SELECT scope, key, body FROM item WHERE gone IS NOT NULL AND gone < ?1 LIMIT ?2")?;
+    let rows: Vec<(i64, [u8; 16], Option<i64>)> = statement
+        .query_map([before.0, limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut item = db.prepare_cached("DELETE FROM item WHERE scope = ?1 AND key = ?2")?;
+    let mut body = db.prepare_cached("DELETE FROM body WHERE id = ?1")?;
+    for (scope, key, id) in &rows {
+        item.execute(params![scope, key])?;
+        if let Some(id) = id {
+            body.execute([id])?;
+        }
+    }
+    Ok(rows.len() as u64)
+}
+
+/// Deletes up to `limit` ledger rows of one job that left the config before `before`: should it ever come back, it
+/// begins with a silent baseline.
+pub(super) fn delete_ledger(db: &Connection, before: Timestamp, limit: i64) -> Result<Option<(JobName, u64)>> {
+    let found: Option<(i64, i64, i64, String)> = db
+        .prepare_cached(
+            "SELECT scope.id, scope.items, scope.missing, job.name FROM job JOIN scope ON scope.job = job.id \
+             WHERE job.removed IS NOT NULL AND job.removed < ?1 \
+             AND EXISTS (SELECT 1 FROM item WHERE item.scope = scope.id) LIMIT 1",
+        )?
+        .query_one([before.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?;
+    let Some((scope, items, missing, name)) = found else { return Ok(None) };
+    let keys: Vec<[u8; 16]> = db
+        .prepare_cached("SELECT key FROM item WHERE scope = ?1 LIMIT ?2")?
+        .query_map([scope, limit], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut pen = Pen::new(db, scope)?;
+    for key in &keys {
+        pen.remove(KeyDigest(*key))?;
+    }
+    let (items, missing) = pen.tally.apply(count(items), count(missing));
+    db.prepare_cached(
+        "UPDATE scope SET baseline = 0, items = ?2, missing = ?3, seal_request = NULL, seal_etag = NULL, \
+         seal_modified = NULL, seal_body = NULL WHERE id = ?1",
+    )?
+    .execute([scope, int(items), int(missing)])?;
+    Ok(Some((JobName::from(name.as_str()), keys.len() as u64)))
+}
+
+/// Gives free pages back to the file system.
+pub(super) fn shrink(db: &Connection) -> Result<()> {
+    let mut statement = db.prepare("PRAGMA incremental_vacuum")?;
+    let mut freed = statement.query([])?;
+    let mut steps = 0;
+    while steps < VACUUM_PAGES && freed.next()?.is_some() {
+        steps += 1;
+    }
+    Ok(())
+}

@@ -1,0 +1,317 @@
+//! The store's verbs: each hands one piece of work to the thread that does it, and one transaction follows.
+//!
+//! No verb here holds a lock while it waits.
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::core::delivery::{Attempt, Verdict};
+use crate::core::ledger::{Remembered, Row};
+use crate::core::names::{JobName, KeyDigest, Scope, SinkName};
+use crate::core::time::Timestamp;
+use crate::core::view::{EventDetail, EventFilter, EventView, Page};
+use crate::store::sqlite::commit::{Commit, Committed};
+use crate::store::sqlite::error::Result;
+use crate::store::sqlite::jobs::{Claimed, KnownScope};
+use crate::store::sqlite::{START, SqliteStore, archive, jobs, ledger, outbox, settle, sinks, upkeep};
+use crate::store::{
+    Archive, DeliveryTicket, JobRecord, Outbox, PollChanges, PollEnding, PollNote, PollTicket, Polls, Queue, Room,
+    SinkState, StoreError, Upkeep,
+};
+
+/// Jobs whose notes are written in one piece of work.
+const NOTES: usize = 1000;
+
+/// Notes that ride along with one that tells of a transition.
+const RIDERS: usize = 64;
+
+#[async_trait]
+impl Polls for SqliteStore {
+    async fn claim_poll(&self, job: &JobName, _now: Timestamp) -> Result<Option<PollTicket>> {
+        let mut claimed = self.jobs.claim(job);
+        if matches!(claimed, Claimed::Unknown) {
+            self.load(vec![job.clone()]).await?;
+            claimed = self.jobs.claim(job);
+        }
+        match claimed {
+            Claimed::Ticket(ticket) => Ok(Some(*ticket)),
+            Claimed::Busy => Ok(None),
+            Claimed::Unknown => Err(StoreError::UnknownJob(job.clone())),
+        }
+    }
+
+    async fn rows(&self, ticket: &PollTicket, scope: &Scope, keys: &[KeyDigest]) -> Result<Vec<Option<Row>>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let items = ticket.scopes.get(scope).map_or(0, |state| state.items);
+        let (asked, none) = (keys.to_vec(), keys.len());
+        let found = self.read_scope(ticket, scope, move |db, id| ledger::rows(db, id, &asked, items)).await?;
+        Ok(found.unwrap_or_else(|| vec![None; none]))
+    }
+
+    async fn missing(&self, ticket: &PollTicket, scope: &Scope, seen: Vec<KeyDigest>) -> Result<Vec<Row>> {
+        let found = self.read_scope(ticket, scope, move |db, id| ledger::missing(db, id, &seen)).await?;
+        Ok(found.unwrap_or_default())
+    }
+
+    async fn still_missing(&self, ticket: &PollTicket, scope: &Scope) -> Result<Vec<Row>> {
+        // Without this a poll that is unchanged would wait for the disk.
+        if ticket.scopes.get(scope).is_none_or(|state| state.missing == 0) {
+            return Ok(Vec::new());
+        }
+        Ok(self.read_scope(ticket, scope, ledger::still_missing).await?.unwrap_or_default())
+    }
+
+    async fn remembered(
+        &self,
+        ticket: &PollTicket,
+        scope: &Scope,
+        keys: &[KeyDigest],
+    ) -> Result<Vec<Option<Remembered>>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (asked, none) = (keys.to_vec(), keys.len());
+        let found = self.read_scope(ticket, scope, move |db, id| ledger::remembered(db, id, &asked)).await?;
+        Ok(found.unwrap_or_else(|| vec![None; none]))
+    }
+
+    async fn commit_part(
+        &self,
+        ticket: &mut PollTicket,
+        changes: PollChanges,
+        room: &Room,
+    ) -> Result<Vec<DeliveryTicket>> {
+        let commit = self.commit(ticket, changes, None, room)?;
+        let (tickets, scope, events) = self.write_commit(commit).await?;
+        ticket.record.events += events;
+        ticket.scopes.insert(scope.name, scope.state);
+        ticket.record.items = ticket.scopes.values().map(|scope| scope.items).sum();
+        Ok(tickets)
+    }
+
+    async fn commit_poll(
+        &self,
+        ticket: PollTicket,
+        changes: PollChanges,
+        ending: PollEnding,
+        room: &Room,
+    ) -> Result<Vec<DeliveryTicket>> {
+        let commit = self.commit(&ticket, changes, Some(ending), room)?;
+        // From here on the commit alone holds the claim, even if nobody waits for it any more.
+        drop(ticket);
+        Ok(self.write_commit(commit).await?.0)
+    }
+
+    async fn note_poll(&self, ticket: PollTicket, note: PollNote) -> Result<()> {
+        let turned = self.jobs.note(&*self.jobs.standing(&ticket)?, note);
+        drop(ticket);
+        if turned {
+            let (run, undo) = self.notes(RIDERS);
+            let run = move |db: &rusqlite::Connection| run(db).map(drop);
+            self.writer.try_write(run, move |written| {
+                if written.is_err() {
+                    undo();
+                }
+            });
+        }
+        Ok(())
+    }
+}
+
+impl SqliteStore {
+    fn commit(
+        &self,
+        ticket: &PollTicket,
+        changes: PollChanges,
+        ending: Option<PollEnding>,
+        room: &Room,
+    ) -> Result<Commit> {
+        let alone = match (&ending, &ticket.fingerprints) {
+            (Some(ending), Some(before)) => {
+                ending.fingerprints.request != before.request || ending.fingerprints.selection != before.selection
+            }
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        Ok(Commit {
+            claim: self.jobs.standing(ticket)?,
+            epoch: self.epoch,
+            before: ticket.scopes.get(&changes.scope).cloned().unwrap_or_default(),
+            scope: self.jobs.scope(&ticket.job, &changes.scope),
+            record: ticket.record.clone(),
+            room: room.clone(),
+            changes,
+            ending,
+            alone,
+        })
+    }
+
+    async fn write_commit(&self, commit: Commit) -> Result<(Vec<DeliveryTicket>, KnownScope, u64)> {
+        let (jobs, known) = (Arc::clone(&self.jobs), Arc::clone(&self.jobs));
+        let claim = Arc::clone(&commit.claim);
+        let done = self
+            .writer
+            .write(
+                commit.weight(),
+                move |db| commit.run(db, &jobs),
+                move |written: &Result<Committed>| {
+                    if let Ok(done) = written {
+                        known.committed(&claim.job, done.scope.clone(), done.ended.clone(), done.events);
+                    }
+                },
+            )
+            .await?;
+        Ok((done.tickets, done.scope, done.events))
+    }
+}
+
+#[async_trait]
+impl Outbox for SqliteStore {
+    async fn claim_deliveries(&self, sink: &SinkName, now: Timestamp, limit: usize) -> Result<Vec<DeliveryTicket>> {
+        let (sink, epoch) = (sink.clone(), self.epoch);
+        self.writer.write(0, move |db| outbox::claim(db, epoch, &sink, now, limit), |_| {}).await
+    }
+
+    async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>> {
+        let (sink, epoch) = (sink.clone(), self.epoch);
+        self.readers.read(move |db| outbox::next_due(db, epoch, &sink)).await
+    }
+
+    async fn settle(
+        &self,
+        ticket: DeliveryTicket,
+        attempt: Attempt,
+        verdict: Verdict,
+        sink: SinkState,
+    ) -> Result<Option<DeliveryTicket>> {
+        if ticket.epoch != self.epoch {
+            return Err(StoreError::LeaseLost(format!("delivery {}", ticket.id)));
+        }
+        let (sinks, name) = (Arc::clone(&self.sinks), ticket.sink.clone());
+        let (next, _) = self
+            .writer
+            .write(
+                0,
+                move |db| settle::settle(db, &ticket, &attempt, &verdict, sink),
+                move |written: &Result<(Option<DeliveryTicket>, SinkState)>| {
+                    if let Ok((_, state)) = written {
+                        sinks.put(name, state.clone());
+                    }
+                },
+            )
+            .await?;
+        Ok(next)
+    }
+
+    async fn release(&self, tickets: Vec<DeliveryTicket>) -> Result<()> {
+        let ids: Vec<i64> =
+            tickets.iter().filter(|ticket| ticket.epoch == self.epoch).map(|ticket| ticket.id).collect();
+        let epoch = self.epoch;
+        self.writer.write(0, move |db| outbox::release(db, epoch, &ids), |_| {}).await
+    }
+
+    async fn sink_state(&self, sink: &SinkName) -> Result<SinkState> {
+        Ok(self.sinks.get(sink))
+    }
+
+    async fn enable_sink(&self, sink: &SinkName, now: Timestamp) -> Result<()> {
+        let (sinks, name, sink) = (Arc::clone(&self.sinks), sink.clone(), sink.clone());
+        let enabled = move |written: &Result<SinkState>| {
+            if let Ok(state) = written {
+                sinks.put(name, state.clone());
+            }
+        };
+        self.writer.write(0, move |db| sinks::enable(db, &sink, now), enabled).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl Archive for SqliteStore {
+    async fn jobs(&self) -> Result<Vec<(JobName, JobRecord)>> {
+        let mut rows = self.readers.read(archive::jobs).await?;
+        self.jobs.overlay(&mut rows);
+        Ok(rows)
+    }
+
+    async fn sinks(&self) -> Result<Vec<(SinkName, SinkState, Queue)>> {
+        self.readers.read(sinks::all).await
+    }
+
+    async fn events(&self, filter: &EventFilter) -> Result<Page<EventView>> {
+        let filter = filter.clone();
+        self.readers.read(move |db| archive::events(db, &filter)).await
+    }
+
+    async fn event(&self, id: &str) -> Result<Option<EventDetail>> {
+        let id = id.to_owned();
+        self.readers.read(move |db| archive::event(db, &id)).await
+    }
+}
+
+#[async_trait]
+impl Upkeep for SqliteStore {
+    async fn adopt(&self, jobs: &[JobName], sinks: &[SinkName], now: Timestamp) -> Result<()> {
+        let (names, wanted, seed, epoch) = (jobs.to_vec(), sinks.to_vec(), self.uid_seed, self.epoch);
+        self.writer.write(0, move |db| upkeep::adopt(db, &names, &wanted, now, seed, epoch), |_| {}).await?;
+        self.jobs.forget(&jobs.iter().collect::<HashSet<_>>());
+        for names in self.jobs.unknown(jobs).chunks(NOTES) {
+            self.load(names.to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64> {
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let cursor = *self.pruned.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.readers.read(move |db| upkeep::old_events(db, before, most, cursor)).await?;
+        let next = old.last().copied().filter(|_| old.len() >= limit).unwrap_or(START);
+        let jobs = Arc::clone(&self.jobs);
+        let (events, ledger) = self
+            .writer
+            .write(
+                0,
+                move |db| {
+                    let deleted = upkeep::delete_events(db, &old)? + upkeep::delete_gone(db, before, most)?;
+                    let ledger = upkeep::delete_ledger(db, before, most)?;
+                    upkeep::shrink(db)?;
+                    Ok((deleted, ledger))
+                },
+                move |written: &Result<(u64, Option<(JobName, u64)>)>| {
+                    if let Ok((_, Some((job, _)))) = written {
+                        jobs.evict(job);
+                    }
+                },
+            )
+            .await?;
+        *self.pruned.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(events + ledger.map_or(0, |(_, rows)| rows))
+    }
+
+    async fn flush(&self) -> Result<()> {
+        loop {
+            let (run, undo) = self.notes(NOTES);
+            let end = move |written: &Result<usize>| {
+                if written.is_err() {
+                    undo();
+                }
+            };
+            if self.writer.write(0, run, end).await? < NOTES {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.writer.write(0, |_| Ok(()), |_| {}).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.readers.close().await;
+        let jobs = Arc::clone(&self.jobs);
+        self.writer.close(move |db| jobs::write_dirty(db, &jobs.take_dirty(usize::MAX, true))).await
+    }
+}

@@ -1,0 +1,254 @@
+//! The one thread that writes: it takes whatever is queued, commits it with one fsync, and then answers all.
+//!
+//! Each piece of work runs in a savepoint of its own, so that one that fails takes nothing of its neighbours with it.
+//! The thread never waits for anything but its queue and the disk.
+
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::store::StoreError;
+use crate::store::sqlite::error::Result;
+use crate::store::sqlite::lock::Lock;
+
+/// Work that waits for the writer; who brings more waits until there is room.
+const QUEUE: usize = 1024;
+
+/// Most work in one transaction: it bounds how long the first of a batch waits for the last.
+const BATCH: usize = 512;
+
+/// Most bytes of bodies in one transaction, give or take its last piece of work.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// Something to write.
+trait Work: Send {
+    /// About how many bytes it writes.
+    fn weight(&self) -> usize;
+    /// Runs inside its savepoint; false: roll it back.
+    fn run(&mut self, db: &Connection) -> bool;
+    /// The transaction has ended: takes effect in memory, and answers.
+    fn end(self: Box<Self>, committed: Result<()>);
+}
+
+enum Message {
+    Work(Box<dyn Work>),
+    Close(Close),
+}
+
+/// The end: the last work runs by itself; then the thread checkpoints, closes, frees the lock and answers.
+struct Close {
+    last: Box<dyn Work>,
+    done: oneshot::Sender<()>,
+}
+
+/// A piece of work made of two closures: `run` in the transaction, `end` after it.
+struct Task<T, R, E> {
+    weight: usize,
+    run: Option<R>,
+    end: E,
+    result: Option<Result<T>>,
+    reply: Option<oneshot::Sender<Result<T>>>,
+}
+
+impl<T, R, E> Work for Task<T, R, E>
+where
+    T: Send,
+    R: FnOnce(&Connection) -> Result<T> + Send,
+    E: FnOnce(&Result<T>) + Send,
+{
+    fn weight(&self) -> usize {
+        self.weight
+    }
+
+    fn run(&mut self, db: &Connection) -> bool {
+        let Some(run) = self.run.take() else { return false };
+        let result = run(db);
+        let kept = result.is_ok();
+        self.result = Some(result);
+        kept
+    }
+
+    fn end(self: Box<Self>, committed: Result<()>) {
+        let result = match (self.result, committed) {
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (Some(Ok(_)) | None, Err(error)) | (Some(Err(error)), _) => Err(error),
+            (None, Ok(())) => Err(StoreError::Closed),
+        };
+        (self.end)(&result);
+        if let Some(reply) = self.reply {
+            // Who asked may have gone; what was written stays written.
+            drop(reply.send(result));
+        }
+    }
+}
+
+/// The door to the writer's thread. Dropping it ends the thread after the work that is queued.
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Message>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread, which owns the connection and the lock from here on.
+    pub(super) fn start(db: Connection, lock: Lock) -> std::io::Result<Self> {
+        let (queue, inbox) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || Thread { db: Some(db), lock: Some(lock), inbox }.work())?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Writes, and waits for the disk. `end` runs on the writer's thread once the outcome is certain, even when nobody
+    /// waits for the answer any more.
+    pub(super) async fn write<T, R, E>(&self, weight: usize, run: R, end: E) -> Result<T>
+    where
+        T: Send + 'static,
+        R: FnOnce(&Connection) -> Result<T> + Send + 'static,
+        E: FnOnce(&Result<T>) + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let task = Task { weight, run: Some(run), end, result: None, reply: Some(reply) };
+        self.send(Message::Work(Box::new(task))).await?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Queues something whose loss does no harm, if there is room; does not wait.
+    pub(super) fn try_write<R, E>(&self, run: R, end: E)
+    where
+        R: FnOnce(&Connection) -> Result<()> + Send + 'static,
+        E: FnOnce(&Result<()>) + Send + 'static,
+    {
+        let task = Task { weight: 0, run: Some(run), end, result: None, reply: None };
+        if let Some(queue) = &self.queue {
+            drop(queue.try_send(Message::Work(Box::new(task))));
+        }
+    }
+
+    /// Writes one last time, and ends the thread.
+    pub(super) async fn close<R>(&self, last: R) -> Result<()>
+    where
+        R: FnOnce(&Connection) -> Result<()> + Send + 'static,
+    {
+        let (done, closed) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
+        let task = Task { weight: 0, run: Some(last), end: |_: &Result<()>| {}, result: None, reply: Some(reply) };
+        self.send(Message::Close(Close { last: Box::new(task), done })).await?;
+        let written = answer.await.map_err(|_| StoreError::Closed)?;
+        // The sender is dropped, at the latest, when the thread ends.
+        drop(closed.await);
+        written
+    }
+
+    async fn send(&self, message: Message) -> Result<()> {
+        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        queue.send(message).await.map_err(|_| StoreError::Closed)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+struct Thread {
+    db: Option<Connection>,
+    lock: Option<Lock>,
+    inbox: mpsc::Receiver<Message>,
+}
+
+impl Thread {
+    fn work(mut self) {
+        while let Some(message) = self.inbox.blocking_recv() {
+            let (batch, close) = self.gather(message);
+            if let Some(db) = &self.db {
+                commit(db, batch);
+            }
+            if let Some(Close { last, done }) = close {
+                self.inbox.close();
+                if let Some(db) = &self.db {
+                    commit(db, vec![last]);
+                }
+                self.shut();
+                _ = done.send(());
+                return;
+            }
+        }
+        self.shut();
+    }
+
+    /// Everything that is queued, up to a batch, and what closes it.
+    fn gather(&mut self, first: Message) -> (Vec<Box<dyn Work>>, Option<Close>) {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Close(close) => return (batch, Some(close)),
+                Message::Work(work) => {
+                    bytes += work.weight();
+                    batch.push(work);
+                }
+            }
+            let full = batch.len() >= BATCH || bytes >= BATCH_BYTES;
+            next = if full { None } else { self.inbox.try_recv().ok() };
+        }
+        (batch, None)
+    }
+
+    /// The log is copied into the file and the connection closed before another process may have the lock.
+    fn shut(&mut self) {
+        if let Some(db) = self.db.take() {
+            drop(db.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);"));
+            drop(db.close());
+        }
+        self.lock = None;
+    }
+}
+
+/// One transaction for the whole batch. When it can't be committed nobody's work has happened.
+fn commit(db: &Connection, mut batch: Vec<Box<dyn Work>>) {
+    if batch.is_empty() {
+        return;
+    }
+    let outcome = transact(db, &mut batch);
+    if outcome.is_err() && !db.is_autocommit() {
+        drop(db.execute_batch("ROLLBACK"));
+    }
+    for work in batch {
+        work.end(outcome.clone());
+    }
+}
+
+fn transact(db: &Connection, batch: &mut [Box<dyn Work>]) -> Result<()> {
+    execute(db, "BEGIN IMMEDIATE").map_err(unwritable)?;
+    for work in batch {
+        execute(db, "SAVEPOINT work")?;
+        if !work.run(db) {
+            // A full disk may have ended the whole transaction already; then nothing of the batch has happened.
+            if db.is_autocommit() {
+                return Err(StoreError::Unwritable("the transaction was broken off; nothing is lost".to_owned()));
+            }
+            execute(db, "ROLLBACK TO work")?;
+        }
+        execute(db, "RELEASE work")?;
+    }
+    execute(db, "COMMIT").map_err(unwritable)
+}
+
+fn execute(db: &Connection, sql: &'static str) -> Result<()> {
+    db.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
+
+/// What keeps a transaction from beginning or ending is the disk's fault unless SQLite says that the file is damaged.
+fn unwritable(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Refused(text) => StoreError::Unwritable(text),
+        other => other,
+    }
+}
