@@ -1,1 +1,117 @@
-//! config
+//! From text to [`Config`]: every key read, every reference resolved, every template compiled, or every problem at once.
+//!
+//! The way of a file: [`files`] reads it and what it includes, [`reader`] takes values out of its tables, [`lift`] makes
+//! core values of them, [`problem`] prints what is wrong. This room reads its own files and secrets, and does no other I/O;
+//! it polls nothing and sends nothing. Which keys there are, and which come later, stands in [`keys`].
+
+mod files;
+pub mod keys;
+mod lift;
+mod lookup;
+mod mask;
+mod problem;
+mod reader;
+mod secrets;
+mod source;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod written;
+
+use std::path::{Path, PathBuf};
+
+pub use lookup::{Lookup, SystemLookup};
+pub use problem::{Place, Problem, Problems, Severity};
+pub use source::SourceFile;
+
+use crate::core::config::Config;
+use reader::Reader;
+
+/// Where a config is looked for when neither `-c` nor `$DOORBELL_CONFIG` names one, in this order.
+const PLACES: [&str; 2] = ["doorbell.toml", "/etc/doorbell/doorbell.toml"];
+
+/// A config without errors, and what there is to say about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it means.
+    pub config: Config,
+    /// What is legal and perhaps not meant.
+    pub warnings: Vec<Problem>,
+    /// The files it was read from, the main one first.
+    pub files: Vec<PathBuf>,
+}
+
+/// The config to use: `-c FILE`, `$DOORBELL_CONFIG`, `./doorbell.toml`, `/etc/doorbell/doorbell.toml`, in this order.
+/// A file that is named is taken as it is; [`load`] says so when it is not there.
+///
+/// # Errors
+/// When none is named and none is found.
+pub fn find(explicit: Option<&Path>) -> Result<PathBuf, Problem> {
+    find_with(explicit, &SystemLookup)
+}
+
+/// As [`find`], on another machine than this one.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_with(explicit: Option<&Path>, env: &dyn Lookup) -> Result<PathBuf, Problem> {
+    if let Some(path) = explicit {
+        return Ok(path.to_path_buf());
+    }
+    if let Ok(path) = env.variable("DOORBELL_CONFIG")
+        && !path.is_empty()
+    {
+        return Ok(PathBuf::from(path));
+    }
+    PLACES.iter().map(PathBuf::from).find(|path| env.exists(path)).ok_or_else(|| {
+        Problem::nowhere(format!("there is no config: neither `{}` nor `{}` exists", PLACES[0], PLACES[1]))
+            .hint("name one with `-c FILE` or `DOORBELL_CONFIG=FILE`")
+    })
+}
+
+/// Reads a config and what it includes, whole.
+///
+/// # Errors
+/// Every problem of every file at once. What a `${…}` yields, and what looks like a literal secret, is in none of them.
+pub fn load(path: &Path, env: &dyn Lookup) -> Result<Loaded, Problems> {
+    let mut reader = Reader::new(env);
+    let lifted = load_with(path, env, &mut reader);
+    let mut problems = reader.problems;
+    problems.sort_by_key(|problem| {
+        let order = |files: &[PathBuf]| files.iter().position(|file| Some(file.as_path()) == problem.file());
+        (lifted.as_ref().ok().and_then(|lifted| order(&lifted.names)), problem.place().map(|place| place.span.start))
+    });
+    let errors = problems.iter().any(|problem| problem.severity() == Severity::Error);
+    match lifted.map(|lifted| (lifted.config, lifted.files)) {
+        Ok((Some(config), files)) if !errors => Ok(Loaded { config, warnings: problems, files }),
+        _ => Err(Problems::new(path.to_path_buf(), problems)),
+    }
+}
+
+/// What came of some files: no config when there were errors.
+struct Lifted {
+    config: Option<Config>,
+    files: Vec<PathBuf>,
+    /// The same files by the names that may be shown.
+    names: Vec<PathBuf>,
+}
+
+/// Reads and lifts; `Err` when the main file can't be read at all. All problems are in the reader.
+fn load_with(path: &Path, env: &dyn Lookup, reader: &mut Reader<'_>) -> Result<Lifted, ()> {
+    let main = files::read(path, env).map_err(|problem| reader.note(problem))?;
+    let main_tree = syntax::parse(&main, reader);
+    let included = files::included(&main, &main_tree, env, reader);
+    let mut parsed = vec![lift::Parsed { file: &main, tree: main_tree }];
+    for file in &included {
+        let tree = syntax::parse(file, reader);
+        parsed.push(lift::Parsed { file, tree });
+    }
+    let broken = reader.problems.iter().any(|problem| problem.severity() == Severity::Error);
+    let config = lift::config(&parsed, env, reader);
+    if broken {
+        syntax::drop_consequences(&mut reader.problems);
+    }
+    let files = parsed.iter().map(|parsed| parsed.file.path().to_path_buf()).collect();
+    let names = parsed.iter().map(|parsed| parsed.file.name().to_path_buf()).collect();
+    Ok(Lifted { config, files, names })
+}

@@ -1,0 +1,297 @@
+//! Every key of the config language in one table: where it may stand, whether this version has it, what it is.
+//!
+//! A later version flips a key's status here and lifts it in `lift/`. Nothing here reads a config.
+
+use Status::{Built, Default, Later};
+use Table::{
+    Alerts, Auth, Batch, Cursor, Daemon, Deletes, Detail, Each, Every, Job, Pages, Root, SendTo, Sink, Tls, Vendor,
+};
+
+/// A kind of table in the config.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Table {
+    /// The file itself.
+    Root,
+    /// `[daemon]`
+    Daemon,
+    /// `[vendor.NAME]`
+    Vendor,
+    /// `[job.NAME]`; every key of a vendor may stand here too.
+    Job,
+    /// `[sink.NAME]`
+    Sink,
+    /// `[alerts]`
+    Alerts,
+    /// `auth = { … }`
+    Auth,
+    /// `deletes = { … }`
+    Deletes,
+    /// `every = { … }`
+    Every,
+    /// `[job.NAME.pages]`
+    Pages,
+    /// `[job.NAME.cursor]`
+    Cursor,
+    /// `[job.NAME.detail]`
+    Detail,
+    /// `[job.NAME.each]`
+    Each,
+    /// A table in `send_to`.
+    SendTo,
+    /// `batch = { … }`
+    Batch,
+    /// `tls = { … }`
+    Tls,
+}
+
+impl Table {
+    /// How a person finds it in the file.
+    pub fn title(self) -> &'static str {
+        match self {
+            Root => "the file",
+            Daemon => "`[daemon]`",
+            Vendor => "`[vendor.NAME]`",
+            Job => "`[job.NAME]`",
+            Sink => "`[sink.NAME]`",
+            Alerts => "`[alerts]`",
+            Auth => "`auth`",
+            Deletes => "`deletes`",
+            Every => "`every`",
+            Pages => "`[job.NAME.pages]`",
+            Cursor => "`[job.NAME.cursor]`",
+            Detail => "`[job.NAME.detail]`",
+            Each => "`[job.NAME.each]`",
+            SendTo => "`send_to`",
+            Batch => "`batch`",
+            Tls => "`tls`",
+        }
+    }
+}
+
+/// A value that a key may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Literal {
+    /// Text.
+    Text(&'static str),
+    /// A whole number.
+    Whole(i64),
+    /// `true` or `false`.
+    Bool(bool),
+}
+
+/// What this version makes of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It has it.
+    Built,
+    /// It only does what these values say, so only they may be written.
+    Default(&'static [Literal]),
+    /// It does not have it yet.
+    Later,
+}
+
+/// A key of the config language.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Where it stands.
+    pub table: Table,
+    /// Its name.
+    pub name: &'static str,
+    /// What this version makes of it.
+    pub status: Status,
+    /// What it is, in a line.
+    pub doc: &'static str,
+}
+
+const fn key(table: Table, name: &'static str, status: Status, doc: &'static str) -> Key {
+    Key { table, name, status, doc }
+}
+
+const FALSE: Status = Default(&[Literal::Bool(false)]);
+const STANDARD: Status = Default(&[Literal::Text("standard")]);
+
+/// Every key there is.
+pub const KEYS: &[Key] = &[
+    key(Root, "daemon", Built, "the daemon's own settings"),
+    key(Root, "vendor", Built, "APIs that are polled"),
+    key(Root, "job", Built, "what to poll, when, and how to see a change"),
+    key(Root, "sink", Built, "where webhooks go"),
+    key(Root, "alerts", Later, "where Doorbell's own events go"),
+    key(Daemon, "state", Built, "the state file"),
+    key(Daemon, "listen", Built, "where the API, the metrics and the health checks are"),
+    key(Daemon, "token", Built, "what a caller of the API must show"),
+    key(Daemon, "include", Built, "more config files"),
+    key(Daemon, "concurrency", Built, "polls in flight"),
+    key(Daemon, "retention", Built, "how long delivered events are kept"),
+    key(Daemon, "reload", Later, "when the config is read again"),
+    key(Vendor, "base_url", Built, "what a job's `url` is joined to"),
+    key(Vendor, "headers", Built, "request headers"),
+    key(Vendor, "query", Built, "query parameters"),
+    key(Vendor, "auth", Built, "credentials"),
+    key(Vendor, "timeout", Built, "for a whole exchange, body included"),
+    key(Vendor, "connect_timeout", Built, "until the connection stands"),
+    key(Vendor, "max_body", Built, "the largest answer, after decompression"),
+    key(Vendor, "retries", Built, "quick retries inside one poll"),
+    key(Vendor, "conditional", Built, "send If-None-Match and If-Modified-Since"),
+    key(Vendor, "respect_cache", FALSE, "let max-age and Expires postpone a poll"),
+    key(Vendor, "rate", Later, "requests per second, shared by all jobs"),
+    key(Vendor, "concurrency", Later, "requests in flight to this vendor"),
+    key(Vendor, "budget", Later, "requests per day, never exceeded"),
+    key(Vendor, "proxy", Later, "a proxy to connect through"),
+    key(Vendor, "tls", Later, "an added CA, a client certificate"),
+    key(Vendor, "allow_hosts", Later, "other hosts that links may lead to"),
+    key(Vendor, "limited_when", Later, "how a rate limit in disguise looks"),
+    key(Vendor, "fail_when", Later, "how an error in a 200 looks"),
+    key(Auth, "type", Built, "the kind of credentials"),
+    key(Auth, "token", Built, "for `bearer`"),
+    key(Auth, "username", Built, "for `basic`"),
+    key(Auth, "password", Built, "for `basic`"),
+    key(Auth, "name", Built, "for `api_key`: the header or parameter"),
+    key(Auth, "value", Built, "for `api_key`: what is sent"),
+    key(Auth, "in", Built, "for `api_key`: `header` or `query`"),
+    key(Auth, "token_url", Later, "where a token is fetched"),
+    key(Auth, "client_id", Later, "for `oauth2`"),
+    key(Auth, "client_secret", Later, "for `oauth2`"),
+    key(Auth, "scope", Later, "for `oauth2`"),
+    key(Auth, "audience", Later, "for `oauth2`"),
+    key(Auth, "grant", Later, "for `oauth2`"),
+    key(Auth, "refresh_token", Later, "for `oauth2`"),
+    key(Auth, "client_auth", Later, "for `oauth2`"),
+    key(Auth, "params", Later, "for `oauth2`"),
+    key(Auth, "algorithm", Later, "for `jwt_bearer` and `hmac`"),
+    key(Auth, "key", Later, "for `jwt_bearer` and `hmac`"),
+    key(Auth, "claims", Later, "for `jwt_bearer`"),
+    key(Auth, "headers", Later, "for `jwt_bearer` and `session`"),
+    key(Auth, "url", Later, "for `session`"),
+    key(Auth, "method", Later, "for `session`"),
+    key(Auth, "body", Later, "for `session`"),
+    key(Auth, "send", Later, "for `session`"),
+    key(Auth, "ttl", Later, "for `session`"),
+    key(Auth, "region", Later, "for `aws_sigv4`"),
+    key(Auth, "service", Later, "for `aws_sigv4`"),
+    key(Auth, "access_key", Later, "for `aws_sigv4`"),
+    key(Auth, "secret_key", Later, "for `aws_sigv4`"),
+    key(Auth, "session_token", Later, "for `aws_sigv4`"),
+    key(Auth, "header", Later, "for `hmac`"),
+    key(Auth, "message", Later, "for `hmac`"),
+    key(Auth, "encoding", Later, "for `hmac`"),
+    key(Job, "vendor", Built, "the vendor whose settings it shares"),
+    key(Job, "url", Built, "joined to `base_url`, or absolute"),
+    key(Job, "method", Built, "the request's method"),
+    key(Job, "body", Built, "the request's body"),
+    key(Job, "format", Default(&[Literal::Text("json"), Literal::Text("auto")]), "what an answer is"),
+    key(Job, "every", Built, "the time between two polls"),
+    key(Job, "cron", Built, "the times of the polls, by the calendar"),
+    key(Job, "timezone", Built, "for `cron`"),
+    key(Job, "items", Built, "where the items are in the document"),
+    key(Job, "key", Built, "where an item's key is in the item"),
+    key(Job, "list", Built, "what an item's absence means"),
+    key(Job, "watch", Built, "only these count as change"),
+    key(Job, "ignore", Built, "these never count as change"),
+    key(Job, "tolerance", Later, "how far a number may drift"),
+    key(Job, "arrays", Later, "arrays inside an item, compared by key"),
+    key(Job, "unordered", Later, "arrays whose order does not count"),
+    key(Job, "settle", Default(&[Literal::Whole(1)]), "polls a new value must persist"),
+    key(Job, "first", Built, "what the first poll says"),
+    key(Job, "on", Built, "which changes become events"),
+    key(Job, "when", Built, "which of those become events"),
+    key(Job, "empty", Built, "may the items query find nothing at all"),
+    key(Job, "deletes", Built, "when an item counts as deleted"),
+    key(Job, "max_events", Later, "events of one poll above which it is held"),
+    key(Job, "type", Built, "the type of the events"),
+    key(Job, "send_to", Built, "the sinks that get the events"),
+    key(Job, "enabled", Built, "is it polled"),
+    key(Job, "rename", Later, "the job's former name"),
+    key(Job, "pages", Later, "how to read a list of several pages"),
+    key(Job, "cursor", Later, "how to fetch only what is new"),
+    key(Job, "detail", Later, "one more request for each item"),
+    key(Job, "each", Later, "one job, many scopes"),
+    key(Job, "csv", Later, "how csv is read"),
+    key(Job, "array", Later, "xml elements that are always an array"),
+    key(Deletes, "after", Built, "complete polls without the item"),
+    key(Deletes, "hold_above", Later, "the share of items above which deletions are held"),
+    key(Deletes, "confirm", Later, "a request that must say 404 or 410"),
+    key(Every, "min", Later, "the shortest time between two polls"),
+    key(Every, "max", Later, "the longest time between two polls"),
+    key(Pages, "style", Later, "how the next page is found"),
+    key(Pages, "at", Later, "where the next page or token is"),
+    key(Pages, "param", Later, "what carries it"),
+    key(Pages, "into", Later, "where it is put"),
+    key(Pages, "start", Later, "the first page's number"),
+    key(Pages, "size", Later, "items on a page"),
+    key(Pages, "size_param", Later, "what carries the size"),
+    key(Pages, "more", Later, "whether there is another page"),
+    key(Pages, "max", Later, "the most pages that are read"),
+    key(Pages, "total", Later, "how many items there should be"),
+    key(Pages, "until", Later, "where to stop"),
+    key(Cursor, "at", Later, "where the cursor is in an item"),
+    key(Cursor, "from", Later, "where the cursor is in the response"),
+    key(Cursor, "start", Later, "the first poll's cursor"),
+    key(Cursor, "overlap", Later, "how far back to read again"),
+    key(Cursor, "full_every", Later, "how often to poll without it"),
+    key(Detail, "url", Later, "the request for an item"),
+    key(Detail, "version", Later, "fetch again only when this differs"),
+    key(Detail, "concurrency", Later, "requests in flight"),
+    key(Detail, "merge", Later, "lay the answer over the listed item"),
+    key(Each, "job", Later, "the job whose items are the values"),
+    key(Each, "at", Later, "where the value is in the item"),
+    key(SendTo, "sink", Later, "the sink"),
+    key(SendTo, "when", Later, "which events it gets from this job"),
+    key(SendTo, "payload", Later, "what it gets from this job"),
+    key(Sink, "url", Built, "the receiver"),
+    key(Sink, "headers", Built, "request headers"),
+    key(Sink, "auth", Later, "credentials"),
+    key(Sink, "secret", Built, "what deliveries are signed with"),
+    key(Sink, "sign", STANDARD, "how deliveries are signed"),
+    key(Sink, "format", STANDARD, "how an event is written"),
+    key(Sink, "payload", Later, "a body of your own"),
+    key(Sink, "when", Built, "which events it gets"),
+    key(Sink, "timeout", Built, "for a whole attempt"),
+    key(Sink, "retry", Built, "the waits after failed attempts"),
+    key(Sink, "concurrency", Built, "attempts in flight"),
+    key(Sink, "rate", Later, "deliveries per second"),
+    key(Sink, "order", Built, "what is sent in order"),
+    key(Sink, "batch", Later, "several events in one request"),
+    key(Sink, "thin", FALSE, "send type, key and changed only"),
+    key(Sink, "private", Default(&[Literal::Bool(true)]), "may the address be private"),
+    key(Sink, "allow_cidr", Later, "addresses that are refused otherwise"),
+    key(Sink, "max_backlog", Later, "the most deliveries that wait"),
+    key(Sink, "max_age", Later, "the longest a delivery waits"),
+    key(Sink, "at_limit", Later, "what happens at the limit"),
+    key(Sink, "handshake", FALSE, "ask the receiver before the first delivery"),
+    key(Sink, "tls", Later, "an added CA, a client certificate"),
+    key(Sink, "proxy", Later, "a proxy to connect through"),
+    key(Batch, "max", Later, "events in a request"),
+    key(Batch, "wait", Later, "how long to wait for more"),
+    key(Tls, "ca", Later, "an added CA"),
+    key(Tls, "cert", Later, "a client certificate"),
+    key(Tls, "key", Later, "its key"),
+    key(Alerts, "send_to", Later, "the sinks that get them"),
+    key(Alerts, "after", Later, "failed polls in a row"),
+    key(Alerts, "remind", Later, "how often it rings again"),
+    key(Alerts, "stale", Later, "when a job rings as stale"),
+];
+
+/// The keys that may stand in a table.
+pub fn of(table: Table) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.table == table || (table == Job && key.table == Vendor))
+}
+
+/// The key of this name in a table.
+pub fn find(table: Table, name: &str) -> Option<&'static Key> {
+    of(table).find(|key| key.name == name)
+}
+
+/// A table in which this name is a key, where that is one of the tables a person writes a header for.
+pub fn elsewhere(name: &str) -> Option<Table> {
+    let headed = |table: &Table| matches!(table, Daemon | Vendor | Job | Sink | Alerts);
+    KEYS.iter().filter(|key| key.name == name).map(|key| key.table).find(headed)
+}
+
+/// The name most like `got`, when one is like it at all.
+pub fn nearest<'a>(got: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |name: &&str| strsim::damerau_levenshtein(&got.to_lowercase(), &name.to_lowercase());
+    let best = names.into_iter().min_by_key(distance)?;
+    let allowed = (got.chars().count().max(best.chars().count()) / 3).max(1);
+    (distance(&best) <= allowed).then_some(best)
+}

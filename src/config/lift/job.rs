@@ -1,0 +1,318 @@
+//! `[job.NAME]`: what to poll, when, and how to see a change.
+//!
+//! The request's own parts are in `request`, what a job shares with a vendor in `vendor`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use toml::de::DeValue;
+
+use super::vendor::{Layer, QueryValue, layer};
+use super::{EVENT_NAMES, later_value, request};
+use crate::config::keys::{self, Table};
+use crate::config::problem::Problem;
+use crate::config::reader::{Field, Reader, Section, quoted};
+use crate::config::written::Written;
+use crate::core::diff::Change;
+use crate::core::job::{Access, Changes, Fingerprints, First, Job, ListKind, RequestSpec};
+use crate::core::names::{Digest, JobName, SinkName, VendorName};
+use crate::core::path::{Complaint, JsonPath};
+use crate::core::rules::Rules;
+use crate::core::schedule::{Cron, Schedule};
+use crate::core::template::{Condition, Template};
+
+/// Bounds of `every`: shorter would be a loop, longer is a mistake.
+const EVERY_BOUNDS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(366 * 86_400);
+
+/// Complete polls without an item after which it counts as deleted, when nothing is said.
+const DELETES_AFTER: u32 = 2;
+
+/// Bounds of `deletes.after`.
+const DELETES_AFTER_BOUNDS: RangeInclusive<u32> = 1..=1000;
+
+/// The methods a poll may use. HEAD has no body to read.
+const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "REPORT", "PROPFIND", "SEARCH"];
+
+/// What jobs refer to, and what they share.
+pub(super) struct Lift<'a> {
+    vendors: BTreeMap<&'a str, Layer>,
+    sinks: Vec<&'a str>,
+    access: HashMap<Access, Arc<Access>>,
+}
+
+impl<'a> Lift<'a> {
+    pub(super) fn new(vendors: BTreeMap<&'a str, Layer>, sinks: Vec<&'a str>) -> Self {
+        Self { vendors, sinks, access: HashMap::new() }
+    }
+
+    /// One job; every problem with it is noted before it is given up.
+    pub(super) fn job(&mut self, name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Job> {
+        let vendor = section.field("vendor").and_then(|field| self.vendor(&field, reader));
+        let own = layer(section, reader);
+        let below = match vendor.as_ref().and_then(|name| self.vendors.get(name.as_str())) {
+            Some(layer) => layer,
+            None if section.has("vendor") => &Layer::lost(),
+            None => &Layer::default(),
+        };
+        let request = self.request(section, own.over(below), reader);
+        let schedule = schedule(section, reader);
+        let items = section.field("items").and_then(|field| reader.parsed(&field, JsonPath::parse));
+        let key = key(section, reader);
+        let list = word(section, "list", &[("complete", ListKind::Complete), ("window", ListKind::Window)], reader);
+        let first = word(section, "first", &[("silent", First::Silent), ("emit", First::Emit)], reader);
+        let rules = Rules { watch: paths(section, "watch", reader), ignore: paths(section, "ignore", reader) };
+        let on = section.field("on").map_or(Some(Changes::ALL), |field| changes(&field, reader));
+        let when = section.field("when").and_then(|field| condition(&field, reader));
+        let event_type = section.field("type").and_then(|field| event_type(&field, reader));
+        let empty = section.field("empty").and_then(|field| reader.boolean(&field)).unwrap_or(false);
+        let enabled = section.field("enabled").and_then(|field| reader.boolean(&field)).unwrap_or(true);
+        let deletes_after = deletes_after(section, reader);
+        let send_to = self.send_to(section, enabled, reader);
+        let (request, request_print) = request?;
+        let fingerprints = Fingerprints {
+            request: request_print,
+            selection: fingerprint(items.iter().map(JsonPath::as_str).chain(key.iter().map(JsonPath::as_str))),
+            rules: rules.to_text(),
+        };
+        Some(Job {
+            name: JobName::from(name),
+            vendor,
+            enabled,
+            request,
+            schedule: schedule?,
+            items,
+            key,
+            list: list.unwrap_or(ListKind::Complete),
+            empty,
+            rules,
+            first: first.unwrap_or(First::Silent),
+            on: on?,
+            when,
+            deletes_after,
+            event_type,
+            send_to,
+            fingerprints,
+        })
+    }
+
+    fn vendor(&self, field: &Field<'_>, reader: &mut Reader<'_>) -> Option<VendorName> {
+        let written = reader.text(field)?;
+        let name = written.resolved();
+        if self.vendors.contains_key(name.as_str()) {
+            return Some(VendorName::from(name.as_str()));
+        }
+        let problem = Problem::error(field.place(), format!("there is no vendor `{}`", written.spelled()));
+        let hint = match keys::nearest(&name, self.vendors.keys().copied()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None if written.hides() => "add its table: `[vendor.NAME]`".to_owned(),
+            None => format!("add its table: `[vendor.{name}]`"),
+        };
+        reader.note(problem.hint(hint).of_absence());
+        None
+    }
+
+    fn request(
+        &mut self,
+        section: &Section<'_>,
+        layer: Layer,
+        reader: &mut Reader<'_>,
+    ) -> Option<(RequestSpec, Digest)> {
+        let method = section.field("method").map_or(Some(http::Method::GET), |field| method(&field, reader));
+        let body = section.field("body").map(|field| request::body(&field, reader));
+        let Some(field) = section.field("url") else {
+            let hint = "add `url = \"https://api.example.com/orders\"`";
+            reader.lacks(section, &["url"], format!("{} lacks its `url`", section.title), hint);
+            return None;
+        };
+        let url = request::url(&field, &layer, reader);
+        let access = layer.access();
+        let access = Arc::clone(self.access.entry(access.clone()).or_insert_with(|| Arc::new(access)));
+        let (method, (spelled, url), body) = (method?, url?, body.map_or(Some(None), |body| body.map(Some))?);
+        let (body, body_spelled) = body.unzip();
+        let print = request_fingerprint(&method, &spelled, &layer, body_spelled.as_deref());
+        let pairs =
+            |(name, values): (String, Vec<QueryValue>)| values.into_iter().map(move |value| (name.clone(), value.text));
+        let query = layer.query.into_iter().flat_map(pairs).collect();
+        let headers = layer.headers.into_values().collect();
+        Some((RequestSpec { method, url, query, headers, body, auth: layer.auth, access }, print))
+    }
+
+    fn send_to(&self, section: &Section<'_>, enabled: bool, reader: &mut Reader<'_>) -> Vec<SinkName> {
+        let field = section.field("send_to");
+        let list = field.as_ref().and_then(|field| reader.list(field));
+        let mut names: Vec<SinkName> = Vec::new();
+        for field in list.iter().flatten() {
+            if matches!(field.value.get_ref(), DeValue::Table(_)) {
+                later_value(field, "a table in `send_to`", reader);
+            } else if let Some(name) = self.sink(field, &names, reader) {
+                names.push(name);
+            }
+        }
+        if enabled && list.map_or(field.is_none(), |list| list.is_empty()) {
+            let place = field.map_or_else(|| section.place(), |field| field.place());
+            let problem = Problem::warning(place, format!("{} sends its events to no sink", section.title));
+            reader.note(problem.hint("add `send_to = [\"NAME\"]`, the name of a `[sink.NAME]`").of_absence());
+        }
+        names
+    }
+
+    fn sink(&self, field: &Field<'_>, before: &[SinkName], reader: &mut Reader<'_>) -> Option<SinkName> {
+        let written = reader.text(field)?;
+        let name = written.resolved();
+        if before.iter().any(|before| before.as_str() == name) {
+            let problem = Problem::error(field.place(), format!("the sink `{}` is there twice", written.spelled()));
+            reader.note(problem.hint("take one out: each event goes to a sink once"));
+            return None;
+        }
+        if self.sinks.contains(&name.as_str()) {
+            return Some(SinkName::from(name.as_str()));
+        }
+        let problem = Problem::error(field.place(), format!("there is no sink `{}`", written.spelled()));
+        let hint = match keys::nearest(&name, self.sinks.iter().copied()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None if written.hides() => "add its table: `[sink.NAME]`".to_owned(),
+            None => format!("add its table: `[sink.{name}]`"),
+        };
+        reader.note(problem.hint(hint).of_absence());
+        None
+    }
+}
+
+/// What is asked for, as it is written before secrets are put in. Credentials and headers select nothing.
+fn request_fingerprint(method: &http::Method, url: &Written, layer: &Layer, body: Option<&str>) -> Digest {
+    let url = url.spelled();
+    let count = layer.query.values().map(Vec::len).sum::<usize>().to_string();
+    let mut parts = vec![method.as_str(), &url, &count];
+    for (name, values) in &layer.query {
+        parts.extend(values.iter().flat_map(|value| [name.as_str(), value.spelled.as_str()]));
+    }
+    parts.extend(body);
+    fingerprint(parts.into_iter())
+}
+
+/// A digest of some texts; no two lists of texts have the same one.
+fn fingerprint<'t>(parts: impl Iterator<Item = &'t str>) -> Digest {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    Digest::of(&bytes)
+}
+
+fn word<T: Copy>(section: &Section<'_>, name: &str, words: &[(&str, T)], reader: &mut Reader<'_>) -> Option<T> {
+    section.field(name).and_then(|field| reader.one_of(&field, words))
+}
+
+fn method(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<http::Method> {
+    reader.parsed(field, |text| {
+        let known = METHODS.iter().find(|known| **known == text);
+        known.and_then(|known| http::Method::from_bytes(known.as_bytes()).ok()).ok_or_else(|| Complaint {
+            problem: format!("`{text}` is not a method that a poll can use"),
+            hint: Some(match METHODS.iter().find(|known| known.eq_ignore_ascii_case(text)) {
+                Some(known) => format!("write it in upper case: `{known}`"),
+                None => format!("it is one of {}", quoted(METHODS.iter().copied())),
+            }),
+            span: None,
+        })
+    })
+}
+
+fn schedule(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Schedule> {
+    let (every, cron) = (section.field("every"), section.field("cron"));
+    let timezone = section.field("timezone").map(|field| (timezone(&field, reader), field));
+    match (every, cron) {
+        (Some(every), None) => {
+            if let Some((_, field)) = timezone {
+                let problem = Problem::error(field.place(), "`timezone` is for `cron`: `every` knows no hours");
+                reader.note(problem.hint("take it out, or write a `cron` expression"));
+            }
+            if matches!(every.value.get_ref(), DeValue::Table(_)) {
+                later_value(&every, "`every` as a table", reader);
+                return None;
+            }
+            reader.duration(&every, &EVERY_BOUNDS).map(Schedule::Every)
+        }
+        (None, Some(cron)) => {
+            let zone = timezone.map_or(Some(Tz::UTC), |(zone, _)| zone);
+            let parsed = reader.parsed(&cron, |text| Cron::parse(text, zone.unwrap_or(Tz::UTC)));
+            zone.and(parsed).map(Schedule::Cron)
+        }
+        (Some(_), Some(cron)) => {
+            let problem = Problem::error(cron.place(), format!("{} has both `every` and `cron`", section.title));
+            reader.note(problem.hint("keep one of the two"));
+            None
+        }
+        (None, None) => {
+            let hint = "add `every = \"30s\"`, or `cron = \"*/5 * * * *\"`";
+            reader.lacks(section, &["every", "cron"], format!("{} does not say when to poll", section.title), hint);
+            None
+        }
+    }
+}
+
+fn timezone(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Tz> {
+    reader.parsed(field, |text| {
+        text.parse().map_err(|_| {
+            let names = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+            let hint = match keys::nearest(text, names) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => "write its IANA name, as in `Europe/Berlin`".to_owned(),
+            };
+            Complaint { problem: format!("`{text}` is not a time zone"), hint: Some(hint), span: None }
+        })
+    })
+}
+
+fn key(section: &Section<'_>, reader: &mut Reader<'_>) -> Vec<JsonPath> {
+    let Some(field) = section.field("key") else {
+        if let Some(items) = section.field("items") {
+            let problem = Problem::error(items.place(), "`items` needs a `key`, to know an item again");
+            reader.note(problem.hint("add `key = \"$.id\"`: where the key is, seen from the item").of_absence());
+        }
+        return Vec::new();
+    };
+    let list = reader.one_or_list(&field);
+    if list.is_empty() {
+        let problem = Problem::error(field.place(), "`key` is an empty list");
+        reader.note(problem.hint("write `key = \"$.id\"`, or `key = [\"$.shop\", \"$.id\"]`"));
+    }
+    list.iter().filter_map(|field| reader.parsed(field, JsonPath::parse)).collect()
+}
+
+fn paths(section: &Section<'_>, name: &str, reader: &mut Reader<'_>) -> Vec<JsonPath> {
+    let list = section.field(name).and_then(|field| reader.list(&field)).unwrap_or_default();
+    list.iter().filter_map(|field| reader.parsed(field, JsonPath::parse)).collect()
+}
+
+fn changes(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Changes> {
+    let list = reader.list(field)?;
+    if list.is_empty() {
+        let problem = Problem::error(field.place(), "`on` is an empty list: the job would never say anything");
+        reader.note(problem.hint("name some of `created`, `updated`, `deleted`, `restored`"));
+    }
+    let names = [Change::Created, Change::Updated, Change::Deleted, Change::Restored];
+    let words = names.map(|change| (change.as_str(), change));
+    Some(list.iter().filter_map(|field| reader.one_of(field, &words)).fold(Changes::NONE, Changes::with))
+}
+
+/// A bare expression over an event.
+pub(super) fn condition(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Condition> {
+    reader.parsed(field, |text| Condition::compile(text, EVENT_NAMES))
+}
+
+fn event_type(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Template> {
+    let written = reader.text(field)?;
+    Template::compile(&written.template_source(), EVENT_NAMES)
+        .map_err(|complaint| reader.complain(field, &written, complaint))
+        .ok()
+}
+
+fn deletes_after(section: &Section<'_>, reader: &mut Reader<'_>) -> u32 {
+    let table = section.field("deletes").and_then(|field| reader.table(&field, Table::Deletes));
+    let after = table.and_then(|table| table.field("after"));
+    after.and_then(|field| reader.whole(&field, &DELETES_AFTER_BOUNDS)).unwrap_or(DELETES_AFTER)
+}

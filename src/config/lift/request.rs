@@ -1,0 +1,192 @@
+//! What a job sends: URLs, bodies, and the templates in them.
+//!
+//! Says whether they make sense; renders nothing.
+
+use toml::Spanned;
+use toml::de::DeValue;
+use url::Url;
+
+use super::vendor::Layer;
+use crate::config::problem::Problem;
+use crate::config::reader::{Field, Reader, later};
+use crate::config::written::Written;
+use crate::core::job::BodySpec;
+use crate::core::json;
+use crate::core::path::Complaint;
+use crate::core::template::{JsonTemplate, Text};
+
+/// The top-level names that `url`, `query`, `headers` and `body` see.
+pub(super) const REQUEST_NAMES: &[&str] = &["job"];
+
+/// Those that they will see, with the key that makes them.
+const NAMES_LATER: &[(&str, &str)] = &[("cursor", "cursors"), ("item", "`detail`"), ("scope", "`each`")];
+
+/// Compiles a text with templates.
+pub(super) fn compile(field: &Field<'_>, written: &Written, names: &[&str], reader: &mut Reader<'_>) -> Option<Text> {
+    match Text::compile(&written.parts(), names) {
+        Ok(text) => Some(text),
+        Err(complaint) => {
+            complain(field, written, complaint, reader, &|names| Text::compile(&written.parts(), names).is_ok());
+            None
+        }
+    }
+}
+
+/// Compiles a URL with templates, of which scheme and host are literal.
+pub(super) fn compile_url(field: &Field<'_>, written: &Written, reader: &mut Reader<'_>) -> Option<Text> {
+    match Text::compile_url(&written.parts(), REQUEST_NAMES) {
+        Ok(text) => Some(text),
+        Err(complaint) => {
+            complain(field, written, complaint, reader, &|names| Text::compile_url(&written.parts(), names).is_ok());
+            None
+        }
+    }
+}
+
+/// Notes what a template is blamed for. The compiler saw no secret, so its words can be shown.
+fn complain(
+    field: &Field<'_>,
+    written: &Written,
+    complaint: Complaint,
+    reader: &mut Reader<'_>,
+    compiles: &dyn Fn(&[&str]) -> bool,
+) {
+    let planned = NAMES_LATER.iter().find(|(name, _)| {
+        let with: Vec<&str> = REQUEST_NAMES.iter().copied().chain([*name]).collect();
+        compiles(&with)
+    });
+    if let Some((name, what)) = planned {
+        return reader.note(later(field.place(), what, &format!("`{{{{ {name} }}}}`")));
+    }
+    if written.hides() {
+        return reader.note(Problem::error(field.place(), complaint.problem).maybe_hint(complaint.hint));
+    }
+    reader.complain(field, written, complaint);
+}
+
+/// Checks that a text is a URL that can be asked, and gives it with its templates as `x`.
+pub(super) fn check_url(field: &Field<'_>, written: &Written, reader: &mut Reader<'_>) -> Option<Url> {
+    let complaint = match Url::parse(&written.probe()) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => (
+            format!("`{}` asks by another protocol than HTTP", field.name),
+            "write a URL that begins with `https://` or `http://`",
+        ),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => (
+            format!("`{}` holds a user name or password", field.name),
+            "take it out, and write `auth = { type = \"basic\", username = \"…\", password = \"${env:…}\" }`",
+        ),
+        Ok(url) => return Some(url),
+        Err(url::ParseError::RelativeUrlWithoutBase) => {
+            (format!("`{}` is not a whole URL", field.name), "write it whole, as in `https://api.example.com/v2/`")
+        }
+        Err(error) => {
+            (format!("`{}` is not a URL: {error}", field.name), "write it as in `https://api.example.com/v2/`")
+        }
+    };
+    reader.note(Problem::error(field.place(), complaint.0).hint(complaint.1));
+    None
+}
+
+/// Is it a URL of its own, which replaces the prefix?
+fn is_absolute(text: &str) -> bool {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| {
+        !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    })
+}
+
+/// A job's whole URL, as it is written and compiled. `None` also where `base_url` is bad, which has been noted.
+pub(super) fn url(field: &Field<'_>, layer: &Layer, reader: &mut Reader<'_>) -> Option<(Written, Text)> {
+    let own = reader.text(field)?;
+    let whole = if is_absolute(&own.resolved()) {
+        own
+    } else if let Some(base) = &layer.base_url {
+        base.join(&own)
+    } else if layer.has_base_url {
+        return None;
+    } else {
+        let problem = Problem::error(field.place(), "this `url` is not a whole one, and there is no `base_url`");
+        reader.note(
+            problem.hint("write it whole, as in `https://api.example.com/orders`, or add `base_url`").of_absence(),
+        );
+        return None;
+    };
+    let text = compile_url(field, &whole, reader)?;
+    check_url(field, &whole, reader)?;
+    Some((whole, text))
+}
+
+/// A body, and its spelling before secrets are put in.
+pub(super) fn body(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<(BodySpec, String)> {
+    let mut spelled = String::new();
+    let spec = match field.value.get_ref() {
+        DeValue::Table(_) | DeValue::Array(_) => BodySpec::Json(tree(field, &mut spelled, reader)?),
+        _ => {
+            let written = reader.text(field)?;
+            spelled = written.spelled();
+            BodySpec::Text(compile(field, &written, REQUEST_NAMES, reader)?)
+        }
+    };
+    Some((spec, spelled))
+}
+
+/// A value of the config as JSON, each string a template; appends its spelling to `spelled`.
+fn tree(field: &Field<'_>, spelled: &mut String, reader: &mut Reader<'_>) -> Option<JsonTemplate> {
+    match field.value.get_ref() {
+        DeValue::String(_) => {
+            let written = reader.text(field)?;
+            spelled.push_str(&format!("{:?}", written.spelled()));
+            compile(field, &written, REQUEST_NAMES, reader).map(JsonTemplate::Text)
+        }
+        DeValue::Array(array) => {
+            spelled.push('[');
+            let elements: Vec<_> = array.iter().map(|value| member(field, value, spelled, reader)).collect();
+            spelled.push(']');
+            Some(JsonTemplate::Array(elements.into_iter().collect::<Option<_>>()?))
+        }
+        DeValue::Table(table) => {
+            spelled.push('{');
+            let mut members = Vec::new();
+            for (name, value) in table {
+                spelled.push_str(&format!("{:?}:", name.get_ref()));
+                members.push(member(field, value, spelled, reader).map(|value| (name.get_ref().to_string(), value)));
+            }
+            spelled.push('}');
+            Some(JsonTemplate::Object(members.into_iter().collect::<Option<_>>()?))
+        }
+        scalar => {
+            let text = literal(scalar);
+            let Some(value) = text.as_ref().and_then(|text| json::parse(text.as_bytes()).ok()) else {
+                let problem = Problem::error(field.place(), "JSON has no such value");
+                reader.note(problem.hint("write a finite number, `true`, `false` or text in quotes"));
+                return None;
+            };
+            spelled.push_str(text.as_deref().unwrap_or_default());
+            Some(JsonTemplate::Literal(value))
+        }
+    }
+}
+
+fn member(
+    field: &Field<'_>,
+    value: &Spanned<DeValue<'_>>,
+    spelled: &mut String,
+    reader: &mut Reader<'_>,
+) -> Option<JsonTemplate> {
+    let value = tree(&Field { name: field.name, file: field.file, value }, spelled, reader);
+    spelled.push(',');
+    value
+}
+
+/// A scalar as JSON text; `None` where JSON has no such value.
+fn literal(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::Integer(number) => {
+            i128::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number.to_string())
+        }
+        DeValue::Float(number) => Some(number.as_str().trim_start_matches('+').to_owned()),
+        DeValue::Boolean(flag) => Some(flag.to_string()),
+        DeValue::Datetime(date) => Some(format!("\"{date}\"")),
+        DeValue::String(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+    }
+}

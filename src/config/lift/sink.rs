@@ -1,0 +1,202 @@
+//! `[sink.NAME]`: where webhooks go.
+//!
+//! Signs nothing; it only reads the keys.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use http::HeaderName;
+use url::{Host, Url};
+
+use super::daemon::CONCURRENCY_BOUNDS;
+use super::job::condition;
+use super::vendor::TIMEOUT_BOUNDS;
+use super::{check_header_value, header_name};
+use crate::config::keys::Table;
+use crate::config::problem::Problem;
+use crate::config::reader::{Field, Reader, Section};
+use crate::config::written::Written;
+use crate::core::delivery::Ladder;
+use crate::core::names::SinkName;
+use crate::core::secret::{Masked, Secret};
+use crate::core::sign::SigningKey;
+use crate::core::sink::{Order, Sink};
+
+/// For a whole attempt, when nothing is said.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Attempts in flight, when nothing is said.
+const CONCURRENCY: u32 = 8;
+
+/// The waits after failed attempts, when nothing is said, in seconds: 5 s, 5 m, 30 m, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.
+const LADDER: [u64; 9] = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
+
+/// Steps of a ladder: more attempts than this are no retry any more.
+const STEPS_MAX: usize = 30;
+
+/// Bounds of a step of a ladder.
+const STEP_BOUNDS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(30 * 86_400);
+
+/// Headers that a delivery has of its own.
+const RESERVED: &[(&str, &str)] = &[
+    ("content-length", "it follows from the body"),
+    ("transfer-encoding", "it follows from the body"),
+    ("connection", "it belongs to the connection"),
+    ("content-type", "it follows from `format`"),
+    ("user-agent", "it says which version of Doorbell sends"),
+    ("webhook-id", "it is the event's id"),
+    ("webhook-timestamp", "it is the time of the attempt"),
+    ("webhook-signature", "it comes from `secret`"),
+    ("doorbell-attempt", "it counts the attempts"),
+];
+
+/// One sink; every problem with it is noted before it is given up.
+pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Sink> {
+    let url = match section.field("url") {
+        Some(field) => url(&field, reader),
+        None => {
+            let hint = "add `url = \"https://…\"`, the receiver of the webhooks";
+            reader.lacks(section, &["url"], format!("{} lacks its `url`", section.title), hint);
+            None
+        }
+    };
+    let headers = section.field("headers").map(|field| headers(&field, reader)).unwrap_or_default();
+    let keys = section.field("secret").map(|field| keys(&field, reader)).unwrap_or_default();
+    if let Some(field) = section.field("sign")
+        && !section.has("secret")
+    {
+        let problem = Problem::error(field.place(), "`sign` needs a `secret` to sign with");
+        reader.note(problem.hint("add `secret = \"${env:SINK_SECRET}\"`, or take `sign` out").of_absence());
+    }
+    let when = section.field("when").and_then(|field| condition(&field, reader));
+    let timeout = section.field("timeout").and_then(|field| reader.duration(&field, &TIMEOUT_BOUNDS));
+    let ladder = section.field("retry").map_or_else(default_ladder, |field| ladder(&field, reader));
+    let concurrency = section.field("concurrency").and_then(|field| reader.whole(&field, &CONCURRENCY_BOUNDS));
+    let orders = [("key", Order::Key), ("none", Order::None), ("job", Order::Job)];
+    let order = section.field("order").and_then(|field| reader.one_of(&field, &orders));
+    let (url, shown_url) = url?;
+    Some(Sink {
+        name: SinkName::from(name),
+        url,
+        shown_url,
+        headers,
+        keys,
+        when,
+        timeout: timeout.unwrap_or(TIMEOUT),
+        ladder,
+        concurrency: concurrency.unwrap_or(CONCURRENCY) as usize,
+        order: order.unwrap_or(Order::Key),
+    })
+}
+
+fn default_ladder() -> Ladder {
+    Ladder(LADDER.iter().copied().map(Duration::from_secs).collect())
+}
+
+/// The receiver, and how it may be shown: its host only when the URL holds a secret.
+fn url(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<(Url, String)> {
+    let written = reader.text(field)?;
+    let text = written.resolved();
+    if !written.hides() && text.contains("{{") {
+        let problem = Problem::error(field.place(), "a sink's `url` takes no template");
+        reader.note(problem.hint("write it out: a sink is one receiver"));
+        return None;
+    }
+    let url = match Url::parse(&text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => url,
+        Ok(_) => {
+            let problem = Problem::error(field.place(), "a sink's `url` must begin with `https://` or `http://`");
+            reader.note(problem.hint("write it as in `https://crm.example/hooks`"));
+            return None;
+        }
+        Err(error) => {
+            let problem = Problem::error(field.place(), format!("a sink's `url` must be a whole URL: {error}"));
+            reader.note(problem.hint("write it as in `https://crm.example/hooks`"));
+            return None;
+        }
+    };
+    if url.scheme() == "http" && is_public(&url) {
+        let problem =
+            Problem::warning(field.place(), "events go to this sink unencrypted: anyone on the way can read them");
+        reader.note(problem.hint("use `https://` when the receiver has it"));
+    }
+    let hidden = written.hides() || !url.username().is_empty() || url.password().is_some();
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let shown = if hidden { host } else { url.as_str().to_owned() };
+    Some((url, shown))
+}
+
+/// Does this URL lead out into the internet, as far as its host tells?
+fn is_public(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let local = ["localhost", "local", "internal", "lan", "home", "test", "corp"];
+            name.contains('.') && !local.iter().any(|end| name.rsplit('.').next() == Some(end))
+        }
+        Some(Host::Ipv4(address)) => {
+            !(address.is_loopback() || address.is_private() || address.is_link_local() || address.is_unspecified())
+        }
+        Some(Host::Ipv6(address)) => {
+            let address = address.to_canonical();
+            let local = match address {
+                IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+                IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+            };
+            !local
+        }
+        None => false,
+    }
+}
+
+fn headers(field: &Field<'_>, reader: &mut Reader<'_>) -> Vec<(HeaderName, Masked)> {
+    let Some(section) = reader.open_table(field, Table::Sink) else { return Vec::new() };
+    let mut headers: Vec<(HeaderName, Masked)> = Vec::new();
+    for (place, field) in section.entries() {
+        let name = header_name(&Written::plain(field.name), &place, RESERVED, reader);
+        let Some(written) = reader.text(&field) else { continue };
+        check_header_value(&field, &written, reader);
+        let Some(name) = name else { continue };
+        if headers.iter().any(|(known, _)| *known == name) {
+            let message = format!("the header `{}` is there twice", field.name);
+            reader.note(Problem::error(place, message).hint("upper and lower case are the same: take one out"));
+            continue;
+        }
+        headers.push((name, written.masked()));
+    }
+    headers
+}
+
+fn keys(field: &Field<'_>, reader: &mut Reader<'_>) -> Vec<SigningKey> {
+    let list = reader.one_or_list(field);
+    if list.is_empty() {
+        let problem = Problem::error(field.place(), "`secret` is an empty list");
+        reader.note(problem.hint("take it out to send unsigned, or write `secret = \"${env:SINK_SECRET}\"`"));
+    }
+    list.iter().filter_map(|field| signing_key(field, reader)).collect()
+}
+
+fn signing_key(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<SigningKey> {
+    let written = reader.text(field)?;
+    let secret = Secret::new(&written.resolved());
+    if secret.expose().trim().is_empty() {
+        reader.note(Problem::error(field.place(), "`secret` is empty").hint("make one: `openssl rand -base64 32`"));
+        return None;
+    }
+    match SigningKey::parse(&secret) {
+        Ok(key) => Some(key),
+        Err(complaint) => {
+            reader.note(Problem::error(field.place(), complaint.problem).maybe_hint(complaint.hint));
+            None
+        }
+    }
+}
+
+fn ladder(field: &Field<'_>, reader: &mut Reader<'_>) -> Ladder {
+    let steps = reader.list(field).unwrap_or_default();
+    if steps.len() > STEPS_MAX {
+        let problem = Problem::error(field.place(), format!("`retry` has {} steps", steps.len()));
+        reader.note(problem.hint(format!("it may have {STEPS_MAX} at most")));
+    }
+    Ladder(steps.iter().filter_map(|step| reader.duration(step, &STEP_BOUNDS)).collect())
+}

@@ -1,0 +1,286 @@
+//! `[vendor.NAME]`, and the same keys in a job: how to talk to an API.
+//!
+//! A vendor and a job are two layers of the same settings; [`Layer::over`] lays one over the other. Nothing here joins
+//! URLs.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use http::HeaderName;
+use toml::de::DeValue;
+
+use super::request::{REQUEST_NAMES, check_url, compile, compile_url};
+use super::{check_header_value, header_name, later_value};
+use crate::config::keys::Table;
+use crate::config::problem::Problem;
+use crate::config::reader::{Field, Reader, Section, quoted};
+use crate::config::written::Written;
+use crate::core::job::{Access, Auth};
+use crate::core::template::Text;
+
+/// For a whole exchange, when nothing is said.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bounds of every `timeout`.
+pub(super) const TIMEOUT_BOUNDS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
+
+/// The largest answer, when nothing is said, in bytes.
+const MAX_BODY: u64 = 32 * 1024 * 1024;
+
+/// Bounds of `max_body`, in bytes.
+const MAX_BODY_BOUNDS: RangeInclusive<u64> = 1..=4 * 1024 * 1024 * 1024;
+
+/// Quick retries inside one poll, when nothing is said.
+const RETRIES: u32 = 2;
+
+/// Bounds of `retries`: more belongs to the next poll.
+const RETRIES_BOUNDS: RangeInclusive<u32> = 0..=10;
+
+/// Headers that a request has of its own.
+const RESERVED: &[(&str, &str)] = &[
+    ("content-length", "it follows from the body"),
+    ("transfer-encoding", "it follows from the body"),
+    ("connection", "it belongs to the connection"),
+    ("accept-encoding", "it says what can be decompressed"),
+    ("if-none-match", "it comes from the last answer, unless `conditional = false`"),
+    ("if-modified-since", "it comes from the last answer, unless `conditional = false`"),
+];
+
+/// The kinds of credentials that come later.
+const AUTH_LATER: &[&str] = &["oauth2", "jwt_bearer", "session", "aws_sigv4", "digest", "hmac"];
+
+/// One value of a query parameter: as it is written, and compiled.
+#[derive(Clone)]
+pub(super) struct QueryValue {
+    pub(super) spelled: String,
+    pub(super) text: Text,
+}
+
+/// The settings that one table makes.
+#[derive(Clone, Default)]
+pub(super) struct Layer {
+    pub(super) base_url: Option<Written>,
+    /// There is a `base_url`, perhaps a bad one, which then has been noted.
+    pub(super) has_base_url: bool,
+    pub(super) headers: BTreeMap<String, (HeaderName, Text)>,
+    pub(super) query: BTreeMap<String, Vec<QueryValue>>,
+    pub(super) auth: Option<Auth>,
+    timeout: Option<Duration>,
+    connect_timeout: Option<Duration>,
+    max_body: Option<u64>,
+    retries: Option<u32>,
+    conditional: Option<bool>,
+}
+
+impl Layer {
+    /// That of a vendor that is not there: it may have had a `base_url`, so that nobody complains of its lack.
+    pub(super) fn lost() -> Self {
+        Self { has_base_url: true, ..Self::default() }
+    }
+
+    /// This layer over another one: tables merge by name, anything else replaces.
+    pub(super) fn over(self, below: &Self) -> Self {
+        let mut headers = below.headers.clone();
+        headers.extend(self.headers);
+        let mut query = below.query.clone();
+        query.extend(self.query);
+        let own_base_url = self.has_base_url;
+        Self {
+            base_url: if own_base_url { self.base_url } else { below.base_url.clone() },
+            has_base_url: own_base_url || below.has_base_url,
+            headers,
+            query,
+            auth: self.auth.or_else(|| below.auth.clone()),
+            timeout: self.timeout.or(below.timeout),
+            connect_timeout: self.connect_timeout.or(below.connect_timeout),
+            max_body: self.max_body.or(below.max_body),
+            retries: self.retries.or(below.retries),
+            conditional: self.conditional.or(below.conditional),
+        }
+    }
+
+    /// How to connect, with the defaults where nothing is said.
+    pub(super) fn access(&self) -> Access {
+        Access {
+            timeout: self.timeout.unwrap_or(TIMEOUT),
+            connect_timeout: self.connect_timeout,
+            max_body: self.max_body.unwrap_or(MAX_BODY),
+            retries: self.retries.unwrap_or(RETRIES),
+            conditional: self.conditional.unwrap_or(true),
+        }
+    }
+}
+
+/// The settings of a vendor's table, or of a job's.
+pub(super) fn layer(section: &Section<'_>, reader: &mut Reader<'_>) -> Layer {
+    let base_url = section.field("base_url").and_then(|field| base_url(&field, reader));
+    let headers = section.field("headers").map(|field| headers(&field, reader)).unwrap_or_default();
+    let query = section.field("query").map(|field| query(&field, reader)).unwrap_or_default();
+    let auth = section.field("auth").and_then(|field| auth(&field, reader));
+    if let Some(field) = section.field("auth")
+        && matches!(auth, Some(Auth::Bearer { .. } | Auth::Basic { .. }))
+        && headers.contains_key("authorization")
+    {
+        reader.note(
+            Problem::error(field.place(), "`auth` and the header `Authorization` are two answers to one question")
+                .hint("keep `auth`, and take the header out"),
+        );
+    }
+    let timeout = |name: &str, reader: &mut Reader<'_>| {
+        section.field(name).and_then(|field| reader.duration(&field, &TIMEOUT_BOUNDS))
+    };
+    Layer {
+        base_url,
+        has_base_url: section.has("base_url"),
+        headers,
+        query,
+        auth,
+        timeout: timeout("timeout", reader),
+        connect_timeout: timeout("connect_timeout", reader),
+        max_body: section.field("max_body").and_then(|field| reader.size(&field, &MAX_BODY_BOUNDS)),
+        retries: section.field("retries").and_then(|field| reader.whole(&field, &RETRIES_BOUNDS)),
+        conditional: section.field("conditional").and_then(|field| reader.boolean(&field)),
+    }
+}
+
+fn base_url(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Written> {
+    let written = reader.text(field)?;
+    compile_url(field, &written, reader)?;
+    let url = check_url(field, &written, reader)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        reader.note(
+            Problem::error(field.place(), "`base_url` is a prefix: it can't have a `?` or `#`")
+                .hint("put parameters in `query = { name = \"value\" }`"),
+        );
+        return None;
+    }
+    Some(written)
+}
+
+fn headers(field: &Field<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, (HeaderName, Text)> {
+    let Some(section) = reader.open_table(field, Table::Vendor) else { return BTreeMap::new() };
+    let mut headers = BTreeMap::new();
+    for (place, field) in section.entries() {
+        let name = header_name(&Written::plain(field.name), &place, RESERVED, reader);
+        let Some(written) = scalar(&field, reader) else { continue };
+        check_header_value(&field, &written, reader);
+        let text = compile(&field, &written, REQUEST_NAMES, reader);
+        if let (Some(name), Some(text)) = (name, text)
+            && headers.insert(name.as_str().to_owned(), (name, text)).is_some()
+        {
+            let message = format!("the header `{}` is there twice", field.name);
+            reader.note(Problem::error(place, message).hint("upper and lower case are the same: take one out"));
+        }
+    }
+    headers
+}
+
+fn query(field: &Field<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, Vec<QueryValue>> {
+    let Some(section) = reader.open_table(field, Table::Vendor) else { return BTreeMap::new() };
+    let mut query = BTreeMap::new();
+    for (_, field) in section.entries() {
+        let mut values = Vec::new();
+        for value in reader.one_or_list(&field) {
+            let Some(written) = scalar(&value, reader) else { continue };
+            let text = compile(&value, &written, REQUEST_NAMES, reader);
+            values.extend(text.map(|text| QueryValue { spelled: written.spelled(), text }));
+        }
+        query.insert(field.name.to_owned(), values);
+    }
+    query
+}
+
+/// Text, or a number or a boolean as text.
+fn scalar(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Written> {
+    match field.value.get_ref() {
+        DeValue::Integer(number) if number.radix() == 10 => {
+            Some(Written::plain(number.as_str().trim_start_matches('+')))
+        }
+        DeValue::Float(number) => Some(Written::plain(number.as_str().trim_start_matches('+'))),
+        DeValue::Boolean(flag) => Some(Written::plain(&flag.to_string())),
+        _ => reader.text(field),
+    }
+}
+
+/// The kinds of credentials, and the keys of each beside `type`.
+const AUTH_KINDS: &[(&str, &[&str])] =
+    &[("bearer", &["token"]), ("basic", &["username", "password"]), ("api_key", &["name", "value", "in"])];
+
+fn auth(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Auth> {
+    let section = reader.open_table(field, Table::Auth)?;
+    let Some(kind_field) = section.field("type") else {
+        let hint =
+            "write `auth = { type = \"bearer\", token = \"${env:TOKEN}\" }`; `basic` and `api_key` are the others";
+        reader.lacks(&section, &["type"], "`auth` lacks its `type`".into(), hint);
+        return None;
+    };
+    let kind = reader.text(&kind_field)?;
+    let kind = kind.resolved();
+    if AUTH_LATER.contains(&kind.as_str()) {
+        later_value(&kind_field, &format!("`auth.type = \"{kind}\"`"), reader);
+        return None;
+    }
+    let words: Vec<_> = AUTH_KINDS.iter().map(|(name, keys)| (*name, *keys)).collect();
+    let keys = reader.one_of(&kind_field, &words)?;
+    check_auth_keys(&section, &kind, keys, reader);
+    let mut text = |name: &str| credential(&section, &kind, name, reader);
+    match kind.as_str() {
+        "bearer" => Some(Auth::Bearer { token: text("token")? }),
+        "basic" => {
+            let (username, password) = (text("username"), text("password"));
+            Some(Auth::Basic { username: username?, password: password? })
+        }
+        _ => api_key(&section, reader),
+    }
+}
+
+/// Notes the keys that are none, or belong to other credentials.
+fn check_auth_keys(section: &Section<'_>, kind: &str, keys: &[&str], reader: &mut Reader<'_>) {
+    for (place, field) in section.entries() {
+        if field.name == "type" || keys.contains(&field.name) {
+            continue;
+        }
+        let problem = Problem::error(place, format!("unknown key `{}` in `auth` of type `{kind}`", field.name));
+        let hint = match crate::config::keys::nearest(field.name, keys.iter().copied()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("beside `type`, the keys here are {}", quoted(keys.iter().copied())),
+        };
+        reader.note(problem.hint(hint));
+    }
+}
+
+fn api_key(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Auth> {
+    let value = credential(section, "api_key", "value", reader);
+    let place = section.field("in").map(|field| reader.one_of(&field, &[("header", true), ("query", false)]));
+    let in_header = place.unwrap_or(Some(true));
+    let field = lacking(section, "api_key", "name", reader)?;
+    let name = reader.text(&field)?;
+    if in_header? {
+        let name = header_name(&name, &field.place(), RESERVED, reader)?;
+        return Some(Auth::ApiKeyHeader { name, value: value? });
+    }
+    Some(Auth::ApiKeyQuery { name: name.resolved(), value: value? })
+}
+
+/// A part of the credentials that must be there and hold something.
+fn credential(section: &Section<'_>, kind: &str, name: &str, reader: &mut Reader<'_>) -> Option<Text> {
+    let field = lacking(section, kind, name, reader)?;
+    let written = reader.text(&field)?;
+    if name != "password" && written.resolved().is_empty() {
+        reader.note(Problem::error(field.place(), format!("`{name}` is empty")).hint("look at where it comes from"));
+        return None;
+    }
+    check_header_value(&field, &written, reader);
+    compile(&field, &written, REQUEST_NAMES, reader)
+}
+
+/// A key that credentials of this kind must have.
+fn lacking<'a>(section: &Section<'a>, kind: &str, name: &str, reader: &mut Reader<'_>) -> Option<Field<'a>> {
+    let field = section.field(name);
+    if field.is_none() {
+        let message = format!("`auth` of type `{kind}` lacks its `{name}`");
+        reader.lacks(section, &[name], message, format!("add `{name} = \"…\"`"));
+    }
+    field
+}

@@ -1,0 +1,193 @@
+//! The table of keys against the page that specifies the language, and against the example.
+
+use std::collections::HashSet;
+
+use toml::de::{DeTable, DeValue};
+
+use super::*;
+use crate::config::keys::{KEYS, Status, Table, find, nearest};
+
+/// Every key of the config language, table by table, as its specification lists them.
+const PAGE: &[(Table, &str)] = &[
+    (Table::Root, "daemon vendor job sink alerts"),
+    (Table::Daemon, "state listen token include concurrency retention reload"),
+    (
+        Table::Vendor,
+        "base_url headers query auth timeout connect_timeout rate concurrency budget max_body retries proxy tls \
+         allow_hosts conditional respect_cache limited_when fail_when",
+    ),
+    (
+        Table::Auth,
+        "type token username password name value in token_url client_id client_secret scope audience grant \
+         refresh_token client_auth params algorithm key claims headers url method body send ttl region service \
+         access_key secret_key session_token header message encoding",
+    ),
+    (
+        Table::Job,
+        "vendor url method query headers body format every cron timezone items key list watch ignore tolerance arrays \
+         unordered settle first on when empty deletes max_events type send_to enabled rename pages cursor detail each \
+         csv array base_url auth timeout rate budget max_body retries proxy tls allow_hosts conditional respect_cache \
+         limited_when fail_when",
+    ),
+    (Table::Deletes, "after hold_above confirm"),
+    (Table::Every, "min max"),
+    (Table::Pages, "style at param into start size size_param more max total until"),
+    (Table::Cursor, "at from start overlap full_every"),
+    (Table::Detail, "url version concurrency merge"),
+    (Table::Each, "job at"),
+    (Table::SendTo, "sink when payload"),
+    (
+        Table::Sink,
+        "url headers auth secret sign format payload when timeout retry concurrency rate order batch thin private \
+         allow_cidr max_backlog max_age at_limit handshake tls proxy",
+    ),
+    (Table::Batch, "max wait"),
+    (Table::Tls, "ca cert key"),
+    (Table::Alerts, "send_to after remind stale"),
+];
+
+#[test]
+fn every_key_of_the_page_is_in_the_table() {
+    for (table, names) in PAGE {
+        for name in names.split_whitespace() {
+            assert!(find(*table, name).is_some(), "{table:?} lacks `{name}`");
+        }
+    }
+}
+
+#[test]
+fn every_key_of_the_table_is_on_the_page_and_there_once() {
+    let mut seen = HashSet::new();
+    for key in KEYS {
+        assert!(seen.insert((key.table, key.name)), "{:?} has `{}` twice", key.table, key.name);
+        let page = PAGE.iter().find(|(table, _)| *table == key.table);
+        let names = page.map(|(_, names)| *names).unwrap_or_default();
+        assert!(names.split_whitespace().any(|name| name == key.name), "`{}` of {:?}", key.name, key.table);
+    }
+}
+
+#[test]
+fn every_key_of_this_version_is_in_the_example() {
+    let text = include_str!("../../../config.example.toml");
+    let tree = DeTable::parse(text).expect("the example is TOML").into_inner();
+    let mut found = HashSet::new();
+    for (key, value) in &tree {
+        found.insert((Table::Root, key.get_ref().to_string()));
+        let Some(table) = value.get_ref().as_table() else { continue };
+        let kind = match key.get_ref().as_ref() {
+            "vendor" => Table::Vendor,
+            "job" => Table::Job,
+            "sink" => Table::Sink,
+            _ => Table::Daemon,
+        };
+        let tables: Vec<&DeTable<'_>> = match kind {
+            Table::Daemon => vec![table],
+            _ => table.values().filter_map(|value| value.get_ref().as_table()).collect(),
+        };
+        tables.iter().for_each(|table| collect(kind, table, &mut found));
+    }
+    for key in KEYS.iter().filter(|key| key.status != Status::Later) {
+        assert!(
+            found.contains(&(key.table, key.name.to_owned())),
+            "the example lacks `{}` of {:?}",
+            key.name,
+            key.table
+        );
+    }
+}
+
+fn collect(kind: Table, table: &DeTable<'_>, found: &mut HashSet<(Table, String)>) {
+    for (key, value) in table {
+        found.insert((kind, key.get_ref().to_string()));
+        let inner = match key.get_ref().as_ref() {
+            "auth" => Table::Auth,
+            "deletes" => Table::Deletes,
+            _ => continue,
+        };
+        if let DeValue::Table(table) = value.get_ref() {
+            collect(inner, table, found);
+        }
+    }
+}
+
+#[test]
+fn the_example_loads_and_states_the_defaults() {
+    let text = include_str!("../../../config.example.toml");
+    let names = ["DOORBELL_TOKEN", "SHOP_TOKEN", "LEDGER_PASSWORD", "WEATHER_KEY", "CRM_SECRET"];
+    let machine =
+        names.iter().fold(with(text), |machine, name| machine.variable(name, "whsec_c2VjcmV0c2VjcmV0c2VjcmV0"));
+    let loaded = loaded(&machine);
+    assert_eq!(loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());
+
+    let bare = super::loaded(&with(
+        "[job.orders]\nurl = \"https://a.example\"\nevery = \"30s\"\nsend_to = [\"crm\"]\n\
+         [sink.crm]\nurl = \"https://crm.example\"\n",
+    ));
+    let (stated, default) = (&loaded.config, &bare.config);
+    assert_eq!(stated.daemon.concurrency, default.daemon.concurrency);
+    assert_eq!(stated.daemon.retention, default.daemon.retention);
+    assert_eq!(stated.daemon.listen, default.daemon.listen);
+    let (stated, default) = (stated.sink(&"crm".into()).unwrap(), &default.sinks[0]);
+    assert_eq!(
+        (stated.timeout, stated.concurrency, stated.order),
+        (default.timeout, default.concurrency, default.order)
+    );
+    assert_eq!(stated.ladder, default.ladder);
+    let (stated, default) = (loaded.config.job(&"orders".into()).unwrap(), &bare.config.jobs[0]);
+    let access = |job: &crate::core::job::Job| {
+        let access = &job.request.access;
+        (access.timeout, access.max_body, access.retries, access.conditional)
+    };
+    assert_eq!(access(stated), access(default));
+    assert_eq!(
+        (stated.list, stated.first, stated.on, stated.empty),
+        (default.list, default.first, default.on, default.empty)
+    );
+    assert_eq!((stated.deletes_after, stated.enabled), (default.deletes_after, default.enabled));
+    assert_eq!(stated.request.method, default.request.method);
+}
+
+#[test]
+fn a_key_that_comes_later_is_told_from_one_that_is_not_there() {
+    let places = [
+        (Table::Daemon, "[daemon]\n"),
+        (Table::Vendor, "[vendor.a]\n"),
+        (Table::Job, "[job.a]\n"),
+        (Table::Sink, "[sink.a]\n"),
+        (Table::Deletes, "[job.a.deletes]\n"),
+        (Table::Root, ""),
+    ];
+    for key in KEYS.iter().filter(|key| key.status == Status::Later) {
+        let Some((_, header)) = places.iter().find(|(table, _)| *table == key.table) else { continue };
+        let text = printed(&with(&format!("{header}{} = 3\n", key.name)));
+        assert!(text.contains(&format!("this version does not have `{}` yet", key.name)), "{text}");
+        let unknown = printed(&with(&format!("{header}{}zzzz = 3\n", key.name)));
+        assert!(unknown.contains(&format!("unknown key `{}zzzz`", key.name)), "{unknown}");
+    }
+}
+
+#[test]
+fn a_value_that_states_what_this_version_does_anyway_is_taken() {
+    let text = "[job.a]\nurl = \"https://a.example\"\nevery = \"1s\"\nsend_to = [\"s\"]\nsettle = 1\nformat = \"auto\"\n\
+                respect_cache = false\n[sink.s]\nurl = \"https://s.example\"\nthin = false\nformat = \"standard\"\n";
+    assert!(with(text).load().is_ok());
+    for (from, to) in [("settle = 1", "settle = 3"), ("\"auto\"", "\"csv\""), ("thin = false", "thin = true")] {
+        let text = printed(&with(&text.replace(from, to)));
+        assert!(text.contains("with another value than"), "{text}");
+    }
+}
+
+#[test]
+fn a_slip_finds_the_name_that_was_meant() {
+    let names = ["every", "enabled", "url", "send_to"];
+    for (got, meant) in [
+        ("evry", Some("every")),
+        ("Every", Some("every")),
+        ("sendto", Some("send_to")),
+        ("ulr", Some("url")),
+        ("zzz", None),
+        ("", None),
+    ] {
+        assert_eq!(nearest(got, names), meant, "{got}");
+    }
+}
