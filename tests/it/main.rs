@@ -1,0 +1,18 @@
+//! The product from the outside: the real executable, real sockets, real files, a fake vendor and a receiver that
+//! verifies signatures with its own code.
+//!
+//! Nothing here looks inside. Each file is a theme; each test is a promise of the contract, named by it (S1, D4, …)
+//! where the promise has a number. Everything runs in parallel, on ports that the system picks.
+
+mod support;
+
+mod bad_config;
+mod bad_vendor;
+mod commands;
+mod crash;
+mod daemon;
+mod delivering;
+mod first_steps;
+mod kinto;
+mod numbers;
+mod seeing;
