@@ -3,12 +3,15 @@
 //! `run` has a file of its own, `daemon.rs`; `check` has `bad_config.rs`.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 use serde_json::Value;
 
 use crate::support::bridge::{ORDERS, config};
 use crate::support::json::{named, raw, rows};
-use crate::support::{Bridge, Receiver, Reply, Vendor};
+use crate::support::signature::{self, SECRET};
+use crate::support::{Bridge, Receiver, Reply, Vendor, http};
 
 /// Polled by hand only.
 const BY_HAND: &str = "every = '1h'\nitems = '$.orders[*]'\nkey = '$.id'\n";
@@ -192,6 +195,42 @@ fn test_sends_one_signed_sample() {
     assert_eq!(done.code, Some(1), "{done:?}");
     assert!(done.output().contains("500"), "{done:?}");
     assert_eq!(rows(&daemon.cli(["events", "--json"]).ok().json()).len(), 0, "a sample is no event");
+}
+
+#[test]
+fn listen_verifies_prints_and_answers() {
+    let bridge = Bridge::with("");
+    let mut command = bridge.executable();
+    command.args(["listen", "--port", "0", "--secret", SECRET, "--status", "202", "--count", "2", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the executable starts");
+    let mut said = String::new();
+    let mut stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
+    stderr.read_line(&mut said).expect("it says where it listens");
+    let addr = said.split("http://").nth(1).and_then(|rest| rest.split('/').next()?.parse().ok());
+    let addr = addr.unwrap_or_else(|| panic!("no address in: {said}"));
+
+    let now = signature::unix_now().to_string();
+    let post = |body: &str, signed: &str| {
+        let signature = signature::v1(SECRET, "evt_1", &now, signed.as_bytes()).expect("a secret of these tests");
+        let headers = [("webhook-id", "evt_1"), ("webhook-timestamp", &now), ("webhook-signature", &signature)];
+        http::ask(addr, "POST", "/", &headers, body.as_bytes()).expect("it answers").status
+    };
+    assert_eq!(post(r#"{"type":"forged"}"#, "{}"), 401);
+    assert_eq!(post(r#"{"type":"orders.updated"}"#, r#"{"type":"orders.updated"}"#), 202);
+    let output = child.wait_with_output().expect("it ends after two");
+    assert!(output.status.success());
+    let lines = String::from_utf8(output.stdout).expect("it prints UTF-8");
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{lines}");
+}
+
+#[test]
+fn the_demo_shows_changes_without_a_config_and_leaves_nothing_behind() {
+    let bridge = Bridge::with("");
+    std::fs::remove_file(bridge.path().join("doorbell.toml")).expect("the config is there");
+    let text = bridge.cli_raw(["demo", "--for", "6s"]).ok().stdout;
+    assert!(text.contains("1001") && text.contains("http://127.0.0.1"), "{text}");
+    assert_eq!(fs::read_dir(bridge.path()).expect("the folder can be read").count(), 0, "files were left");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::json::raw;
 use crate::support::signal::Signal;
-use crate::support::signature::SECRET;
+use crate::support::signature::{self, SECRET};
 use crate::support::{Bridge, http};
 
 /// `shop:open-sesame`, as RFC 7617 has it.
@@ -132,6 +132,23 @@ fn verified(receiver: &Program, count: usize) -> Vec<(String, Value)> {
         (body, event)
     });
     hooks.collect()
+}
+
+#[test]
+fn the_official_package_and_the_verifier_of_these_tests_agree() {
+    let receiver = Program::start("receiver.py", &[SECRET]);
+    let now = signature::unix_now();
+    let post = |timestamp: u64, signed: &[u8], sent: &[u8]| {
+        let timestamp = timestamp.to_string();
+        let signature = signature::v1(SECRET, "evt_1", &timestamp, signed).expect("a secret of these tests");
+        let headers =
+            [("webhook-id", "evt_1"), ("webhook-timestamp", &timestamp), ("webhook-signature", signature.as_str())];
+        http::ask(receiver.addr, "POST", "/", &headers, sent).expect("the receiver answers").status
+    };
+    let body = r#"{"total":1.10,"name":"Zoë"}"#.as_bytes();
+    assert_eq!(post(now, body, body), 204);
+    assert_eq!(post(now, body, br#"{"total":1.1,"name":"Zo"}"#), 401);
+    assert_eq!(post(now - 3600, body, body), 401);
 }
 
 #[test]

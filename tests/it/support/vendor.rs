@@ -164,3 +164,19 @@ fn answer(state: &Signal<State>, request: &Request) -> Reply {
     });
     state.change(|_| reply.unwrap_or(Reply::Cut))
 }
+
+#[test]
+fn lockstep_answers_one_request_at_a_time() {
+    let vendor = Vendor::in_lockstep();
+    let addr = vendor.server.addr;
+    let polls = std::thread::spawn(move || {
+        let poll = |_| super::http::get(addr, "/").map(|answer| answer.text()).unwrap_or_default();
+        (0..4).map(poll).collect::<Vec<_>>()
+    });
+    for body in ["1", "2", "3"] {
+        vendor.step_json(body);
+        assert_eq!(vendor.count().to_string(), (body.parse::<usize>().unwrap_or(0) + 1).to_string());
+    }
+    drop(vendor);
+    assert_eq!(polls.join().expect("the polls end"), ["1", "2", "3", ""], "the last was never answered");
+}
