@@ -60,8 +60,10 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
 }
 
 fn sources(folder: &str) -> Vec<Source> {
-    let sources: Vec<_> = files(folder, "rs").iter().map(|path| Source::read(root(), path)).collect();
+    let mut sources: Vec<_> = files(folder, "rs").iter().map(|path| Source::read(root(), path)).collect();
     assert!(!sources.is_empty(), "no source under {folder}");
+    let for_tests: Vec<_> = sources.iter().flat_map(Source::test_modules).collect();
+    sources.iter_mut().filter(|source| source.is_within(&for_tests)).for_each(Source::is_only_for_tests);
     sources
 }
 

@@ -3,6 +3,7 @@
 //! Each case is one bad answer between a good baseline and a good change.
 
 use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -182,6 +183,22 @@ fn a_list_that_is_no_list_fails() {
 #[test]
 fn a_server_error_fails_with_its_status() {
     failed(&after(Reply::status(500)), &["500"]);
+}
+
+#[test]
+fn a_job_that_fails_backs_off_and_comes_back() {
+    let (vendor, receiver) = (Vendor::in_lockstep(), Receiver::start());
+    let bridge = Bridge::between(&vendor, &receiver, ORDERS, "");
+    let _daemon = bridge.run();
+    vendor.step_json(&good("paid"));
+    for _ in 0..2 {
+        let failed = Instant::now();
+        vendor.step(Reply::status(500));
+        let pause = failed.elapsed();
+        assert!(pause >= Duration::from_millis(850), "a second, give or take a tenth, and not {pause:?}");
+    }
+    vendor.step_json(&good("sent"));
+    receiver.wait_for(1);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! Restarts, failures and order are other files' themes.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::support::bridge::{ORDERS, config};
@@ -219,4 +221,27 @@ fn the_request_is_made_as_the_config_says() {
     assert_eq!(request.header("authorization"), Some("Basic c2hvcDpvcGVuIHNlc2FtZQ=="));
     let body: Value = serde_json::from_slice(&request.body).expect("a table becomes JSON");
     assert_eq!(body, json!({"want": "orders", "page": 1}));
+}
+
+#[test]
+fn a_job_with_cron_is_polled_at_its_seconds() {
+    let (vendor, receiver) = (Vendor::of(ONE), Receiver::start());
+    let job = "cron = '* * * * * *'\ntimezone = 'Europe/Berlin'";
+    let bridge = Bridge::between(&vendor, &receiver, job, "");
+    let _daemon = bridge.run();
+    vendor.wait_for_more(1);
+    let first = Instant::now();
+    vendor.wait_for_more(3);
+    assert!(first.elapsed() > Duration::from_millis(1500), "three seconds in {:?}", first.elapsed());
+}
+
+#[test]
+fn a_job_that_is_not_enabled_is_not_polled() {
+    let (vendor, receiver) = (Vendor::of(ONE), Receiver::start());
+    let other = "\n[job.other]\nvendor = 'shop'\nurl = 'other'\nevery = '50ms'\nsend_to = ['crm']\n";
+    let bridge = Bridge::with(&(config(&vendor, &receiver, &format!("{ORDERS}enabled = false"), "") + other));
+    let daemon = bridge.run();
+    vendor.wait_for_more(5);
+    assert!(vendor.requests().iter().all(|request| request.path() == "/other"));
+    assert_eq!(daemon.job("orders")["health"], "disabled");
 }

@@ -163,7 +163,7 @@ fn a_door_that_is_not_there_is_found_however_it_is_written() {
     let wrong = [
         ("src/core/x.rs", "use crate::store::Store;"),
         ("src/core/x.rs", "use crate::{core::a, net::b};"),
-        ("src/core/x.rs", "use crate::{\n    core::{a, b},\n    config::{c, d::e},\n};"),
+        ("src/core/x.rs", "use crate::{\n    core::{a, b},\n    config::{c},\n};"),
         ("src/core/x.rs", "fn f() -> crate::net::Client { g() }"),
         ("src/core/x.rs", "use super::super::store::Store;"),
         ("src/core/mod.rs", "use super::store::Store;"),

@@ -28,9 +28,27 @@ impl Source {
 
     pub(crate) fn of(name: String, text: String) -> Self {
         let (code, strings) = lex(&text);
-        let is_test = name.ends_with("tests.rs") || name.contains("/tests/");
-        let product = if is_test { blank(&code) } else { without_tests(&code) };
+        let product = without_tests(&code);
         Self { name, text, code, product, strings }
+    }
+
+    /// The modules in other files that are only compiled for tests: their paths without `.rs`.
+    pub(crate) fn test_modules(&self) -> Vec<String> {
+        let folder = self.name.trim_end_matches("/mod.rs").trim_end_matches("/lib.rs").trim_end_matches(".rs");
+        let items = self.code.split(MARK).skip(1).map(|from| &from[..end_of_item(from)]);
+        let names = items.filter_map(|item| item.trim_end_matches(';').split_once("mod ")).map(|(_, name)| name);
+        names.filter(|name| !name.contains('{')).map(|name| format!("{folder}/{}", name.trim())).collect()
+    }
+
+    /// Is it one of these modules, or inside one?
+    pub(crate) fn is_within(&self, modules: &[String]) -> bool {
+        let rests = modules.iter().filter_map(|module| self.name.strip_prefix(module.as_str()));
+        rests.into_iter().any(|rest| rest == ".rs" || rest.starts_with('/'))
+    }
+
+    /// Nothing in it is product.
+    pub(crate) fn is_only_for_tests(&mut self) {
+        self.product = blank(&self.code);
     }
 
     /// The lines of the code that name this path or word as a whole.
@@ -58,9 +76,11 @@ fn blank(text: &str) -> String {
     text.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect()
 }
 
+/// What stands before an item that is only compiled for tests.
+const MARK: &str = "#[cfg(test)]";
+
 /// Blanks each `#[cfg(test)] mod … { … }`.
 fn without_tests(code: &str) -> String {
-    const MARK: &str = "#[cfg(test)]";
     let mut rest = code;
     let mut kept = String::new();
     while let Some(at) = rest.find(MARK) {
@@ -185,5 +205,7 @@ fn what_is_for_tests_is_no_product() {
     let source = Source::of("src/x.rs".into(), text.to_owned());
     assert_eq!(source.product.split_whitespace().collect::<String>(), "usea;fnd(){}usef;");
     assert_eq!(source.lines_naming("d").collect::<Vec<_>>(), [4]);
-    assert_eq!(Source::of("src/x/tests.rs".into(), text.to_owned()).product.trim(), "");
+    assert_eq!(source.test_modules(), ["src/x/e"]);
+    let in_file = |name: &str| Source::of(name.into(), String::new()).is_within(&source.test_modules());
+    assert!(in_file("src/x/e.rs") && in_file("src/x/e/f.rs") && !in_file("src/x/ef.rs") && !in_file("src/e.rs"));
 }

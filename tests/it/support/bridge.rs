@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -104,9 +105,26 @@ impl Bridge {
         finish(command)
     }
 
+    /// The same without `-c`.
+    pub(crate) fn cli_raw<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Done {
+        let mut command = self.executable();
+        command.args(args);
+        finish(command)
+    }
+
     /// Starts the daemon, and waits until it listens.
     pub(crate) fn run(&self) -> Daemon<'_> {
         Daemon::start(self, |_| ())
+    }
+
+    /// Starts the daemon and kills it after this long, however far it has come.
+    pub(crate) fn run_for(&self, moment: Duration) {
+        let mut command = self.executable();
+        command.args(["-c", "doorbell.toml", "run"]).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the executable starts");
+        thread::sleep(moment);
+        child.kill().expect("a child can be killed");
+        child.wait().expect("a child can be waited for");
     }
 }
 

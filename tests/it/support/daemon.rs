@@ -55,6 +55,11 @@ impl<'a> Daemon<'a> {
         }
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `http://` and its address.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
@@ -92,19 +97,10 @@ impl<'a> Daemon<'a> {
         ask_until(what, || Some(self.sink(name)).filter(|sink| as_wanted(sink)))
     }
 
-    /// Resident memory, in KiB.
-    pub(crate) fn rss_kib(&self) -> u64 {
-        self.status_kib("VmRSS:")
-    }
-
     /// The most resident memory there ever was, in KiB.
     pub(crate) fn peak_rss_kib(&self) -> u64 {
-        self.status_kib("VmHWM:")
-    }
-
-    fn status_kib(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the daemon is alive");
-        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a process has memory");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a process has memory");
         line.trim().trim_end_matches(" kB").parse().expect("KiB are a number")
     }
 

@@ -199,3 +199,42 @@ fn drip(stream: &mut TcpStream) -> io::Result<bool> {
         thread::sleep(Duration::from_millis(50));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_reset_is_a_reset_and_a_cut_is_an_end() {
+        let server = Server::start(|_| Reply::Cut);
+        let kind = |server: &Server| http::get(server.addr, "/").map_err(|error| error.kind()).expect_err("no answer");
+        assert_eq!(kind(&server), ErrorKind::UnexpectedEof);
+        server.reset_connections(true);
+        assert_eq!(kind(&server), ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn a_truncated_body_is_shorter_than_its_head_says() {
+        let server = Server::start(|_| Reply::Truncated { body: b"abc".to_vec(), promised: 4 });
+        let error = http::get(server.addr, "/").expect_err("the body ends early");
+        assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn a_whole_answer_arrives_with_its_headers() {
+        let server = Server::start(|request| Reply::json(request.target).with("etag", "\"1\""));
+        let answer = http::get(server.addr, "/a?b").expect("an answer");
+        assert_eq!((answer.status, answer.header("etag"), answer.text()), (200, Some("\"1\""), "/a?b".to_owned()));
+    }
+
+    #[test]
+    fn an_endless_body_goes_on_for_as_long_as_one_reads() {
+        let server = Server::start(|_| Reply::Endless { headers: Vec::new(), piece: vec![b'x'; 1 << 16] });
+        let mut stream = TcpStream::connect(server.addr).expect("a connection");
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("a request");
+        let read = io::copy(&mut io::Read::take(stream, 50 << 20), &mut io::sink()).expect("bytes");
+        assert_eq!(read, 50 << 20);
+    }
+}

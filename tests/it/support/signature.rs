@@ -1,6 +1,8 @@
 //! The Standard Webhooks signature (v1), written from the specification and from nothing of the product.
 //!
-//! It only verifies; `tests/python/receiver.py` does the same with the official package.
+//! `tests/python/receiver.py` does the same with the official package.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,20 +23,27 @@ pub(crate) fn verify(secret: &str, request: &Request, now: u64) -> Result<(), St
     if seconds.abs_diff(now) > 300 {
         return Err(format!("the timestamp {seconds} is more than five minutes from {now}"));
     }
-    let key = secret.strip_prefix("whsec_").ok_or("a secret of these tests begins with `whsec_`")?;
-    let key = STANDARD.decode(key).map_err(|error| error.to_string())?;
-    let expected = format!("v1,{}", sign(&key, id, timestamp, &request.body));
+    let expected = v1(secret, id, timestamp, &request.body)?;
     if signatures.split(' ').any(|signature| signature == expected) {
         return Ok(());
     }
     Err(format!("`{signatures}` holds no `{expected}`"))
 }
 
-fn sign(key: &[u8], id: &str, timestamp: &str, body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+/// `v1,` and the signature.
+pub(crate) fn v1(secret: &str, id: &str, timestamp: &str, body: &[u8]) -> Result<String, String> {
+    let key = secret.strip_prefix("whsec_").ok_or("a secret of these tests begins with `whsec_`")?;
+    let key = STANDARD.decode(key).map_err(|error| error.to_string())?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|error| error.to_string())?;
     mac.update(format!("{id}.{timestamp}.").as_bytes());
     mac.update(body);
-    STANDARD.encode(mac.finalize().into_bytes())
+    Ok(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
+}
+
+/// Unix seconds.
+#[expect(clippy::disallowed_methods, reason = "a real receiver reads the real clock")]
+pub(crate) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// The vector of the official package: this verifier is right on its own.

@@ -4,7 +4,6 @@
 //! job never overlaps itself, the next request is the proof that the poll before has been committed.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::http::Request;
 use super::server::{Reply, Server};
@@ -20,7 +19,7 @@ pub(crate) struct Vendor {
 
 struct State {
     script: Script,
-    requests: Vec<Seen>,
+    requests: Vec<Request>,
     /// Requests that wait for [`Vendor::step`], when in lockstep.
     lockstep: bool,
     pending: usize,
@@ -28,13 +27,6 @@ struct State {
     generation: u64,
     granted: Vec<Reply>,
     closed: bool,
-}
-
-/// A request, and when it came.
-#[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    pub(crate) request: Request,
-    pub(crate) at: Instant,
 }
 
 impl Vendor {
@@ -66,7 +58,7 @@ impl Vendor {
             closed: false,
         }));
         let answering = Arc::clone(&state);
-        Self { server: Server::start(move |request| answer(&answering, request)), state }
+        Self { server: Server::start(move |request| answer(&answering, &request)), state }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -83,15 +75,6 @@ impl Vendor {
         self.script(move |_| reply.clone());
     }
 
-    /// From now on: this document, and 304 to those who have it.
-    pub(crate) fn serve_tagged(&self, etag: &str, body: &str) {
-        let (etag, body) = (etag.to_owned(), body.to_owned());
-        self.script(move |request| match request.header("if-none-match") {
-            Some(have) if have == etag => Reply::status(304).with("etag", &etag),
-            _ => Reply::json(body.as_str()).with("etag", &etag),
-        });
-    }
-
     /// From now on: this script.
     pub(crate) fn script(&self, script: impl FnMut(&Request) -> Reply + Send + 'static) {
         self.state.change(|state| state.script = Box::new(script));
@@ -103,7 +86,7 @@ impl Vendor {
         self.state.wait_for("a poll", |state| (state.pending > 0).then_some(()));
         let answered = self.state.change(|state| {
             state.granted.push(reply);
-            state.requests.last().map(|seen| seen.request.clone())
+            state.requests.last().cloned()
         });
         self.state.wait_for("the poll to take its answer", |state| state.granted.is_empty().then_some(()));
         self.state.wait_for("the next poll", |state| (state.pending > 0).then_some(()));
@@ -134,7 +117,7 @@ impl Vendor {
     }
 
     /// All requests so far.
-    pub(crate) fn requests(&self) -> Vec<Seen> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.state.lock().requests.clone()
     }
 
@@ -162,10 +145,10 @@ impl Drop for Vendor {
     }
 }
 
-fn answer(state: &Signal<State>, request: Request) -> Reply {
+fn answer(state: &Signal<State>, request: &Request) -> Reply {
     let generation = state.change(|state| {
         state.pending += 1;
-        state.requests.push(Seen { request: request.clone(), at: Instant::now() });
+        state.requests.push(request.clone());
         state.generation
     });
     let reply = state.wait_at_most(PATIENCE, |state| {
@@ -174,10 +157,26 @@ fn answer(state: &Signal<State>, request: Request) -> Reply {
         }
         let reply = match state.lockstep && !state.closed {
             true => state.granted.pop()?,
-            false => (state.script)(&request),
+            false => (state.script)(request),
         };
         state.pending -= 1;
         Some(reply)
     });
     state.change(|_| reply.unwrap_or(Reply::Cut))
+}
+
+#[test]
+fn lockstep_answers_one_request_at_a_time() {
+    let vendor = Vendor::in_lockstep();
+    let addr = vendor.server.addr;
+    let polls = std::thread::spawn(move || {
+        let poll = |_| super::http::get(addr, "/").map(|answer| answer.text()).unwrap_or_default();
+        (0..4).map(poll).collect::<Vec<_>>()
+    });
+    for body in ["1", "2", "3"] {
+        vendor.step_json(body);
+        assert_eq!(vendor.count().to_string(), (body.parse::<usize>().unwrap_or(0) + 1).to_string());
+    }
+    drop(vendor);
+    assert_eq!(polls.join().expect("the polls end"), ["1", "2", "3", ""], "the last was never answered");
 }
