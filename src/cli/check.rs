@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::{DONE, USAGE, say};
-use crate::cli::table::Table;
+use crate::cli::table::{Cell, Screen, Table};
 use crate::core::config::Config;
 use crate::core::job::Job;
 use crate::core::schedule::spread_of;
@@ -44,22 +44,27 @@ pub(super) fn run(config: Option<&Path>, args: &CheckArgs) -> u8 {
 }
 
 fn as_text(config: &Config, files: &str, now: Timestamp) -> String {
-    let mut text = format!("{files}: valid, {}, {}\n", count(config.jobs.len(), "job"), count(config.sinks.len(), "sink"));
+    let text = format!("{files}: valid, {}, {}\n", count(config.jobs.len(), "job"), count(config.sinks.len(), "sink"));
     if config.jobs.is_empty() {
         return text + "\nNothing is polled: add a [job.NAME] table";
     }
     let mut table = Table::new(&["JOB", "SCHEDULE", "NEXT RUNS (UTC)", "REQUESTS/DAY", "SENDS TO"]);
     for job in &config.jobs {
-        table.row([
+        let runs = runs(job, now).into_iter().map(|run| run.to_utc().format("%m-%d %H:%M:%S").to_string());
+        let cells = [
             job.name.to_string(),
             if job.enabled { job.schedule.to_string() } else { "disabled".to_owned() },
-            runs(job, now).iter().map(|run| run.to_utc().format("%m-%d %H:%M:%S").to_string()).collect::<Vec<_>>().join(", "),
+            runs.collect::<Vec<_>>().join(", "),
             per_day(job, now).to_string(),
             sinks(job).join(", "),
-        ]);
+        ];
+        table.push(cells.iter().map(Cell::new).collect(), None);
     }
-    text.push('\n');
-    text + &table.render(say::in_colour()) + &format!("\nstate {}", config.daemon.state.display())
+    let mut rows = Vec::new();
+    // Writing to memory can't fail.
+    let _ = Screen::standard(&mut rows).table(&table);
+    let rows = String::from_utf8_lossy(&rows);
+    format!("{text}\n{rows}\nstate: {}", config.daemon.state.display())
 }
 
 fn as_json(config: &Config, now: Timestamp) -> Value {

@@ -4,7 +4,6 @@
 
 use std::future::Future;
 use std::io::{self, Write as _};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,6 +12,7 @@ use http::StatusCode;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::{DONE, USAGE, say};
 use crate::core::secret::Secret;
 use crate::core::sign::Verifier;
 
@@ -21,9 +21,6 @@ mod show;
 
 pub use receiver::{Options, Received, Trust, serve};
 pub use show::{block, line};
-
-/// The exit code for bad usage.
-const USAGE: u8 = 2;
 
 /// Receive webhooks on this machine: verify each signature, print what came, and answer.
 ///
@@ -80,13 +77,14 @@ fn parse_count(text: &str) -> Result<usize, String> {
 }
 
 /// Runs the command until Ctrl-C, SIGTERM, or the last webhook that was asked for.
-pub async fn run(args: ListenArgs) -> ExitCode {
-    let ended = match run_until(args, interrupted()).await {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(sentence) => sentence,
-    };
-    let _ = writeln!(io::stderr(), "error: {ended}");
-    ExitCode::from(USAGE)
+pub(super) async fn run(args: ListenArgs) -> u8 {
+    match run_until(args, interrupted()).await {
+        Ok(()) => DONE,
+        Err(sentence) => {
+            say::problem(&sentence, None);
+            USAGE
+        }
+    }
 }
 
 /// Runs the command until `stop`; the error is a sentence about what was typed.

@@ -35,16 +35,24 @@ pub(super) fn in_colour() -> bool {
 /// Loads the config, or says everything that is wrong with it.
 pub(super) fn load(explicit: Option<&Path>) -> Option<Loaded> {
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let loaded = config::find(explicit).and_then(|path| config::load(&path, &SystemLookup));
-    match loaded {
+    let mut out = io::stderr().lock();
+    // Below, there is nobody left to tell when writing fails.
+    let path = match config::find(explicit) {
+        Ok(path) => path,
+        Err(problem) => {
+            let _ = writeln!(out, "{}", problem.render(colour).trim_end());
+            return None;
+        }
+    };
+    match config::load(&path, &SystemLookup) {
         Ok(loaded) => {
-            if !loaded.warnings.is_empty() {
-                let _ = write!(io::stderr().lock(), "{}", loaded.warnings.render(colour));
+            for warning in &loaded.warnings {
+                let _ = writeln!(out, "{}\n", warning.render(colour).trim_end());
             }
             Some(loaded)
         }
         Err(problems) => {
-            let _ = write!(io::stderr().lock(), "{}", problems.render(colour));
+            let _ = writeln!(out, "{}", problems.render(colour).trim_end());
             None
         }
     }

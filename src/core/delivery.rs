@@ -170,6 +170,18 @@ pub enum Verdict {
     SinkGone(String),
 }
 
+impl Verdict {
+    /// The word that the logs and the metrics use.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::RetryAt(_) => "retry",
+            Self::Dead(_) => "dead",
+            Self::SinkGone(_) => "held",
+        }
+    }
+}
+
 /// What an answer means for the delivery whose attempt of this number (1 for the first) got it at `now`.
 ///
 /// `jitter`, from 0 to 1, is how much of the 20 % is added to the ladder's wait; anything else counts as the nearer

@@ -21,7 +21,7 @@ use crate::core::time::Timestamp;
 use crate::engine::World;
 use crate::engine::dispatcher::{Fresh, WINDOW};
 use crate::sink::Sent;
-use crate::store::{DeliveryTicket, Settlement, SinkState, StoreError, Unsettled};
+use crate::store::{DeliveryTicket, Settlement, SinkState, StoreError};
 
 /// Attempts that have ended and wait for their commit; above it no new attempt begins.
 const UNSETTLED_MAX: usize = 1024;
@@ -51,7 +51,7 @@ type Work = Pin<Box<dyn Future<Output = Step> + Send>>;
 /// Something that has ended.
 enum Step {
     Attempted(DeliveryTicket, Timestamp, Sent),
-    Settled(Result<Option<DeliveryTicket>, Unsettled>),
+    Settled(Arc<Settlement>, Result<Option<DeliveryTicket>, StoreError>),
 }
 
 impl Outlet {
@@ -185,8 +185,8 @@ impl Outlet {
                 self.attempting -= 1;
                 self.settle(ticket, began, sent);
             }
-            Step::Settled(Ok(next)) => next.into_iter().for_each(|ticket| self.enqueue(ticket)),
-            Step::Settled(Err(unsettled)) => self.settle_again(unsettled),
+            Step::Settled(_, Ok(next)) => next.into_iter().for_each(|ticket| self.enqueue(ticket)),
+            Step::Settled(settlement, Err(error)) => self.settle_again(settlement, &error),
         }
     }
 
@@ -205,15 +205,13 @@ impl Outlet {
             self.again.clear();
         }
         let attempt = Attempt { number, at: began, took: sent.took, answer: sent.answer };
-        let settlement = Settlement { ticket, attempt, verdict, sink: self.state.clone() };
-        let store = self.world.store.clone();
-        self.work.push(Box::pin(async move { Step::Settled(store.settle(settlement).await) }));
+        let settlement = Arc::new(Settlement { ticket, attempt, verdict, sink: self.state.clone() });
+        self.work.push(Box::pin(write(self.world.clone(), settlement)));
     }
 
     /// The receiver may have it, so it must not be sent again because our disk is full: the settlement is kept and
     /// tried until it is written.
-    fn settle_again(&mut self, unsettled: Unsettled) {
-        let Unsettled { settlement, error } = unsettled;
+    fn settle_again(&mut self, settlement: Arc<Settlement>, error: &StoreError) {
         if matches!(error, StoreError::LeaseLost(_) | StoreError::Closed) {
             tracing::warn!(sink = %self.sink.name, %error, "a settlement was dropped");
             return;
@@ -222,7 +220,7 @@ impl Outlet {
         let world = self.world.clone();
         self.work.push(Box::pin(async move {
             world.clock.sleep_until(world.clock.now().plus(STORE_RETRY)).await;
-            Step::Settled(world.store.settle(*settlement).await)
+            write(world, settlement).await
         }));
     }
 
@@ -284,4 +282,9 @@ fn attempt(world: Arc<World>, sink: Arc<Sink>, ticket: DeliveryTicket, now: Time
         let sent = world.sender.send(&sink, &ticket.parcel, ticket.attempts + 1, now).await;
         Step::Attempted(ticket, now, sent)
     })
+}
+
+async fn write(world: Arc<World>, settlement: Arc<Settlement>) -> Step {
+    let written = world.store.settle(settlement.clone()).await;
+    Step::Settled(settlement, written)
 }

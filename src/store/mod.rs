@@ -5,6 +5,7 @@
 //! [`StoreError::LeaseLost`] and changes nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -130,6 +131,18 @@ pub struct PollChanges {
     pub events: Vec<NewEvent>,
 }
 
+impl PollChanges {
+    /// How many deliveries each sink gets that can be sent.
+    pub fn deliveries(&self) -> Room {
+        let mut counts = Room::new();
+        let sendable = self.events.iter().flat_map(|event| &event.deliveries).filter(|delivery| delivery.dead.is_none());
+        for delivery in sendable {
+            *counts.entry(delivery.sink.clone()).or_default() += 1;
+        }
+        counts
+    }
+}
+
 /// How a poll ended, written with its last changes.
 #[derive(Clone, Debug)]
 pub struct PollEnding {
@@ -247,6 +260,19 @@ pub struct SinkState {
     pub last_failure: Option<String>,
 }
 
+/// An attempt that has ended, and what follows from it.
+#[derive(Debug)]
+pub struct Settlement {
+    /// The delivery.
+    pub ticket: DeliveryTicket,
+    /// The attempt, to be kept.
+    pub attempt: Attempt,
+    /// What happens next to the delivery.
+    pub verdict: Verdict,
+    /// The sink's state as it shall be.
+    pub sink: SinkState,
+}
+
 /// The queue of deliveries.
 #[async_trait]
 pub trait Outbox: Send + Sync {
@@ -270,13 +296,9 @@ pub trait Outbox: Send + Sync {
     ///
     /// `sink` overwrites what was remembered, except that it never enables: attempts in flight know less than the one
     /// that was answered 410. Only [`Outbox::enable_sink`] does.
-    async fn settle(
-        &self,
-        ticket: DeliveryTicket,
-        attempt: Attempt,
-        verdict: Verdict,
-        sink: SinkState,
-    ) -> Result<Option<DeliveryTicket>, StoreError>;
+    ///
+    /// After an error nothing is written, and the same settlement may be handed in again.
+    async fn settle(&self, settlement: Arc<Settlement>) -> Result<Option<DeliveryTicket>, StoreError>;
 
     /// Gives a claim back without an attempt (at shutdown, or when the sink was disabled meanwhile).
     async fn release(&self, tickets: Vec<DeliveryTicket>) -> Result<(), StoreError>;

@@ -10,7 +10,7 @@ use crate::core::names::Lane;
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::{outbox, sinks};
-use crate::store::{DeliveryTicket, SinkState, StoreError};
+use crate::store::{DeliveryTicket, Settlement, SinkState, StoreError};
 
 /// Bytes that are kept of an answer's body.
 const ANSWER_MAX: usize = 4096;
@@ -31,13 +31,9 @@ struct Next<'a> {
 }
 
 /// Settles an attempt.
-pub(super) fn settle(
-    db: &Connection,
-    ticket: &DeliveryTicket,
-    attempt: &Attempt,
-    verdict: &Verdict,
-    mut state: SinkState,
-) -> Result<(Option<DeliveryTicket>, SinkState)> {
+pub(super) fn settle(db: &Connection, settlement: &Settlement) -> Result<(Option<DeliveryTicket>, SinkState)> {
+    let Settlement { ticket, attempt, verdict, sink: state } = settlement;
+    let mut state = state.clone();
     let stored = standing(db, ticket)?;
     let failure = failure(&attempt.answer);
     keep(db, ticket, attempt, failure.as_deref())?;

@@ -7,7 +7,6 @@ use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::core::delivery::{Attempt, Verdict};
 use crate::core::ledger::{Remembered, Row};
 use crate::core::names::{JobName, KeyDigest, Scope, SinkName};
 use crate::core::time::Timestamp;
@@ -181,13 +180,8 @@ impl Outbox for SqliteStore {
         self.readers.read(move |db| outbox::next_due(db, epoch, &sink)).await
     }
 
-    async fn settle(
-        &self,
-        ticket: DeliveryTicket,
-        attempt: Attempt,
-        verdict: Verdict,
-        sink: SinkState,
-    ) -> Result<Option<DeliveryTicket>> {
+    async fn settle(&self, settlement: Arc<Settlement>) -> Result<Option<DeliveryTicket>> {
+        let ticket = &settlement.ticket;
         if ticket.epoch != self.epoch {
             return Err(StoreError::LeaseLost(format!("delivery {}", ticket.id)));
         }
@@ -196,7 +190,7 @@ impl Outbox for SqliteStore {
             .writer
             .write(
                 0,
-                move |db| settle::settle(db, &ticket, &attempt, &verdict, sink),
+                move |db| settle::settle(db, &settlement),
                 move |written: &Result<(Option<DeliveryTicket>, SinkState)>| {
                     if let Ok((_, state)) = written {
                         sinks.put(name, state.clone());
