@@ -71,3 +71,23 @@ impl Lookup for SystemLookup {
         path.exists()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_reads_files_up_to_a_size_and_lists_no_folders() -> io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("a.toml");
+        std::fs::write(&path, "12345")?;
+        std::fs::create_dir(folder.path().join("b.toml"))?;
+        let machine = SystemLookup;
+        assert_eq!(machine.read(&path, 5)?, b"12345");
+        assert!(machine.read(&path, 4).is_err());
+        assert_eq!(machine.list(folder.path())?, ["a.toml"]);
+        assert!(machine.exists(&path) && !machine.exists(&folder.path().join("c")));
+        assert_eq!(machine.variable("A=B"), Err(VarError::NotPresent));
+        Ok(())
+    }
+}

@@ -219,6 +219,11 @@ impl<'e> Reader<'e> {
             let hint = format!("look at the value of `{reference}`: is it what `{}` expects?", field.name);
             return self.note(Problem::error(field.place(), message).hint(hint));
         }
+        if field.file.hides(&field.value.span()) {
+            let message = format!("`{}` can't take this value (it looks like a secret and is not shown)", field.name);
+            return self
+                .note(Problem::error(field.place(), message).hint("is there a stray `{{`, `{%` or `{#` in it?"));
+        }
         let place = field.part(complaint.span.as_ref()).unwrap_or_else(|| field.place());
         self.note(Problem::error(place, complaint.problem).maybe_hint(complaint.hint));
     }

@@ -70,6 +70,12 @@ impl SourceFile {
         let _ = self.masks.set(Masks { ranges, broken });
     }
 
+    /// Is there a literal secret in this part?
+    pub(crate) fn hides(&self, span: &Range<usize>) -> bool {
+        let overlaps = |range: &Range<usize>| range.start < span.end && span.start < range.end;
+        self.masks.get().is_none_or(|masks| masks.ranges.iter().any(overlaps))
+    }
+
     /// The line and the column of a byte, both from 1; the column counts characters.
     pub fn position(&self, at: usize) -> (usize, usize) {
         let (index, start) = self.line_at(at);

@@ -66,7 +66,7 @@ impl Written {
     pub(crate) fn parts(&self) -> Vec<Part> {
         let part = |piece: &Piece| match piece {
             Piece::Plain(text) => Part::Plain(text.clone()),
-            Piece::Secret { value, .. } => Part::Secret(value.clone()),
+            Piece::Secret { value, reference } => Part::Secret { value: value.clone(), reference: reference.clone() },
         };
         self.pieces.iter().map(part).collect()
     }

@@ -2,7 +2,7 @@
 //!
 //! The request's own parts are in `request`, what a job shares with a vendor in `vendor`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,12 +39,12 @@ const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "
 /// What jobs refer to, and what they share.
 pub(super) struct Lift<'a> {
     vendors: BTreeMap<&'a str, Layer>,
-    sinks: Vec<&'a str>,
+    sinks: BTreeSet<&'a str>,
     access: HashMap<Access, Arc<Access>>,
 }
 
 impl<'a> Lift<'a> {
-    pub(super) fn new(vendors: BTreeMap<&'a str, Layer>, sinks: Vec<&'a str>) -> Self {
+    pub(super) fn new(vendors: BTreeMap<&'a str, Layer>, sinks: BTreeSet<&'a str>) -> Self {
         Self { vendors, sinks, access: HashMap::new() }
     }
 
@@ -167,7 +167,7 @@ impl<'a> Lift<'a> {
             reader.note(problem.hint("take one out: each event goes to a sink once"));
             return None;
         }
-        if self.sinks.contains(&name.as_str()) {
+        if self.sinks.contains(name.as_str()) {
             return Some(SinkName::from(name.as_str()));
         }
         let problem = Problem::error(field.place(), format!("there is no sink `{}`", written.spelled()));

@@ -185,6 +185,10 @@ fn signing_key(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<SigningKey>
     }
     match SigningKey::parse(&secret) {
         Ok(key) => Some(key),
+        Err(complaint) if complaint.problem.contains(secret.expose()) => {
+            reader.note(Problem::error(field.place(), "`secret` can't be signed with").maybe_hint(complaint.hint));
+            None
+        }
         Err(complaint) => {
             reader.note(Problem::error(field.place(), complaint.problem).maybe_hint(complaint.hint));
             None

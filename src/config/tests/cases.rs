@@ -238,6 +238,8 @@ fn literal_secrets_are_masked_in_the_lines_that_are_shown() {
         format!("[sink.s]\nsecret = [\n  \"v1,whsec_{secret}\",\n  3, \"{secret}\"]"),
         format!("[sink.s]\nsecret = {{ a = \"{secret}\" }}"),
         format!("[sink.s]\nsecrt = \"{secret}\""),
+        format!("[vendor.v]\nauth = {{ type = \"bearer\", token = \"{secret} {{{{ {secret} \" }}"),
+        format!("[vendor.v]\nheaders = {{ Authorization = \"{secret} {{{{ a.{secret} }}}}\" }}"),
         format!("[sink.s]\nsecret = \"{secret}"),
         format!("[sink.s]\nsecret = {secret}"),
         format!("[sink.s]\nsecret = [\n\"{secret}\n]"),

@@ -191,3 +191,23 @@ fn a_slip_finds_the_name_that_was_meant() {
         assert_eq!(nearest(got, names), meant, "{got}");
     }
 }
+
+/// The reference, whose text about problems is printed by this code and must stay so.
+const REFERENCE: &str = include_str!("../../../docs/config.md");
+
+#[test]
+fn the_reference_shows_what_is_really_printed() {
+    let block = |fence: &str| {
+        let after = REFERENCE.split(fence).nth(1).unwrap_or_default();
+        after.split("```").next().unwrap_or_default().trim_start_matches('\n').to_owned()
+    };
+    let text = printed(&with(&block("```toml")));
+    assert_eq!(block("```text"), text, "docs/config.md shows something else:\n{text}");
+}
+
+#[test]
+fn the_reference_names_every_key() {
+    for key in KEYS.iter().filter(|key| matches!(key.table, Table::Daemon | Table::Vendor | Table::Job | Table::Sink)) {
+        assert!(REFERENCE.contains(&format!("`{}`", key.name)), "docs/config.md lacks `{}`", key.name);
+    }
+}
