@@ -4,9 +4,9 @@
 
 mod align;
 mod apply;
-mod walk;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use crate::core::json::Json;
 use crate::core::rules::Rules;

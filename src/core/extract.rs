@@ -1,21 +1,174 @@
-//! body to items
-use crate::core::job::Job;
-use crate::core::names::{Digest, Key, KeyDigest};
-use crate::core::outcome::Failure;
+//! From a body to its items: each with its key and its own bytes, most of them without a tree.
+//!
+//! It tells an empty list from a wrong answer, and decides nothing about changes.
+
+mod explain;
+mod key;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use bytes::Bytes;
+
+use crate::core::job::Job;
+use crate::core::json::{self, Json, JsonError, Split};
+use crate::core::names::{Digest, Key, KeyDigest};
+use crate::core::outcome::{Failure, FailureKind};
+use crate::core::path::{JsonPath, Step};
+
 /// An item as it was read: its key and its bytes, no tree.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// key text
+    /// The key's text.
     pub key: Key,
-    /// its digest
+    /// The digest of the key.
     pub key_digest: KeyDigest,
-    /// the item's bytes (a slice of the body)
+    /// The item's bytes: a slice of the body, or written anew where the query needed a tree.
     pub raw: Bytes,
-    /// their digest
+    /// The digest of those bytes.
     pub raw_digest: Digest,
 }
-/// Reads a body's items.
-pub fn extract(_job: &Job, _body: &Bytes) -> Result<Vec<Item>, Failure> {
-    todo!()
+
+/// Reads a body's items, in the order of the body.
+///
+/// The whole body is checked to be JSON. Where no tree is needed, a name that stands twice in an object inside an item
+/// is not seen here: [`json::parse`] sees it when the item is parsed.
+///
+/// # Errors
+/// `NotJson`, `SelectorEmpty`, `KeyMissing` or `KeyTwice`, with a sentence that shows what was there instead.
+pub fn extract(job: &Job, body: &Bytes) -> Result<Vec<Item>, Failure> {
+    Selection { items: job.items.as_ref(), key: &job.key, empty: job.empty }.read(body)
+}
+
+/// What of a job says which items there are.
+struct Selection<'a> {
+    items: Option<&'a JsonPath>,
+    key: &'a [JsonPath],
+    empty: bool,
+}
+
+impl Selection<'_> {
+    fn read(&self, body: &Bytes) -> Result<Vec<Item>, Failure> {
+        let items = match self.items.map(|query| (query, query.plain_steps())) {
+            None => self.split(None, &[], body),
+            Some((query, Some(steps))) => self.split(Some(query), steps, body),
+            Some((query, None)) => self.select(query, body),
+        };
+        self.unique(items?)
+    }
+
+    /// The items of a query that needs no tree.
+    fn split(&self, query: Option<&JsonPath>, steps: &[Step], body: &Bytes) -> Result<Vec<Item>, Failure> {
+        let found = json::split(body, steps).map_err(|error| explain::not_json(body, &error))?;
+        let raws = match (found, query) {
+            (Split::Items(_), Some(query)) if explain::must_be_array(query) && !begins_array(body) => {
+                return Err(self.nothing(query, &parse(body)?));
+            }
+            (Split::NotThere, Some(query)) => return self.not_there(query, &parse(body)?),
+            (Split::Items(raws), _) => raws,
+            (Split::NotThere, None) => Vec::new(),
+        };
+        let item =
+            |(at, raw): (usize, &[u8])| Ok(item(key::of_raw(self.key, raw, self.place(at))?, body.slice_ref(raw)));
+        raws.into_iter().enumerate().map(item).collect()
+    }
+
+    /// The items of a query that needs a tree.
+    fn select(&self, query: &JsonPath, body: &Bytes) -> Result<Vec<Item>, Failure> {
+        let tree = parse(body)?;
+        let nodes = query.select(&tree);
+        let holds = |node: &&Json| matches!(node, Json::Array(_) | Json::Object(_));
+        let there = match query.container() {
+            Some(container) => container.select(&tree).iter().any(holds),
+            None => !nodes.is_empty(),
+        };
+        if !there {
+            return self.not_there(query, &tree);
+        }
+        let item = |(at, node): (usize, &Json)| {
+            Ok(item(key::of_tree(self.key, node, self.place(at))?, Bytes::from(node.to_bytes())))
+        };
+        nodes.into_iter().enumerate().map(item).collect()
+    }
+
+    /// The query leads nowhere: an empty list where the job allows it and nothing (or null) stands in its place.
+    fn not_there(&self, query: &JsonPath, tree: &Json) -> Result<Vec<Item>, Failure> {
+        let absent = match query.container() {
+            Some(container) if container.plain_steps() == Some(&[]) => false,
+            Some(container) => container.select(tree).iter().all(|node| node.is_null()),
+            None => true,
+        };
+        if self.empty && absent { Ok(Vec::new()) } else { Err(self.nothing(query, tree)) }
+    }
+
+    fn nothing(&self, query: &JsonPath, tree: &Json) -> Failure {
+        Failure::new(FailureKind::SelectorEmpty, explain::nothing_found(query, tree, self.empty))
+    }
+
+    /// One item for each key; items that are equal may repeat.
+    fn unique(&self, items: Vec<Item>) -> Result<Vec<Item>, Failure> {
+        let mut seen: HashMap<KeyDigest, usize> = HashMap::with_capacity(items.len());
+        let mut unique: Vec<Item> = Vec::with_capacity(items.len());
+        for (at, item) in items.into_iter().enumerate() {
+            match seen.entry(item.key_digest) {
+                Entry::Vacant(entry) => {
+                    entry.insert(unique.len());
+                    unique.push(item);
+                }
+                Entry::Occupied(entry) => self.same(&unique[*entry.get()], &item, at)?,
+            }
+        }
+        Ok(unique)
+    }
+
+    /// Refuses two items that have the same key and differ.
+    fn same(&self, first: &Item, second: &Item, at: usize) -> Result<(), Failure> {
+        if first.raw_digest == second.raw_digest {
+            return Ok(());
+        }
+        let (a, b) = (parse(&first.raw)?, parse(&second.raw)?);
+        if json::equal(&a, &b) {
+            return Ok(());
+        }
+        Err(Failure::new(FailureKind::KeyTwice, explain::key_twice(self.key, &first.key, at, &a, &b)))
+    }
+
+    /// How a sentence calls the item at this position.
+    fn place(&self, at: usize) -> Place {
+        if self.items.is_some() { Place::Item(at) } else { Place::Document }
+    }
+}
+
+/// How a sentence calls an item.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// The answer as a whole.
+    Document,
+    /// An item of a list, by its position from 0.
+    Item(usize),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Document => f.write_str("the answer"),
+            Self::Item(at) => write!(f, "the item at position {at} (counting from 0)"),
+        }
+    }
+}
+
+fn item(key: Key, raw: Bytes) -> Item {
+    Item { key_digest: key.digest(), key, raw_digest: Digest::of(&raw), raw }
+}
+
+fn parse(text: &[u8]) -> Result<Json, Failure> {
+    json::parse(text).map_err(|error: JsonError| explain::not_json(text, &error))
+}
+
+/// Is the first thing in a body that is JSON an array?
+fn begins_array(body: &[u8]) -> bool {
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+    body.trim_ascii_start().first() == Some(&b'[')
 }

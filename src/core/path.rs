@@ -65,7 +65,9 @@ impl JsonPath {
         lint::check(text)?;
         let segments = compile::compile(text)?;
         let container = match segments.split_last() {
-            Some((Segment::Child(last), rest)) if matches!(last.as_slice(), [Selector::Wildcard | Selector::Filter(_)]) => {
+            Some((Segment::Child(last), rest))
+                if matches!(last.as_slice(), [Selector::Wildcard | Selector::Filter(_)]) =>
+            {
                 let text = text[..lint::last_segment(text)].trim_end();
                 Some(Box::new(Self::of(text, rest.to_vec(), None)))
             }

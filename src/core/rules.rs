@@ -36,7 +36,8 @@ impl Rules {
     pub fn to_text(&self) -> String {
         let paths = |paths: &[JsonPath]| Json::array(paths.iter().map(JsonPath::as_str));
         let lists = [("watch", &self.watch), ("ignore", &self.ignore)];
-        Json::object(lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| (name, paths(list)))).to_string()
+        Json::object(lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| (name, paths(list))))
+            .to_string()
     }
 
     /// Reads back what [`Rules::to_text`] wrote; `None` for anything else, such as rules of a later version.

@@ -50,7 +50,9 @@ fn objects_are_compared_member_by_member() {
 #[test]
 fn an_element_at_the_head_is_one_operation() {
     let list = |from: usize, to: usize| Json::array((from..to).map(|at| Json::object([("id", at as u64), ("n", 1)])));
-    for (before, after) in [(list(1, 5001), list(0, 5001)), (list(0, 5001), list(1, 5001)), (list(0, 5000), list(1, 5000))] {
+    for (before, after) in
+        [(list(1, 5001), list(0, 5001)), (list(0, 5001), list(1, 5001)), (list(0, 5000), list(1, 5000))]
+    {
         let difference = differ(&before, &after, &Rules::default());
         assert_eq!((difference.patch.len(), difference.changed), (1, vec!["/0".to_owned()]));
     }
@@ -148,21 +150,39 @@ fn the_applier_does_what_rfc_6902_says() {
     let replace = |path: &str, value: &str| PatchOp::Replace { path: path.to_owned(), value: read(value) };
     // RFC 6902, appendices A.1 to A.5, A.10, A.14 and A.16.
     assert_eq!(apply_all(r#"{"foo":"bar"}"#, &[add("/baz", "\"q\"")]), Ok(r#"{"foo":"bar","baz":"q"}"#.to_owned()));
-    assert_eq!(apply_all(r#"{"foo":["bar","baz"]}"#, &[add("/foo/1", "1")]), Ok(r#"{"foo":["bar",1,"baz"]}"#.to_owned()));
+    assert_eq!(
+        apply_all(r#"{"foo":["bar","baz"]}"#, &[add("/foo/1", "1")]),
+        Ok(r#"{"foo":["bar",1,"baz"]}"#.to_owned())
+    );
     assert_eq!(apply_all(r#"{"baz":"q","foo":"b"}"#, &[remove("/baz")]), Ok(r#"{"foo":"b"}"#.to_owned()));
     assert_eq!(apply_all(r#"{"foo":["b","q","z"]}"#, &[remove("/foo/1")]), Ok(r#"{"foo":["b","z"]}"#.to_owned()));
     assert_eq!(apply_all(r#"{"baz":"q"}"#, &[replace("/baz", "2")]), Ok(r#"{"baz":2}"#.to_owned()));
     assert_eq!(apply_all(r#"{"/":9,"~1":10}"#, &[replace("/~01", "11")]), Ok(r#"{"/":9,"~1":11}"#.to_owned()));
     assert_eq!(apply_all(r#"{"foo":["bar"]}"#, &[add("/foo/-", "[1]")]), Ok(r#"{"foo":["bar",[1]]}"#.to_owned()));
-    for op in [add("/a/b", "1"), remove("/a"), replace("/a", "1"), add("/foo/2", "1"), remove("/foo/01"), remove("foo")] {
+    for op in [add("/a/b", "1"), remove("/a"), replace("/a", "1"), add("/foo/2", "1"), remove("/foo/01"), remove("foo")]
+    {
         assert!(apply_all(r#"{"foo":["bar"]}"#, &[op]).is_err());
     }
 }
 
 fn some_rules() -> impl Strategy<Value = Rules> {
     let path = prop::sample::select(vec![
-        "$.a", "$.b", "$.a.b", "$.a.c[*]", "$.b[*].a", "$..a", "$..c", "$[0]", "$[1:]", "$.a[-1]", "$[?@ == 1]", "$.c[?@.a]",
-        "$['a/']", "$[*]", "$.*.*", "$",
+        "$.a",
+        "$.b",
+        "$.a.b",
+        "$.a.c[*]",
+        "$.b[*].a",
+        "$..a",
+        "$..c",
+        "$[0]",
+        "$[1:]",
+        "$.a[-1]",
+        "$[?@ == 1]",
+        "$.c[?@.a]",
+        "$['a/']",
+        "$[*]",
+        "$.*.*",
+        "$",
     ]);
     let paths = |most| prop::collection::vec(path.clone(), 0..most);
     (paths(4), paths(4)).prop_map(|(watch, ignore)| rules(&watch, &ignore))

@@ -153,7 +153,8 @@ fn elements<'a>(
     after: (&'a [Json], &'a Lens<'a>),
 ) -> (Vec<Element<'a>>, Vec<Element<'a>>) {
     let counts = |lens: &Lens<'_>, at: usize| *lens.child(Token::Index(at)) != Lens::Nothing;
-    let reach = |(list, lens): (&[Json], &Lens<'_>)| (0..list.len()).rfind(|&at| counts(lens, at)).map_or(0, |at| at + 1);
+    let reach =
+        |(list, lens): (&[Json], &Lens<'_>)| (0..list.len()).rfind(|&at| counts(lens, at)).map_or(0, |at| at + 1);
     let reach = reach(before).max(reach(after));
     let list = |(list, lens): (&'a [Json], &'a Lens<'a>)| {
         let inside = lens.reach() != Reach::Counted;

@@ -22,8 +22,9 @@ pub(super) struct Quoted<'a> {
 impl<'a> Cursor<'a> {
     /// At the first byte after a byte order mark; refuses what is not UTF-8.
     pub(super) fn new(text: &'a [u8]) -> Result<Self, JsonError> {
-        let text = std::str::from_utf8(text).map_err(|error| {
-            JsonError { at: error.valid_up_to(), what: "the text is not UTF-8: it breaks off".to_owned() }
+        let text = std::str::from_utf8(text).map_err(|error| JsonError {
+            at: error.valid_up_to(),
+            what: "the text is not UTF-8: it breaks off".to_owned(),
         })?;
         Ok(Self { text, at: if text.starts_with('\u{feff}') { 3 } else { 0 } })
     }

@@ -32,7 +32,8 @@ impl Number {
             return None;
         }
         let plain = 1e-7..1e16;
-        let spelling = if value == 0.0 || plain.contains(&value.abs()) { format!("{value}") } else { format!("{value:e}") };
+        let spelling =
+            if value == 0.0 || plain.contains(&value.abs()) { format!("{value}") } else { format!("{value:e}") };
         Some(Self(spelling.into()))
     }
 

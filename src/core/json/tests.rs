@@ -31,7 +31,9 @@ fn member(name: &str) -> Step {
 
 #[test]
 fn every_number_keeps_its_spelling() {
-    for text in ["1.10", "18446744073709551616", "1e400", "-0", "0.0", "1E+2", "1.2345678901234567890123456789012345678901"] {
+    for text in
+        ["1.10", "18446744073709551616", "1e400", "-0", "0.0", "1E+2", "1.2345678901234567890123456789012345678901"]
+    {
         assert_eq!(read(text).to_string(), text);
     }
 }
@@ -122,8 +124,20 @@ fn numbers_are_compared_by_value() {
         assert_eq!(canonical_digest(&read(a)), canonical_digest(&read(b)), "{a} is {b}");
     }
     let far = format!("1e{}", "9".repeat(50));
-    let ascending =
-        [&format!("-{far}"), "-1e400", "-2", "-1.5", "0", "1e-400", "0.1", "1", "9007199254740992", "9007199254740993", "1e400", &far];
+    let ascending = [
+        &format!("-{far}"),
+        "-1e400",
+        "-2",
+        "-1.5",
+        "0",
+        "1e-400",
+        "0.1",
+        "1",
+        "9007199254740992",
+        "9007199254740993",
+        "1e400",
+        &far,
+    ];
     for pair in ascending.windows(2) {
         let [a, b] = [pair[0], pair[1]].map(|text| Number::parse(text).expect("a number"));
         assert_eq!(a.compare(&b), std::cmp::Ordering::Less, "{a} < {b}");
@@ -185,7 +199,9 @@ fn a_list_is_split_into_raw_slices() {
 #[test]
 fn a_list_that_is_not_there_is_told_from_an_empty_one() {
     let steps = [member("data"), Step::All];
-    for body in ["{}", "[]", "null", r#"{"data":null}"#, r#"{"data":"none"}"#, r#"{"Data":[1]}"#, r#"{"a":{"data":[1]}}"#] {
+    for body in
+        ["{}", "[]", "null", r#"{"data":null}"#, r#"{"data":"none"}"#, r#"{"Data":[1]}"#, r#"{"a":{"data":[1]}}"#]
+    {
         assert_eq!(items(body, &steps), ["not there"], "{body}");
     }
     assert_eq!(items(r#"{"data":[]}"#, &steps), [""; 0]);

@@ -166,7 +166,8 @@ impl Compiler<'_> {
     }
 
     fn filter(&self, filter: &model::Filter) -> Result<Filter, Complaint> {
-        let all = |filters: &[model::Filter]| filters.iter().map(|filter| self.filter(filter)).collect::<Result<Vec<_>, _>>();
+        let all =
+            |filters: &[model::Filter]| filters.iter().map(|filter| self.filter(filter)).collect::<Result<Vec<_>, _>>();
         match filter {
             model::Filter::Or(filters) => Ok(Filter::Or(all(filters)?)),
             model::Filter::And(filters) => Ok(Filter::And(all(filters)?)),
@@ -188,7 +189,9 @@ impl Compiler<'_> {
             model::Test::RelQuery(segments) => {
                 Ok(Query { origin: Origin::Current, segments: self.segments(segments)? })
             }
-            model::Test::AbsQuery(query) => Ok(Query { origin: Origin::Root, segments: self.segments(&query.segments)? }),
+            model::Test::AbsQuery(query) => {
+                Ok(Query { origin: Origin::Root, segments: self.segments(&query.segments)? })
+            }
             model::Test::Function(_) => Err(self.complaint("a function's result is not a path")),
         }
     }
@@ -232,7 +235,9 @@ impl Compiler<'_> {
             model::Comparable::SingularQuery(model::SingularQuery::Current(segments)) => {
                 Ok(singular(Origin::Current, segments))
             }
-            model::Comparable::SingularQuery(model::SingularQuery::Root(segments)) => Ok(singular(Origin::Root, segments)),
+            model::Comparable::SingularQuery(model::SingularQuery::Root(segments)) => {
+                Ok(singular(Origin::Root, segments))
+            }
         }
     }
 

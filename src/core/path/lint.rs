@@ -124,11 +124,10 @@ fn neighbours(text: &str, a: &Piece<'_>, b: &Piece<'_>) -> Option<Complaint> {
     let complaint = match (a.kind, b.kind) {
         (Kind::Word | Kind::Quoted, Kind::Word) if apart => words(text, b),
         (Kind::Word, Kind::Quoted) if apart => words(text, a),
-        (Kind::Word, Kind::Sign) if b.text == "(" && before(text, a) == Some('.') => Complaint::new(format!(
-            "`{text}`: a path points at places and can't call `{}()` on them",
-            a.text
-        ))
-        .hint("functions stand in filters: `$.orders[?length(@.lines) > 0]`"),
+        (Kind::Word, Kind::Sign) if b.text == "(" && before(text, a) == Some('.') => {
+            Complaint::new(format!("`{text}`: a path points at places and can't call `{}()` on them", a.text))
+                .hint("functions stand in filters: `$.orders[?length(@.lines) > 0]`")
+        }
         (Kind::Word, Kind::Sign) if b.text == "-" && !apart && !digits(a) && !is_exponent(text, a) => hyphen(text, a),
         (_, Kind::Sign) if apart && signed(b) && a.kind == Kind::Word => misplaced(text),
         (Kind::Sign, _) if apart && (signed(a) || a.text == ".") => misplaced(text),

@@ -75,7 +75,10 @@ fn places_are_json_pointers() {
 fn plain_queries_need_no_tree() {
     let member = |name: &str| Step::Member(name.to_owned());
     assert_eq!(query("$").plain_steps(), Some(&[][..]));
-    assert_eq!(query("$.a['b c'][0][*]").plain_steps(), Some(&[member("a"), member("b c"), Step::Index(0), Step::All][..]));
+    assert_eq!(
+        query("$.a['b c'][0][*]").plain_steps(),
+        Some(&[member("a"), member("b c"), Step::Index(0), Step::All][..])
+    );
     assert_eq!(query("$.a.*").plain_steps(), Some(&[member("a"), Step::All][..]));
     assert_eq!(query(r#"$["a\u0062"].é"#).plain_steps(), Some(&[member("ab"), member("é")][..]));
     for text in ["$.a[*].b", "$[-1]", "$..a", "$[0:1]", "$[?@.a]", "$['a','b']"] {
@@ -160,10 +163,27 @@ fn what_is_wrong_is_shown_where_it_is() {
 fn what_is_no_query_is_refused() {
     let deep = format!("${}", "[?(".repeat(400));
     let long = format!("$.{}", "a".repeat(PATH_MAX));
-    for text in
-        ["$.", "$..", "$a", "$.a.", "$[a]", "$[01]", "$['a", "$[?]", "$.a[9007199254740992]", "$. a", "$[- 1]", "$[?@.a==1 .5]",
-         "$[?@.a == 0.12345678901234567]", "$[?match(@.a, '(')]", "$[?@.a == 1e999]", "$.a\u{0}", "$.a$", &deep, &long]
-    {
+    for text in [
+        "$.",
+        "$..",
+        "$a",
+        "$.a.",
+        "$[a]",
+        "$[01]",
+        "$['a",
+        "$[?]",
+        "$.a[9007199254740992]",
+        "$. a",
+        "$[- 1]",
+        "$[?@.a==1 .5]",
+        "$[?@.a == 0.12345678901234567]",
+        "$[?match(@.a, '(')]",
+        "$[?@.a == 1e999]",
+        "$.a\u{0}",
+        "$.a$",
+        &deep,
+        &long,
+    ] {
         complaint(text);
     }
 }

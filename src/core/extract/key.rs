@@ -1,0 +1,63 @@
+//! The key of an item: text as it is, a number by its value, a composite key as a compact JSON array.
+//!
+//! Two spellings of one number are one key.
+
+use super::{Place, explain};
+use crate::core::json::{self, Json, Number};
+use crate::core::names::Key;
+use crate::core::outcome::{Failure, FailureKind};
+use crate::core::path::{JsonPath, Step};
+
+/// The key of an item in its bytes; a tree is built only for paths that need one.
+pub(super) fn of_raw(paths: &[JsonPath], raw: &[u8], place: Place) -> Result<Key, Failure> {
+    let Some(plain) = paths.iter().map(single_steps).collect::<Option<Vec<_>>>() else {
+        return of_tree(paths, &explain::parse_item(raw, place)?, place);
+    };
+    let part = |(path, steps): (&JsonPath, &&[Step])| {
+        let found = json::pick(raw, steps).map_err(|error| explain::item_not_json(place, &error))?;
+        let missing = |found: Option<&Json>| {
+            let item = json::parse(raw).unwrap_or_default();
+            Failure::new(FailureKind::KeyMissing, explain::key_missing(path, found, &item, place))
+        };
+        let value = found.ok_or_else(|| missing(None))?;
+        let value = explain::parse_item(value, place)?;
+        part_of(&value).ok_or_else(|| missing(Some(&value)))
+    };
+    paths.iter().zip(&plain).map(part).collect::<Result<Vec<_>, _>>().map(join)
+}
+
+/// The key of an item that is a tree.
+pub(super) fn of_tree(paths: &[JsonPath], item: &Json, place: Place) -> Result<Key, Failure> {
+    let part = |path: &JsonPath| {
+        let missing = |sentence| Failure::new(FailureKind::KeyMissing, sentence);
+        match path.select(item)[..] {
+            [value] => part_of(value).ok_or_else(|| missing(explain::key_missing(path, Some(value), item, place))),
+            [] => Err(missing(explain::key_missing(path, None, item, place))),
+            ref values => Err(missing(explain::key_many(path, values.len(), place))),
+        }
+    };
+    paths.iter().map(part).collect::<Result<Vec<_>, _>>().map(join)
+}
+
+/// The steps of a path that leads to one place.
+fn single_steps(path: &JsonPath) -> Option<&[Step]> {
+    path.plain_steps().filter(|steps| !steps.contains(&Step::All))
+}
+
+/// What a scalar is as a part of a key; `None` for what is no key.
+fn part_of(value: &Json) -> Option<Json> {
+    match value {
+        Json::String(_) | Json::Bool(_) => Some(value.clone()),
+        Json::Number(number) => Some(Json::Number(Number::parse(&number.plain()).unwrap_or_else(|| number.clone()))),
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
+    }
+}
+
+fn join(parts: Vec<Json>) -> Key {
+    match parts.as_slice() {
+        [] => Key::from(""),
+        [Json::String(text)] => Key::from(text.as_str()),
+        [part] => Key::from(part.to_string().as_str()),
+        _ => Key::from(Json::Array(parts).to_string().as_str()),
+    }
+}
