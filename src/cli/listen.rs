@@ -19,7 +19,7 @@ use crate::core::sign::Verifier;
 mod receiver;
 mod show;
 
-pub use receiver::{Options, Received, Trust, serve};
+pub use receiver::{Options, Received, serve};
 pub use show::{block, line};
 
 /// Receive webhooks on this machine: verify each signature, print what came, and answer.

@@ -46,7 +46,7 @@ pub(super) struct DemoArgs {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    units::duration(text).map_err(|complaint| match complaint.hint {
+    units::parse_duration(text).map_err(|complaint| match complaint.hint {
         Some(hint) => format!("{}; {hint}", complaint.problem),
         None => complaint.problem,
     })

@@ -17,7 +17,7 @@ use crate::store::sqlite::jobs::{Claimed, KnownScope};
 use crate::store::sqlite::{START, SqliteStore, archive, jobs, ledger, outbox, settle, sinks, upkeep};
 use crate::store::{
     Archive, DeliveryTicket, JobRecord, Outbox, PollChanges, PollEnding, PollNote, PollTicket, Polls, Queue, Room,
-    SinkState, StoreError, Upkeep,
+    Settlement, SinkState, StoreError, Upkeep,
 };
 
 /// Jobs whose notes are written in one piece of work.
