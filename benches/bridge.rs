@@ -2,6 +2,8 @@
 //!
 //! Prints medians and ratios; asserts nothing, for a machine's speed is no property of the code.
 
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench prints, and owns its own tasks")]
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -67,10 +69,7 @@ impl World {
             requests: AtomicU64::new(0),
             received,
         });
-        let router = Router::new()
-            .route("/orders", get(orders))
-            .route("/hook", post(hook))
-            .with_state(world.clone());
+        let router = Router::new().route("/orders", get(orders)).route("/hook", post(hook)).with_state(world.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         (world, arrivals)
     }
@@ -85,7 +84,10 @@ async fn orders(State(world): State<Arc<World>>) -> ([(&'static str, &'static st
     }
     drop(served);
     let filler = "x".repeat(960);
-    ([("content-type", "application/json")], format!("{{\"orders\":[{{\"id\":1,\"version\":{version},\"note\":\"{filler}\"}}]}}"))
+    (
+        [("content-type", "application/json")],
+        format!("{{\"orders\":[{{\"id\":1,\"version\":{version},\"note\":\"{filler}\"}}]}}"),
+    )
 }
 
 async fn hook(State(world): State<Arc<World>>, _body: Bytes) -> &'static str {
@@ -107,6 +109,7 @@ impl Daemon {
         let notify = directory.path().join("notify");
         let socket = UnixDatagram::bind(&notify).expect("a socket");
         let began = Instant::now();
+        #[expect(clippy::zombie_processes, reason = "`Drop` waits for it")]
         let child = Command::new(env!("CARGO_BIN_EXE_doorbell"))
             .args(["run", "-c", "doorbell.toml"])
             .current_dir(directory.path())

@@ -146,6 +146,7 @@ impl Controls for Fake {
             silent: 0,
             sample: Vec::new(),
             events: Vec::new(),
+            events_total: 0,
             took_ms: 12,
         })
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::{DONE, USAGE, say};
 use crate::cli::table::{Cell, Screen, Table};
+use crate::cli::{DONE, USAGE, say};
 use crate::core::config::Config;
 use crate::core::job::Job;
 use crate::core::schedule::spread_of;

@@ -33,7 +33,7 @@ const ANSWER_MAX: usize = 64 * 1024 * 1024;
 
 /// How a daemon is found; part of every command that talks to one.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct Reach {
+pub(super) struct Reach {
     /// The daemon's address, such as `http://127.0.0.1:7411` [default: `listen` of the config]
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
@@ -41,7 +41,7 @@ pub struct Reach {
 
 /// Why a call did not do what it should.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ClientError {
+pub(super) enum ClientError {
     /// Nothing listens there: no daemon runs.
     #[error("no daemon answers at `{0}`; start one with `doorbell run`")]
     NoDaemon(String),
@@ -79,14 +79,14 @@ pub enum ClientError {
 
 impl ClientError {
     /// True when no daemon runs there, so that the state file may be free.
-    pub fn is_no_daemon(&self) -> bool {
+    pub(super) fn is_no_daemon(&self) -> bool {
         matches!(self, Self::NoDaemon(_))
     }
 }
 
 /// A daemon's API.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub(super) struct Client {
     http: reqwest::Client,
     base: Url,
     /// As it is shown in errors.
@@ -102,7 +102,7 @@ impl Client {
     /// # Errors
     ///
     /// The address is none, or `listen` is `off`.
-    pub fn new(reach: &Reach, listen: &Listen, token: Option<&Secret>) -> Result<Self, ClientError> {
+    pub(super) fn new(reach: &Reach, listen: &Listen, token: Option<&Secret>) -> Result<Self, ClientError> {
         let (base, socket, address) = match &reach.url {
             Some(url) => (given(url)?, None, url.clone()),
             None => listening(listen)?,
@@ -127,7 +127,7 @@ impl Client {
     /// # Errors
     ///
     /// As every call: see [`ClientError`].
-    pub async fn jobs(&self) -> Result<Vec<JobView>, ClientError> {
+    pub(super) async fn jobs(&self) -> Result<Vec<JobView>, ClientError> {
         self.all("jobs").await
     }
 
@@ -136,7 +136,7 @@ impl Client {
     /// # Errors
     ///
     /// As every call: see [`ClientError`].
-    pub async fn sinks(&self) -> Result<Vec<SinkView>, ClientError> {
+    pub(super) async fn sinks(&self) -> Result<Vec<SinkView>, ClientError> {
         self.all("sinks").await
     }
 
@@ -145,7 +145,7 @@ impl Client {
     /// # Errors
     ///
     /// As every call: see [`ClientError`].
-    pub async fn events(&self, filter: &EventFilter) -> Result<Page<EventView>, ClientError> {
+    pub(super) async fn events(&self, filter: &EventFilter) -> Result<Page<EventView>, ClientError> {
         let mut url = self.path(&["events"]);
         {
             let mut query = url.query_pairs_mut();
@@ -168,7 +168,7 @@ impl Client {
     /// # Errors
     ///
     /// As every call: see [`ClientError`].
-    pub async fn event(&self, id: &str) -> Result<Option<EventDetail>, ClientError> {
+    pub(super) async fn event(&self, id: &str) -> Result<Option<EventDetail>, ClientError> {
         match self.call(Method::GET, self.path(&["events", id])).await {
             Err(ClientError::Refused { status: 404, .. }) => Ok(None),
             answer => answer.map(Some),
@@ -180,7 +180,7 @@ impl Client {
     /// # Errors
     ///
     /// As every call: see [`ClientError`].
-    pub async fn poll(&self, job: &str, commit: bool) -> Result<PollReport, ClientError> {
+    pub(super) async fn poll(&self, job: &str, commit: bool) -> Result<PollReport, ClientError> {
         let mut url = self.path(&["jobs", job, "poll"]);
         url.set_query(Some(if commit { "commit=true" } else { "commit=false" }));
         self.call(Method::POST, url).await
@@ -191,7 +191,7 @@ impl Client {
     /// # Errors
     ///
     /// As every call: see [`ClientError`].
-    pub async fn test(&self, sink: &str) -> Result<TestReport, ClientError> {
+    pub(super) async fn test(&self, sink: &str) -> Result<TestReport, ClientError> {
         self.call(Method::POST, self.path(&["sinks", sink, "test"])).await
     }
 
@@ -344,7 +344,7 @@ fn innermost(error: &reqwest::Error) -> String {
 }
 
 /// Where a command that only looks gets its data.
-pub enum Source {
+pub(super) enum Source {
     /// A daemon runs.
     Api(Client),
     /// None does: the state itself, and the config that it belongs to.
@@ -360,7 +360,7 @@ pub enum Source {
 
 /// Why a command that looks or asks failed.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
+pub(super) enum CommandError {
     /// The daemon can't be asked, or refused.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -377,7 +377,7 @@ pub enum CommandError {
 
 impl CommandError {
     /// True when the reader of a pipe has left, as `head` does: nothing failed, and nothing is to be said.
-    pub fn is_closed_pipe(&self) -> bool {
+    pub(super) fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 }
@@ -388,7 +388,7 @@ impl Source {
     /// # Errors
     ///
     /// The daemon or the state does not answer.
-    pub async fn jobs(&self) -> Result<Vec<JobView>, CommandError> {
+    pub(super) async fn jobs(&self) -> Result<Vec<JobView>, CommandError> {
         let (archive, config) = match self {
             Self::Api(client) => return Ok(client.jobs().await?),
             Self::State { archive, config, .. } => (archive, config),
@@ -406,7 +406,7 @@ impl Source {
     /// # Errors
     ///
     /// The daemon or the state does not answer.
-    pub async fn sinks(&self) -> Result<Vec<SinkView>, CommandError> {
+    pub(super) async fn sinks(&self) -> Result<Vec<SinkView>, CommandError> {
         let (archive, config, now) = match self {
             Self::Api(client) => return Ok(client.sinks().await?),
             Self::State { archive, config, now } => (archive, config, *now),
@@ -425,7 +425,7 @@ impl Source {
     /// # Errors
     ///
     /// The daemon or the state does not answer.
-    pub async fn events(&self, filter: &EventFilter) -> Result<Page<EventView>, CommandError> {
+    pub(super) async fn events(&self, filter: &EventFilter) -> Result<Page<EventView>, CommandError> {
         match self {
             Self::Api(client) => Ok(client.events(filter).await?),
             Self::State { archive, .. } => Ok(archive.events(filter).await?),
@@ -437,7 +437,7 @@ impl Source {
     /// # Errors
     ///
     /// The daemon or the state does not answer.
-    pub async fn event(&self, id: &str) -> Result<Option<EventDetail>, CommandError> {
+    pub(super) async fn event(&self, id: &str) -> Result<Option<EventDetail>, CommandError> {
         match self {
             Self::Api(client) => Ok(client.event(id).await?),
             Self::State { archive, .. } => Ok(archive.event(id).await?),

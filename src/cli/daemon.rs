@@ -153,7 +153,11 @@ impl Controls for EngineControls {
 
     async fn poll(&self, job: &JobName, commit: bool) -> Result<PollReport, Refusal> {
         if self.config.job(job).is_none() {
-            return Err(Refusal::NotFound(unknown("job", job.as_str(), self.config.jobs.iter().map(|job| job.name.as_str()))));
+            return Err(Refusal::NotFound(unknown(
+                "job",
+                job.as_str(),
+                self.config.jobs.iter().map(|job| job.name.as_str()),
+            )));
         }
         self.handle.poll(job, commit).await.ok_or_else(stopping)
     }

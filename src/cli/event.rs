@@ -9,7 +9,7 @@ use crate::core::view::{AttemptView, DeliveryView, EventDetail};
 
 /// Show one event with its body, its deliveries and their attempts
 #[derive(Clone, Debug, clap::Args)]
-pub struct EventArgs {
+pub(super) struct EventArgs {
     /// The event's id, such as `evt_…`: the `webhook-id` that the receiver got
     #[arg(value_name = "ID")]
     pub id: String,
@@ -26,7 +26,7 @@ pub struct EventArgs {
 /// # Errors
 ///
 /// There is no such event, the daemon or the state does not answer, or the output is closed.
-pub async fn run(
+pub(super) async fn run(
     args: &EventArgs,
     source: &Source,
     screen: &mut Screen<'_>,

@@ -26,7 +26,7 @@ const FOLLOWED_PAGE: u32 = 100;
   doorbell events --job orders --since 1h
   doorbell events --key 12345 --change deleted
   doorbell events -f --json | jq .id")]
-pub struct EventsArgs {
+pub(super) struct EventsArgs {
     /// Only events of this job
     #[arg(long, value_name = "JOB")]
     pub job: Option<String>,
@@ -55,7 +55,7 @@ pub struct EventsArgs {
 
 /// A moment as the user says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Since {
+pub(super) enum Since {
     /// So long ago.
     Ago(Duration),
     /// Then.
@@ -107,7 +107,7 @@ fn parse_ago(text: &str) -> Option<Duration> {
 /// # Errors
 ///
 /// The daemon or the state does not answer, the output is closed, or there is no daemon to follow.
-pub async fn run(
+pub(super) async fn run(
     args: &EventsArgs,
     source: &Source,
     screen: &mut Screen<'_>,

@@ -19,8 +19,8 @@ use crate::core::sign::Verifier;
 mod receiver;
 mod show;
 
-pub use receiver::{Options, Received, serve};
-pub use show::{block, line};
+pub(super) use receiver::{Options, Received, serve};
+pub(super) use show::{block, line};
 
 /// Receive webhooks on this machine: verify each signature, print what came, and answer.
 ///
@@ -32,7 +32,7 @@ pub use show::{block, line};
   doorbell listen --secret-env CRM_SECRET           check signatures as well
   doorbell listen --port 0 --count 3 --json         three webhooks as JSON, then end
   doorbell listen --status 503                      see how a sink that is down is retried")]
-pub struct ListenArgs {
+pub(super) struct ListenArgs {
     /// Where to listen: a port of this machine (0: any that is free), or an address with a port
     #[arg(long, value_name = "PORT|ADDR", default_value = "7412")]
     port: String,

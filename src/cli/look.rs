@@ -66,7 +66,8 @@ where
     }
     match open_state(&loaded.config) {
         Ok(archive) => {
-            let source = Source::State { archive: archive.clone(), config: Arc::new(loaded.config), now: SystemClock.now() };
+            let source =
+                Source::State { archive: archive.clone(), config: Arc::new(loaded.config), now: SystemClock.now() };
             let found = show(&source, &command).await;
             // Only looked at: there is nothing to lose.
             let _ = archive.close().await;

@@ -61,7 +61,8 @@ async fn start(config: &Arc<Config>) -> Result<(Daemon, Notifier, Signals), u8> 
     let daemon = Daemon::start(config, store, Begin::OnSchedule).await;
     let daemon = daemon.map_err(|error| failed(format!("the daemon can't start: {error}")))?;
     if let Some(listener) = listener {
-        let address = listener.tcp_address().map_or_else(|| shown(&config.daemon.listen), |address| address.to_string());
+        let address =
+            listener.tcp_address().map_or_else(|| shown(&config.daemon.listen), |address| address.to_string());
         tracing::info!(addr = address, "listening");
         daemon.serve(listener, config);
     }
@@ -83,7 +84,9 @@ async fn serve(daemon: Daemon, config: &Config, notifier: &Notifier, mut signals
         match tokio::time::timeout(pause, signals.next()).await {
             Ok(Asked::Stop) => break,
             Ok(Asked::Reload) => {
-                tracing::warn!("SIGHUP: this version does not reload; nothing has changed, restart to take a new config");
+                tracing::warn!(
+                    "SIGHUP: this version does not reload; nothing has changed, restart to take a new config"
+                );
             }
             Err(_) => {}
         }
@@ -162,7 +165,9 @@ fn unbound(listen: &Listen, error: &std::io::Error) -> String {
     let address = shown(listen);
     match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            format!("`listen` is `{address}`, which another process uses; choose another, or `127.0.0.1:0` for any free port")
+            format!(
+                "`listen` is `{address}`, which another process uses; choose another, or `127.0.0.1:0` for any free port"
+            )
         }
         _ => format!("`listen` is `{address}`, which can't be bound: {error}"),
     }

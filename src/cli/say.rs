@@ -17,11 +17,6 @@ pub(super) fn problem(what: &str, hint: Option<&str>) {
     }
 }
 
-/// Says something beside the result: what a command is about to do, or what to do next.
-pub(super) fn aside(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
-}
-
 /// Writes a command's result.
 pub(super) fn result(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{text}");

@@ -12,7 +12,7 @@ use crate::core::view::{JobView, SinkView};
 #[command(after_help = "Examples:
   doorbell status
   doorbell status --json | jq '.jobs[] | select(.health == \"failing\")'")]
-pub struct StatusArgs {
+pub(super) struct StatusArgs {
     /// Print one JSON object with `jobs` and `sinks`
     #[arg(long)]
     pub json: bool,
@@ -33,7 +33,7 @@ struct Whole {
 /// # Errors
 ///
 /// The daemon or the state does not answer, or the output is closed.
-pub async fn run(
+pub(super) async fn run(
     args: &StatusArgs,
     source: &Source,
     screen: &mut Screen<'_>,

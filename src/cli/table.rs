@@ -17,7 +17,7 @@ const GAP: usize = 2;
 const COLUMN_MIN: usize = 8;
 
 /// Where a command prints, and how.
-pub struct Screen<'a> {
+pub(super) struct Screen<'a> {
     out: &'a mut dyn Write,
     colour: bool,
     width: Option<usize>,
@@ -25,12 +25,12 @@ pub struct Screen<'a> {
 
 impl<'a> Screen<'a> {
     /// No colours, no width: a pipe, a file, a test.
-    pub fn plain(out: &'a mut dyn Write) -> Self {
+    pub(super) fn plain(out: &'a mut dyn Write) -> Self {
         Self { out, colour: false, width: None }
     }
 
     /// What `out` is when standard output is a terminal (colours unless `NO_COLOR` is set, cut to its width), or a pipe.
-    pub fn standard(out: &'a mut dyn Write) -> Self {
+    pub(super) fn standard(out: &'a mut dyn Write) -> Self {
         if !io::stdout().is_terminal() {
             return Self::plain(out);
         }
@@ -44,7 +44,7 @@ impl<'a> Screen<'a> {
     /// # Errors
     ///
     /// Nobody reads any more.
-    pub fn line(&mut self, text: &str) -> io::Result<()> {
+    pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "{}", clean(text))
     }
 
@@ -53,7 +53,7 @@ impl<'a> Screen<'a> {
     /// # Errors
     ///
     /// Nobody reads any more.
-    pub fn lines(&mut self, text: &str) -> io::Result<()> {
+    pub(super) fn lines(&mut self, text: &str) -> io::Result<()> {
         text.lines().try_for_each(|line| self.line(line))
     }
 
@@ -62,7 +62,7 @@ impl<'a> Screen<'a> {
     /// # Errors
     ///
     /// Nobody reads any more.
-    pub fn json(&mut self, value: &impl serde::Serialize, one_line: bool) -> io::Result<()> {
+    pub(super) fn json(&mut self, value: &impl serde::Serialize, one_line: bool) -> io::Result<()> {
         let text = serde_json::to_string(value)?;
         let text = harmless_json(&text);
         match one_line {
@@ -77,7 +77,7 @@ impl<'a> Screen<'a> {
     /// # Errors
     ///
     /// Nobody reads any more.
-    pub fn table(&mut self, table: &Table) -> io::Result<()> {
+    pub(super) fn table(&mut self, table: &Table) -> io::Result<()> {
         let widths = table.widths(self.width);
         let header: Vec<Cell> = table.columns.iter().map(|name| Cell::new(*name).toned(Tone::Header)).collect();
         self.row(&header, &widths)?;
@@ -118,7 +118,7 @@ fn terminal_width() -> Option<usize> {
 
 /// What a cell says beyond its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
+pub(super) enum Tone {
     /// Nothing.
     Plain,
     /// It is a column's name.
@@ -146,7 +146,7 @@ impl Tone {
     }
 
     /// The tone of a word for health or state, as the API uses them.
-    pub fn of(word: &str) -> Self {
+    pub(super) fn of(word: &str) -> Self {
         match word {
             "ok" | "delivered" | "complete" => Self::Good,
             "waiting" | "new" | "polling" | "due" | "held" | "partial" => Self::Warn,
@@ -159,44 +159,44 @@ impl Tone {
 
 /// A cell: clean text and a tone.
 #[derive(Clone, Debug)]
-pub struct Cell {
+pub(super) struct Cell {
     text: String,
     tone: Tone,
 }
 
 impl Cell {
     /// Text of any origin.
-    pub fn new(text: impl AsRef<str>) -> Self {
+    pub(super) fn new(text: impl AsRef<str>) -> Self {
         Self { text: clean(text.as_ref()).into_owned(), tone: Tone::Plain }
     }
 
     /// A word for health or state, in its tone.
-    pub fn word(text: &str) -> Self {
+    pub(super) fn word(text: &str) -> Self {
         Self::new(text).toned(Tone::of(text))
     }
 
     /// With another tone.
     #[must_use]
-    pub fn toned(self, tone: Tone) -> Self {
+    pub(super) fn toned(self, tone: Tone) -> Self {
         Self { tone, ..self }
     }
 }
 
 /// Columns and rows; a row may have a note beneath it.
 #[derive(Clone, Debug)]
-pub struct Table {
+pub(super) struct Table {
     columns: Vec<&'static str>,
     rows: Vec<(Vec<Cell>, Option<String>)>,
 }
 
 impl Table {
     /// A table without rows.
-    pub fn new(columns: &[&'static str]) -> Self {
+    pub(super) fn new(columns: &[&'static str]) -> Self {
         Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
     /// Adds a row.
-    pub fn push(&mut self, cells: Vec<Cell>, note: Option<String>) {
+    pub(super) fn push(&mut self, cells: Vec<Cell>, note: Option<String>) {
         self.rows.push((cells, note));
     }
 
@@ -225,7 +225,7 @@ fn steers(c: char) -> bool {
 
 /// Text without what would steer a terminal: control characters (C0, DEL, C1) and bidirectional overrides are shown
 /// as their escapes.
-pub fn clean(text: &str) -> Cow<'_, str> {
+pub(super) fn clean(text: &str) -> Cow<'_, str> {
     if !text.chars().any(steers) {
         return Cow::Borrowed(text);
     }
@@ -292,7 +292,7 @@ fn cut(text: &str, width: usize) -> Cow<'_, str> {
 }
 
 /// How long ago, in the largest unit that says enough: `now`, `12 s ago`, `3 min ago`, `5 h ago`, `9 d ago`.
-pub fn ago(moment: Timestamp, now: Timestamp) -> String {
+pub(super) fn ago(moment: Timestamp, now: Timestamp) -> String {
     match now.since(moment).as_secs() {
         0 => "now".to_owned(),
         _ => format!("{} ago", rough(now.since(moment))),
@@ -300,7 +300,7 @@ pub fn ago(moment: Timestamp, now: Timestamp) -> String {
 }
 
 /// How soon: `now`, `in 18 s`, `in 4 h`.
-pub fn until(moment: Timestamp, now: Timestamp) -> String {
+pub(super) fn until(moment: Timestamp, now: Timestamp) -> String {
     match moment.since(now).as_millis() {
         0 => "now".to_owned(),
         _ => format!("in {}", rough(moment.since(now))),
@@ -319,7 +319,7 @@ fn rough(wait: Duration) -> String {
 }
 
 /// Indents JSON text without reading its values, so that numbers keep their digits.
-pub fn indent_json(text: &str) -> String {
+pub(super) fn indent_json(text: &str) -> String {
     let mut out = String::with_capacity(text.len() * 2);
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     let mut rest = text.chars().peekable();

@@ -70,7 +70,10 @@ fn print(report: &TestReport, args: &TestArgs) -> u8 {
         let status = report.attempt.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
         let verdict = if report.delivered { "delivered" } else { "not delivered" };
         let why = report.attempt.reason.as_ref().map_or_else(String::new, |reason| format!("\n{reason}"));
-        say::result(&format!("{} to {}: {verdict}, {status} in {} ms{why}", report.id, report.sink, report.attempt.took_ms));
+        say::result(&format!(
+            "{} to {}: {verdict}, {status} in {} ms{why}",
+            report.id, report.sink, report.attempt.took_ms
+        ));
     }
     if report.delivered { DONE } else { FAILED }
 }

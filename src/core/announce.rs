@@ -110,7 +110,8 @@ impl Announcer {
         rendered: &Rendered,
         problems: &mut Vec<String>,
     ) -> Vec<NewDelivery> {
-        let dead = rendered.too_large.then(|| "the event is larger than 1 MiB even without `patch` and `before`".into());
+        let dead =
+            rendered.too_large.then(|| "the event is larger than 1 MiB even without `patch` and `before`".into());
         let wanted = |sink: &&std::sync::Arc<Sink>, problems: &mut Vec<String>| match &sink.when {
             None => true,
             Some(when) => holds(when.holds(names), &format!("when of the sink `{}`", sink.name), problems),

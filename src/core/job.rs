@@ -83,13 +83,31 @@ pub enum BodySpec {
 #[derive(Clone, Debug)]
 pub enum Auth {
     /// `authorization: Bearer TOKEN`.
-    Bearer { token: Text },
+    Bearer {
+        /// Sent as it is.
+        token: Text,
+    },
     /// `authorization: Basic BASE64` (RFC 7617).
-    Basic { username: Text, password: Text },
+    Basic {
+        /// Without a colon.
+        username: Text,
+        /// Anything.
+        password: Text,
+    },
     /// A header of the vendor's own.
-    ApiKeyHeader { name: http::HeaderName, value: Text },
+    ApiKeyHeader {
+        /// The header.
+        name: http::HeaderName,
+        /// What it says.
+        value: Text,
+    },
     /// A query parameter of the vendor's own.
-    ApiKeyQuery { name: String, value: Text },
+    ApiKeyQuery {
+        /// The parameter.
+        name: String,
+        /// What it says.
+        value: Text,
+    },
 }
 
 /// How to connect to a vendor, and what to put up with. Jobs with equal settings share a client.
@@ -151,9 +169,9 @@ impl Changes {
 /// Digests of the parts of a job's config that its state depends on, of the spelling before secrets are put in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprints {
-    /// Method, URL, query, headers that select, body. A change drops validators and re-baselines silently.
+    /// Method, URL, query and body. A change drops validators and re-baselines silently.
     pub request: Digest,
-    /// `items`, `list`, `empty`, `key`. A change drops validators and re-baselines silently.
+    /// `items` and `key`. A change drops validators and re-baselines silently.
     pub selection: Digest,
     /// `watch` and `ignore` as written, kept whole so that the old rules can be applied once more.
     pub rules: String,

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::core::config::Config;
 use crate::core::delivery::{Answer, Parcel};
+use crate::core::diff;
 use crate::core::envelope::Envelope;
 use crate::core::event::derive_id;
 use crate::core::json::Json;
@@ -17,7 +18,6 @@ use crate::core::rules::Rules;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
 use crate::core::view::{AttemptView, PollReport, TestReport};
-use crate::core::diff;
 use crate::engine::World;
 use crate::engine::clock::Clock;
 use crate::engine::poller::Mode;

@@ -33,7 +33,7 @@ const BASELINE_CHUNK_ROWS: usize = 5_000;
 
 /// Whether a poll is made for real.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(super) enum Mode {
     /// Commit what it finds.
     Commit,
     /// Only look: nothing is kept.
@@ -77,7 +77,9 @@ impl Poller {
         let round = Round::new(self, job, &ticket, mode);
         let reading = round.ask(&mut trace).await;
         let (outcome, tally) = match reading {
-            Reading::Failed(failure) => (round.note(ticket, PollOutcome::Failed(failure), None).await?, Tally::default()),
+            Reading::Failed(failure) => {
+                (round.note(ticket, PollOutcome::Failed(failure), None).await?, Tally::default())
+            }
             Reading::Unchanged(seal) if round.state.missing == 0 => {
                 (round.note(ticket, PollOutcome::Unchanged, seal).await?, Tally::default())
             }
@@ -127,7 +129,8 @@ impl<'a> Round<'a> {
 
     /// The seal that this poll's answer may be recognised by: none while everything has to be read.
     fn seal(&self) -> Option<&Seal> {
-        let reads_all = self.mode == Mode::Look || self.start.phase != Phase::Watching || self.start.old_rules.is_some();
+        let reads_all =
+            self.mode == Mode::Look || self.start.phase != Phase::Watching || self.start.old_rules.is_some();
         self.state.seal.as_ref().filter(|_| !reads_all)
     }
 
@@ -192,7 +195,9 @@ impl<'a> Round<'a> {
         let job = self.job.clone();
         let items = match self.world.tasks.compute(weight, move || extract(&job, &body)).await {
             Ok(items) => items,
-            Err(failure) => return Ok((self.note(ticket, PollOutcome::Failed(failure), None).await?, Tally::default())),
+            Err(failure) => {
+                return Ok((self.note(ticket, PollOutcome::Failed(failure), None).await?, Tally::default()));
+            }
         };
         trace.read(&items);
         let read = items.len() as u64;

@@ -29,7 +29,9 @@ pub(super) fn read(fetched: Fetched, seal: Option<&Seal>, request: Digest) -> Re
     };
     match (&answer.body, seal) {
         (None, Some(kept)) => Reading::Unchanged(renewed(kept, not_modified(kept, &answer))),
-        (Some(_), Some(kept)) if kept.body == answer.digest => Reading::Unchanged(renewed(kept, seal_of(&answer, request))),
+        (Some(_), Some(kept)) if kept.body == answer.digest => {
+            Reading::Unchanged(renewed(kept, seal_of(&answer, request)))
+        }
         (body, _) => {
             let seal = seal_of(&answer, request);
             Reading::Fresh(body.clone().unwrap_or_default(), seal)

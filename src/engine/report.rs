@@ -75,9 +75,8 @@ impl Trace {
         let Some(report) = &mut self.0 else { return };
         report.items = items.len() as u64;
         let views = items.iter().take(SAMPLE_ITEMS);
-        report.sample = views
-            .filter_map(|item| Some(ItemView { key: item.key.to_string(), body: raw(&item.raw)? }))
-            .collect();
+        report.sample =
+            views.filter_map(|item| Some(ItemView { key: item.key.to_string(), body: raw(&item.raw)? })).collect();
     }
 
     /// Notes what was decided.

@@ -19,9 +19,9 @@ use crate::core::schedule::spread_of;
 use crate::core::time::Timestamp;
 use crate::core::view::PollReport;
 use crate::engine::World;
+use crate::engine::journal;
 use crate::engine::poller::{Mode, Polled, Poller, store_failure};
 use crate::engine::report::Trace;
-use crate::engine::journal;
 use crate::store::JobRecord;
 
 /// Orders that wait for the scheduler; whoever sends one waits for a place.
@@ -292,10 +292,7 @@ async fn poll(
         Some(_) => Trace::on(job.name.as_str(), mode == Mode::Commit),
         None => Trace::off(),
     };
-    let (polled, failures) = match claim_and_poll(world, poller, job, mode, trace).await {
-        Some(ended) => ended,
-        None => return,
-    };
+    let Some((polled, failures)) = claim_and_poll(world, poller, job, mode, trace).await else { return };
     let took = polled.at.since(began);
     if mode == Mode::Commit {
         journal::polled(job, &polled, failures, took);

@@ -47,7 +47,7 @@ fn meaning(status: StatusCode) -> &'static str {
         407 => "a proxy in between wants credentials",
         410 => "this address is gone for good; check `url` against the vendor's documentation",
         429 => "too many requests; poll less often with a longer `every`",
-        400..=499 => "it refuses the request; check `url`, `query`, `headers` and `body`",
+        402..=499 => "it refuses the request; check `url`, `query`, `headers` and `body`",
         503 => "it is not available at the moment",
         500..=599 => "it has a problem of its own",
         _ => "a status that carries nothing to read",

@@ -135,7 +135,8 @@ impl PollChanges {
     /// How many deliveries each sink gets that can be sent.
     pub fn deliveries(&self) -> Room {
         let mut counts = Room::new();
-        let sendable = self.events.iter().flat_map(|event| &event.deliveries).filter(|delivery| delivery.dead.is_none());
+        let sendable =
+            self.events.iter().flat_map(|event| &event.deliveries).filter(|delivery| delivery.dead.is_none());
         for delivery in sendable {
             *counts.entry(delivery.sink.clone()).or_default() += 1;
         }

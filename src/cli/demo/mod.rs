@@ -152,11 +152,12 @@ fn config_text(shop: &str, receiver: &str, secret: &str, state: &str) -> String 
 }
 
 fn opening(shop: &str, config: &str, api: &str) -> String {
-    let job: String = config.lines().skip_while(|line| !line.starts_with("[job")).fold(String::new(), |mut text, line| {
-        // Writing to a String can't fail.
-        let _ = writeln!(text, "    {line}");
-        text
-    });
+    let job: String =
+        config.lines().skip_while(|line| !line.starts_with("[job")).fold(String::new(), |mut text, line| {
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "    {line}");
+            text
+        });
     format!(
         "A shop at {shop}/orders has no webhooks. This is the bridge's config:\n\n{}\n\nThe bridge polls the shop twice a \
          second and sends a signed webhook when an order changed.\nMeanwhile, in another terminal: doorbell status --url \

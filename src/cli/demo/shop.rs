@@ -111,7 +111,7 @@ impl Book {
 
 /// The shop. Clones are the same shop.
 #[derive(Clone, Debug)]
-pub struct Shop {
+pub(crate) struct Shop {
     book: Arc<Mutex<Book>>,
     addr: SocketAddr,
 }
@@ -122,19 +122,21 @@ impl Shop {
     /// # Errors
     ///
     /// The listener has no address: it is broken.
-    pub fn start(listener: TcpListener) -> std::io::Result<(Self, impl Future<Output = std::io::Result<()>> + Send)> {
+    pub(crate) fn start(
+        listener: TcpListener,
+    ) -> std::io::Result<(Self, impl Future<Output = std::io::Result<()>> + Send)> {
         let shop = Self { book: Arc::new(Mutex::new(Book::opening())), addr: listener.local_addr()? };
         let routes = Router::new().route("/orders", get(orders)).with_state(Arc::clone(&shop.book));
         Ok((shop, async move { axum::serve(listener, routes).await }))
     }
 
     /// Lets the next thing happen, and says what it is.
-    pub fn tick(&self) -> &'static str {
+    pub(crate) fn tick(&self) -> &'static str {
         lock(&self.book).advance()
     }
 
     /// `http://` and its address: a vendor's `base_url`.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 }

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::sign::{Rejection, Verifier};
 use crate::core::time::Timestamp;
+use crate::engine::clock::{Clock, SystemClock};
 
 /// The largest webhook that is taken. Events end at 1 MiB; a batch of them may be larger.
 const BODY_MAX: usize = 64 * 1024 * 1024;
@@ -28,7 +29,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 
 /// How a receiver answers.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// What signatures are checked with; `None`: they are not.
     pub verifier: Option<Verifier>,
     /// The status for what is believed.
@@ -39,7 +40,7 @@ pub struct Options {
 
 /// Is a webhook believed?
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trust {
+pub(crate) enum Trust {
     /// Its signature fits.
     Verified,
     /// There is no secret to check it with.
@@ -50,7 +51,7 @@ pub enum Trust {
 
 /// A webhook that came, and how it was answered.
 #[derive(Clone, Debug)]
-pub struct Received {
+pub(crate) struct Received {
     /// When it came.
     pub at: Timestamp,
     /// Its place among all that came: 1 for the first.
@@ -67,7 +68,7 @@ pub struct Received {
 
 impl Received {
     /// A header, where it is there and text.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
@@ -82,7 +83,7 @@ struct Receiver<F> {
 ///
 /// # Errors
 /// When the listener breaks.
-pub async fn serve<F>(
+pub(crate) async fn serve<F>(
     listener: TcpListener,
     options: Options,
     on_webhook: F,
@@ -122,7 +123,7 @@ where
 
 impl<F: Fn(&Received)> Receiver<F> {
     fn take(&self, headers: HeaderMap, body: Bytes) -> StatusCode {
-        let at = wall_clock();
+        let at = SystemClock.now();
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let trust = trust(self.options.verifier.as_ref(), &headers, &body, at);
         let answered = match trust {
@@ -143,9 +144,4 @@ fn trust(verifier: Option<&Verifier>, headers: &HeaderMap, body: &[u8], now: Tim
         Ok(()) => Trust::Verified,
         Err(rejection) => Trust::Rejected(rejection),
     }
-}
-
-fn wall_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -46,7 +46,7 @@ struct Change<'a> {
 }
 
 /// A block of a few lines: when, what, is it believed, and the change or the body.
-pub fn block(received: &Received) -> String {
+pub(crate) fn block(received: &Received) -> String {
     let envelope: Option<Envelope<'_>> = serde_json::from_slice(&received.body).ok();
     let data: Option<Data<'_>> = envelope.as_ref().and_then(|envelope| serde_json::from_str(envelope.data.get()).ok());
     let mut text = received.at.to_utc().format("%H:%M:%S").to_string();
@@ -209,7 +209,7 @@ fn printable(text: &str) -> String {
 }
 
 /// One line of JSON.
-pub fn line(received: &Received) -> String {
+pub(crate) fn line(received: &Received) -> String {
     #[derive(Serialize)]
     struct Line<'a> {
         at: crate::core::time::Timestamp,

@@ -7,6 +7,7 @@ use clap::Parser;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::cli::listen::receiver::Trust;
 use crate::core::sign::SigningKey;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

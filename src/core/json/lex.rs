@@ -340,8 +340,8 @@ fn special(word: u64) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
     let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word;
-    let quote = below(word ^ ONES * u64::from(b'"'), 1);
-    let backslash = below(word ^ ONES * u64::from(b'\\'), 1);
+    let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+    let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
     (quote | backslash | below(word, 0x20)) & HIGH
 }
 

@@ -183,7 +183,7 @@ fn quoted_name(text: &str, word: &Piece<'_>) -> Complaint {
 /// Is this word a number up to its exponent's sign, as in `1e-5`?
 fn is_exponent(text: &str, word: &Piece<'_>) -> bool {
     let numeric = word.text.strip_suffix(['e', 'E']).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
-    numeric && text[word.span.end..].bytes().nth(1).is_some_and(|byte| byte.is_ascii_digit())
+    numeric && text.as_bytes().get(word.span.end + 1).is_some_and(u8::is_ascii_digit)
 }
 
 fn before(text: &str, piece: &Piece<'_>) -> Option<char> {

@@ -6,11 +6,12 @@ pub(in crate::store) mod outbox;
 pub(in crate::store) mod polls;
 pub(in crate::store) mod upkeep;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::core::delivery::{Answer, Attempt, NewDelivery};
+use crate::core::delivery::{Answer, Attempt, NewDelivery, Verdict};
 use crate::core::diff::Change;
 use crate::core::event::NewEvent;
 use crate::core::job::Fingerprints;
@@ -18,7 +19,9 @@ use crate::core::ledger::{Remembered, Row, RowWrite};
 use crate::core::names::{Digest, EventId, JobName, Key, KeyDigest, Lane, Scope, SinkName};
 use crate::core::outcome::PollOutcome;
 use crate::core::time::Timestamp;
-use crate::store::{DeliveryTicket, PollChanges, PollEnding, PollTicket, Room, ScopeState, Seal, Store};
+use crate::store::{
+    DeliveryTicket, PollChanges, PollEnding, PollTicket, Room, ScopeState, Seal, Settlement, SinkState, Store,
+};
 
 /// A store under test, and what a test does to it from outside.
 pub(in crate::store) trait Bench: Send {
@@ -28,6 +31,16 @@ pub(in crate::store) trait Bench: Send {
     fn restart(&mut self);
     /// Lets the lease on a job run out.
     fn expire(&self, job: &JobName);
+}
+
+/// An attempt that has ended.
+pub(in crate::store) fn settlement(
+    ticket: DeliveryTicket,
+    attempt: Attempt,
+    verdict: Verdict,
+    sink: SinkState,
+) -> Arc<Settlement> {
+    Arc::new(Settlement { ticket, attempt, verdict, sink })
 }
 
 /// Runs a case to its end.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::core::delivery::Verdict;
 use crate::core::names::{JobName, SinkName};
 use crate::store::conformance::{
-    Bench, adopt, at, attempt, changes, claim, commit, complete, crm, event, job, room, sent,
+    Bench, adopt, at, attempt, changes, claim, commit, complete, crm, event, job, room, sent, settlement,
 };
 use crate::store::{DeliveryTicket, Queue, SinkState, Store, StoreError};
 
@@ -16,7 +16,7 @@ async fn due(store: &dyn Store, second: i64) -> Vec<DeliveryTicket> {
 async fn settle(store: &dyn Store, ticket: DeliveryTicket, second: i64, verdict: Verdict) -> Option<DeliveryTicket> {
     let status = if verdict == Verdict::Delivered { 200 } else { 500 };
     let attempt = attempt(ticket.attempts + 1, at(second), status);
-    store.settle(ticket, attempt, verdict, SinkState::default()).await.expect("settled")
+    store.settle(settlement(ticket, attempt, verdict, SinkState::default())).await.expect("settled")
 }
 
 async fn queue(store: &dyn Store) -> Queue {
@@ -88,7 +88,8 @@ pub(in crate::store) async fn a_crash_voids_claims(bench: &mut impl Bench) {
     bench.restart();
     let again = due(bench.store(), 10).await;
     assert_eq!(sent(&again), ["evt_a_1"]);
-    let late = bench.store().settle(old, attempt(1, at(9), 200), Verdict::Delivered, SinkState::default()).await;
+    let late =
+        bench.store().settle(settlement(old, attempt(1, at(9), 200), Verdict::Delivered, SinkState::default())).await;
     assert!(matches!(late, Err(StoreError::LeaseLost(_))), "{late:?}");
     let late = bench.store().commit_poll(poll, changes(vec![], vec![]), complete(1), &room(0)).await;
     assert!(matches!(late, Err(StoreError::LeaseLost(_))), "{late:?}");
@@ -223,7 +224,7 @@ pub(in crate::store) async fn attempts_are_kept(bench: &mut impl Bench) {
     assert_eq!(shown.reason.as_deref(), Some("the receiver answered 500"));
     let ticket = due(store, 7).await.remove(0);
     let state = SinkState { last_success: Some(at(8)), not_before: Some(at(30)), ..SinkState::default() };
-    store.settle(ticket, attempt(2, at(8), 204), Verdict::Delivered, state.clone()).await.unwrap();
+    store.settle(settlement(ticket, attempt(2, at(8), 204), Verdict::Delivered, state.clone())).await.unwrap();
     assert_eq!(store.sink_state(&crm()).await.unwrap(), state);
     let detail = store.event("evt_a_1").await.unwrap().unwrap();
     let kept: Vec<_> = detail.attempts.iter().map(|it| (it.number, it.at, it.status, it.took_ms)).collect();

@@ -3,7 +3,7 @@
 use crate::core::delivery::Verdict;
 use crate::core::names::{JobName, Scope, SinkName};
 use crate::core::view::EventFilter;
-use crate::store::conformance::{Bench, adopt, at, attempt, claim, commit, crm, event, job, key, row};
+use crate::store::conformance::{Bench, adopt, at, attempt, claim, commit, crm, event, job, key, row, settlement};
 use crate::store::{SinkState, Store, StoreError};
 
 async fn ids(store: &dyn Store, filter: EventFilter) -> Vec<String> {
@@ -35,7 +35,7 @@ pub(in crate::store) async fn pruning_keeps_what_has_not_ended(bench: &mut impl 
             _ => continue,
         };
         let number = ticket.attempts + 1;
-        store.settle(ticket, attempt(number, at(10), 200), verdict, SinkState::default()).await.unwrap();
+        store.settle(settlement(ticket, attempt(number, at(10), 200), verdict, SinkState::default())).await.unwrap();
     }
     assert_eq!(prune(store, 5).await, 0, "nothing has ended by then");
     assert_eq!(prune(store, 99).await, 3);
@@ -50,7 +50,7 @@ pub(in crate::store) async fn pruning_keeps_what_ended_lately(bench: &mut impl B
     let store = bench.store();
     adopt(store).await;
     let ticket = commit(store, vec![], vec![event("a", 1, &["crm"])], 9).await.remove(0);
-    store.settle(ticket, attempt(1, at(500), 200), Verdict::Delivered, SinkState::default()).await.unwrap();
+    store.settle(settlement(ticket, attempt(1, at(500), 200), Verdict::Delivered, SinkState::default())).await.unwrap();
     assert_eq!(prune(store, 400).await, 0);
     assert_eq!(prune(store, 600).await, 1);
     assert_eq!(ids(store, EventFilter::default()).await, [""; 0]);
