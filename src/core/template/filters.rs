@@ -47,7 +47,7 @@ fn length(value: &Value) -> Result<usize, Error> {
         Some(text) => Some(text.chars().count()),
         None => value.len(),
     };
-    counted.ok_or_else(|| failed(format!("{} has no length", kind(&value))))
+    counted.ok_or_else(|| failed(format!("{} has no length", kind(value))))
 }
 
 fn replaced(value: &Value, from: &str, to: &str) -> Result<String, Error> {
