@@ -136,9 +136,7 @@ fn syntax_error(source: &Source, error: &Error) -> Complaint {
     let text = &source.text;
     let reason = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     let has = |sign: &str| text.contains(sign);
-    let hint = if text.trim_start().starts_with("{{") && reason.contains("unexpected") && has("}}") && has("{{ {{") {
-        "write `{{` once"
-    } else if has("&&") {
+    let hint = if has("&&") {
         "write `and` for `&&`"
     } else if has("||") {
         "write `or` for `||`"

@@ -5,8 +5,6 @@
 //! member access and concatenation become calls of our own functions. What has no place in a config (macros, includes,
 //! unknown names, filters, tests and functions) is refused here. Nothing is evaluated.
 
-use std::fmt::Write;
-
 use minijinja::machinery::Span;
 use minijinja::machinery::ast::{BinOpKind, Call, CallArg, CompareOpKind, Expr, Filter, Test, UnaryOpKind};
 use minijinja::value::{Value, ValueKind};
@@ -50,6 +48,8 @@ pub(super) struct Lower<'s> {
     pub(super) source: &'s Source,
     pub(super) names: &'s [&'s str],
     pub(super) slots: Vec<Slot>,
+    /// Texts and numbers that are written out, as variables `__cN`: code that differs in them only is shared.
+    pub(super) constants: Vec<Value>,
     /// Which secrets occur inside expressions.
     pub(super) secrets: Vec<usize>,
     /// What the template's own loops and `set` have named, the innermost scope last.
@@ -61,7 +61,15 @@ type Lowered = Result<String, Complaint>;
 
 impl<'s> Lower<'s> {
     pub(super) fn new(source: &'s Source, names: &'s [&'s str]) -> Self {
-        Self { source, names, slots: Vec::new(), secrets: Vec::new(), scopes: vec![Vec::new()], depth: 0 }
+        Self {
+            source,
+            names,
+            slots: Vec::new(),
+            constants: Vec::new(),
+            secrets: Vec::new(),
+            scopes: vec![Vec::new()],
+            depth: 0,
+        }
     }
 
     /// Writes one expression anew.
@@ -174,7 +182,10 @@ impl<'s> Lower<'s> {
             }
             Expr::Filter(filter) => self.filter(filter, filter.span(), mode),
             Expr::Test(test) => self.test(test, test.span()),
-            Expr::GetAttr(get) => self.member(&get.expr, &quote(get.name), mode),
+            Expr::GetAttr(get) => {
+                let name = self.constant(Value::from(get.name));
+                self.member(&get.expr, &name, mode)
+            }
             Expr::GetItem(get) => {
                 let key = self.expr(&get.subscript_expr, Mode::Compute)?;
                 self.member(&get.expr, &key, mode)
@@ -347,35 +358,33 @@ impl<'s> Lower<'s> {
         if let Some(text) = value.as_str() {
             return Ok(self.text(text));
         }
-        let float = || f64::try_from(value.clone()).ok().filter(|float| float.is_finite());
+        let finite = |value: &Value| f64::try_from(value.clone()).is_ok_and(f64::is_finite);
         match value.kind() {
             ValueKind::None => Ok("none".to_owned()),
             ValueKind::Bool => Ok(value.is_true().to_string()),
-            ValueKind::Number if value.is_integer() => Ok(value.to_string()),
-            ValueKind::Number => match float() {
-                Some(float) => Ok(format!("{float:?}")),
-                None => Err(self.complain("the number is too large", "write a smaller one", span)),
-            },
+            ValueKind::Number if value.is_integer() || finite(value) => Ok(self.constant(value.clone())),
+            ValueKind::Number => Err(self.complain("the number is too large", "write a smaller one", span)),
             _ => Err(self.complain("this is not a value", "write text in quotes, a number, true, false or none", span)),
         }
     }
 
+    fn constant(&mut self, value: Value) -> String {
+        self.constants.push(value);
+        format!("__c{}", self.constants.len() - 1)
+    }
+
     /// Text in which secrets may stand, as an expression.
     pub(super) fn text(&mut self, text: &str) -> String {
-        let pieces = self.source.split(text);
-        if pieces.is_empty() {
-            return "\"\"".to_owned();
-        }
-        let parts: Vec<String> = pieces
-            .into_iter()
-            .map(|piece| match piece {
-                Ok(text) => quote(text),
+        let mut parts = Vec::new();
+        for piece in self.source.split(text) {
+            parts.push(match piece {
+                Ok(text) => self.constant(Value::from(text)),
                 Err(secret) => {
                     self.secrets.push(secret);
                     format!("__s{secret}")
                 }
-            })
-            .collect();
+            });
+        }
         if parts.len() == 1 { parts.concat() } else { format!("__cat({})", parts.join(", ")) }
     }
 
@@ -420,23 +429,6 @@ fn chain_of<'e, 's>(expr: &'e Expr<'s>) -> Vec<&'e Expr<'s>> {
     parts.push(left);
     parts.reverse();
     parts
-}
-
-/// Text as minijinja reads it back.
-pub(super) fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for sign in text.chars() {
-        match sign {
-            '"' | '\\' => quoted.extend(['\\', sign]),
-            sign if sign.is_control() && sign.is_ascii() => {
-                let _ = write!(quoted, "\\u{:04x}", u32::from(sign));
-            }
-            sign => quoted.push(sign),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 /// A hint that names the nearest known word, and the others when there are few.

@@ -7,7 +7,9 @@
 mod block;
 mod compile;
 mod engine;
+mod filters;
 mod lower;
+mod ops;
 mod place;
 mod program;
 mod source;
@@ -115,7 +117,7 @@ impl Condition {
     /// Decides: true unless the expression yields none, false, zero or something empty. The error is a sentence.
     pub fn holds(&self, names: &Names<'_>) -> Result<bool, String> {
         match &self.test {
-            Piece::Place(place) => Ok(engine::is_true(place.find(names))),
+            Piece::Place(place) => Ok(ops::is_true(place.find(names))),
             Piece::Program(program) => program.run(names, Side::Sent).map(|value| value.is_true()),
             Piece::Raw(_) | Piece::Secret(_) => Ok(false),
         }

@@ -1,6 +1,6 @@
 //! A compiled expression or template block, and its evaluation within limits.
 //!
-//! Programs that do the same on different paths share their code, so that a hundred thousand jobs with one condition
+//! Programs that do the same with different paths, texts and numbers share their code, so that a hundred thousand jobs with one condition
 //! hold it once. What they refer to is asked of the document at each evaluation; nothing is remembered.
 
 use std::collections::{BTreeMap, HashMap};
@@ -35,6 +35,7 @@ enum Code {
 pub(super) struct Program {
     code: Arc<Code>,
     slots: Arc<[Slot]>,
+    constants: Arc<[Value]>,
     secrets: Box<[(usize, Secret)]>,
     /// As written, for errors.
     written: Box<str>,
@@ -64,12 +65,19 @@ impl Program {
         secrets.sort_unstable();
         secrets.dedup();
         let secrets = secrets.into_iter().map(|at| (at, lower.source.secrets[at].0.clone())).collect();
-        Self { code, slots: lower.slots.as_slice().into(), secrets, written: excerpt(written).into(), encoded }
+        let (slots, constants) = (lower.slots.as_slice().into(), lower.constants.as_slice().into());
+        Self { code, slots, constants, secrets, written: excerpt(written).into(), encoded }
     }
 
     /// Does a secret stand in it?
     pub(super) fn hides(&self) -> bool {
         !self.secrets.is_empty()
+    }
+
+    /// Do both run the same code?
+    #[cfg(test)]
+    pub(super) fn shares_code_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.code, &other.code)
     }
 
     /// Evaluates; the error is a sentence. A block yields a text.
@@ -87,6 +95,9 @@ impl Program {
         for (at, slot) in self.slots.iter().enumerate() {
             let value = from_json(slot.place.find(names));
             context.insert(format!("__d{at}").into(), if slot.keep { value } else { computed(value) });
+        }
+        for (at, constant) in self.constants.iter().enumerate() {
+            context.insert(format!("__c{at}").into(), constant.clone());
         }
         for (at, secret) in &self.secrets {
             let text = if side == Side::Sent { secret.expose() } else { "***" };

@@ -29,9 +29,10 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn new(parts: &[Part]) -> Result<Self, Complaint> {
         let mut source = Self { text: String::new(), secrets: Vec::new() };
+        let secrets = parts.iter().filter(|part| matches!(part, Part::Secret { .. })).count();
         for part in parts {
             match part {
-                Part::Plain(text) => source.push(text)?,
+                Part::Plain(text) => source.push(text, secrets)?,
                 Part::Secret { value, reference } => {
                     let sign = stand_in(source.secrets.len()).ok_or_else(|| Complaint {
                         problem: format!("more than {SECRETS_MAX} secrets in one text"),
@@ -46,11 +47,11 @@ impl Source {
         Ok(source)
     }
 
-    fn push(&mut self, text: &str) -> Result<(), Complaint> {
-        if let Some(sign) = text.chars().find(|sign| secret_at(*sign).is_some()) {
+    fn push(&mut self, text: &str, secrets: usize) -> Result<(), Complaint> {
+        if let Some(sign) = text.chars().find(|sign| secret_at(*sign).is_some_and(|secret| secret < secrets)) {
             return Err(Complaint {
-                problem: format!("the text holds the private character U+{:X}", u32::from(sign)),
-                hint: Some("leave it out".to_owned()),
+                problem: format!("the text holds the private character U+{:X} and a secret", u32::from(sign)),
+                hint: Some("leave the character out".to_owned()),
                 span: None,
             });
         }
@@ -86,7 +87,7 @@ impl Source {
 
     /// Does `text`, a part of this one, hold a secret?
     pub(super) fn hides_in(&self, text: &str) -> bool {
-        !self.secrets.is_empty() && text.chars().any(|sign| secret_at(sign).is_some())
+        self.split(text).iter().any(Result::is_err)
     }
 
     /// `text`, a part of this one, cut at its secrets: text as `Ok`, the number of a secret as `Err`.
