@@ -165,7 +165,16 @@ impl<'a> Cursor<'a> {
     }
 
     /// A whole value inside `depth` brackets: checks it and moves behind it.
+    #[inline]
     pub(super) fn skip(&mut self, depth: usize) -> Result<(), JsonError> {
+        match self.space() {
+            Some(b'"') => self.string().map(drop),
+            Some(b'{' | b'[') => self.skip_nested(depth),
+            _ => self.scalar(),
+        }
+    }
+
+    fn skip_nested(&mut self, depth: usize) -> Result<(), JsonError> {
         let mut open = Open::at(depth);
         loop {
             match self.space() {
@@ -340,8 +349,8 @@ fn special(word: u64) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
     let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word;
-    let quote = below(word ^ ONES * u64::from(b'"'), 1);
-    let backslash = below(word ^ ONES * u64::from(b'\\'), 1);
+    let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+    let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
     (quote | backslash | below(word, 0x20)) & HIGH
 }
 

@@ -25,10 +25,16 @@ enum Kind {
     Sign,
 }
 
+/// How deep functions may nest: the parser's time grows threefold with each level.
+const FUNCTION_DEPTH_MAX: usize = 4;
+
 /// Refuses what is not a query, where it can say something helpful.
 pub(super) fn check(text: &str) -> Result<(), Complaint> {
     beginning(text)?;
     let pieces = pieces(text);
+    if function_depth(&pieces) > FUNCTION_DEPTH_MAX {
+        return Err(Complaint::new(format!("`{text}`: functions nest deeper than {FUNCTION_DEPTH_MAX}")));
+    }
     for at in 0..pieces.len() {
         let before = at.checked_sub(1).map(|at| &pieces[at]);
         let complaint = sign(text, before, &pieces[at], pieces.get(at + 1))
@@ -60,6 +66,25 @@ pub(super) fn last_segment(text: &str) -> usize {
         dotted = false;
     }
     start
+}
+
+/// How many functions are open at once, at most.
+fn function_depth(pieces: &[Piece<'_>]) -> usize {
+    let (mut open, mut depth, mut deepest) = (Vec::new(), 0, 0);
+    let mut before = Kind::Sign;
+    for piece in pieces {
+        match piece.text {
+            "(" => {
+                open.push(before == Kind::Word);
+                depth += usize::from(before == Kind::Word);
+                deepest = deepest.max(depth);
+            }
+            ")" if open.pop() == Some(true) => depth -= 1,
+            _ => {}
+        }
+        before = piece.kind;
+    }
+    deepest
 }
 
 fn beginning(text: &str) -> Result<(), Complaint> {
@@ -183,7 +208,7 @@ fn quoted_name(text: &str, word: &Piece<'_>) -> Complaint {
 /// Is this word a number up to its exponent's sign, as in `1e-5`?
 fn is_exponent(text: &str, word: &Piece<'_>) -> bool {
     let numeric = word.text.strip_suffix(['e', 'E']).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
-    numeric && text[word.span.end..].bytes().nth(1).is_some_and(|byte| byte.is_ascii_digit())
+    numeric && text.as_bytes().get(word.span.end + 1).is_some_and(u8::is_ascii_digit)
 }
 
 fn before(text: &str, piece: &Piece<'_>) -> Option<char> {
