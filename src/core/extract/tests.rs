@@ -1,6 +1,9 @@
 //! Items and keys, and what people are told when there are none.
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::core::json::samples::{document as any_document, spaced};
 
 struct Case {
     items: Option<JsonPath>,
@@ -268,4 +271,34 @@ fn equal_items_with_one_key_are_one_and_different_ones_are_refused() {
 fn a_key_that_is_text_and_one_that_is_a_number_are_one_key() {
     let failure = list("$[*]", &["$"]).read(r#"["1", 1]"#).expect_err("one key");
     assert_eq!(failure.kind, FailureKind::KeyTwice);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..24), cut in 0_usize..60, json in any_document()) {
+        let mut text = spaced(&json).into_bytes();
+        text.truncate(cut);
+        let mixed = [text.as_slice(), &bytes].concat();
+        for case in [document(&[]), document(&["$.a"]), list("$[*]", &["$.a"]), list("$.a[*]", &["$"]), list("$..*", &["$.a", "$..b"])] {
+            for body in [&bytes, &text, &mixed] {
+                let selection = Selection { items: case.items.as_ref(), key: &case.key, empty: case.empty };
+                if let Err(failure) = selection.read(&Bytes::copy_from_slice(body)) {
+                    prop_assert!(!failure.sentence.contains(char::is_control), "{}", failure.sentence);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn with_a_tree_and_without_the_items_are_the_same(json in any_document()) {
+        let body = json.to_string();
+        let keys = |items: &str, key: &[&str]| {
+            let items = list(items, key).read(&body).map_err(|failure| failure.kind)?;
+            Ok::<_, FailureKind>(items.into_iter().map(|item| (item.key, item.raw_digest)).collect::<Vec<_>>())
+        };
+        for key in [["$.a"], ["$"], ["$.b.a"]] {
+            prop_assert_eq!(keys("$.*", &key), keys("$[?@ == @]", &key), "{}", body);
+            prop_assert_eq!(keys("$.a[*]", &key), keys("$['a'][?@ == @]", &key), "{}", body);
+        }
+    }
 }

@@ -105,14 +105,27 @@ impl Encoder {
         Digest::from_hash(self.hasher.finalize())
     }
 
+    /// One byte for a small count, which nearly all are.
     fn count(&mut self, count: usize) {
-        self.put(&(count as u64).to_le_bytes());
+        match u8::try_from(count) {
+            Ok(small) if small < u8::MAX => self.put(&[small]),
+            _ => {
+                self.put(&[u8::MAX]);
+                self.put(&(count as u64).to_le_bytes());
+            }
+        }
     }
 
     fn number(&mut self, number: &Number) {
         let decimal = number.decimal();
         self.put(if decimal.negative { b"-" } else { b"+" });
-        self.put(&decimal.scale.to_le_bytes());
+        match i8::try_from(decimal.scale) {
+            Ok(small) if small > i8::MIN => self.put(&small.to_le_bytes()),
+            _ => {
+                self.put(&i8::MIN.to_le_bytes());
+                self.put(&decimal.scale.to_le_bytes());
+            }
+        }
         self.text(decimal.far);
         self.count(decimal.head.len() + decimal.tail.len());
         self.put(decimal.head.as_bytes());

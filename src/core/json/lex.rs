@@ -165,7 +165,16 @@ impl<'a> Cursor<'a> {
     }
 
     /// A whole value inside `depth` brackets: checks it and moves behind it.
+    #[inline]
     pub(super) fn skip(&mut self, depth: usize) -> Result<(), JsonError> {
+        match self.space() {
+            Some(b'"') => self.string().map(drop),
+            Some(b'{' | b'[') => self.skip_nested(depth),
+            _ => self.scalar(),
+        }
+    }
+
+    fn skip_nested(&mut self, depth: usize) -> Result<(), JsonError> {
         let mut open = Open::at(depth);
         loop {
             match self.space() {

@@ -17,7 +17,7 @@ pub(crate) fn document() -> impl Strategy<Value = Json> {
     leaf.prop_recursive(4, 40, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Json::Array),
-            prop::collection::btree_map("[a-d/~]{1,2}", inner, 0..5).prop_map(|members| Json::object(members)),
+            prop::collection::btree_map("[a-d/~]{1,2}", inner, 0..5).prop_map(Json::object),
         ]
     })
 }

@@ -25,10 +25,16 @@ enum Kind {
     Sign,
 }
 
+/// How deep functions may nest: the parser's time grows threefold with each level.
+const FUNCTION_DEPTH_MAX: usize = 4;
+
 /// Refuses what is not a query, where it can say something helpful.
 pub(super) fn check(text: &str) -> Result<(), Complaint> {
     beginning(text)?;
     let pieces = pieces(text);
+    if function_depth(&pieces) > FUNCTION_DEPTH_MAX {
+        return Err(Complaint::new(format!("`{text}`: functions nest deeper than {FUNCTION_DEPTH_MAX}")));
+    }
     for at in 0..pieces.len() {
         let before = at.checked_sub(1).map(|at| &pieces[at]);
         let complaint = sign(text, before, &pieces[at], pieces.get(at + 1))
@@ -60,6 +66,25 @@ pub(super) fn last_segment(text: &str) -> usize {
         dotted = false;
     }
     start
+}
+
+/// How many functions are open at once, at most.
+fn function_depth(pieces: &[Piece<'_>]) -> usize {
+    let (mut open, mut depth, mut deepest) = (Vec::new(), 0, 0);
+    let mut before = Kind::Sign;
+    for piece in pieces {
+        match piece.text {
+            "(" => {
+                open.push(before == Kind::Word);
+                depth += usize::from(before == Kind::Word);
+                deepest = deepest.max(depth);
+            }
+            ")" if open.pop() == Some(true) => depth -= 1,
+            _ => {}
+        }
+        before = piece.kind;
+    }
+    deepest
 }
 
 fn beginning(text: &str) -> Result<(), Complaint> {

@@ -1,5 +1,7 @@
 //! What queries find, and what people are told who typed something else.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::core::json::parse;
 
@@ -192,4 +194,35 @@ fn what_is_no_query_is_refused() {
 fn numbers_with_exponents_and_signs_are_taken() {
     assert_eq!(found("$[?@ == -1.5e-3 || @ == 1E+2 || @ < -2]", "[-0.0015, 100, -3, 4]"), "[-0.0015,100,-3]");
     assert_eq!(found("$[-2:-1]", "[1,2,3]"), "[2]");
+}
+
+#[test]
+fn nothing_takes_the_parser_long() {
+    // The parser tries a function's argument in three ways, each of which tries the functions inside it in three ways.
+    let start = std::time::Instant::now();
+    for depth in [3, 5, 20, 120] {
+        for open in
+            ["length(", "length((", "count(@[?", "!(", "(", "@[?", "@['a'][?(", "$[?@.a == 1 || (", "match(@.a, ("]
+        {
+            for inner in ["@.a", "@.a,", "@.a >", "'"] {
+                let _ = JsonPath::parse(&format!("$[?{}{inner}{}", open.repeat(depth), ")".repeat(depth)));
+            }
+        }
+    }
+    // Without the cap on functions it takes hours.
+    assert!(start.elapsed().as_millis() < 2500, "{:?}", start.elapsed());
+    let complaint = complaint("$[?length(length(length(length(length(@.a))))) == 1]");
+    assert!(complaint.problem.ends_with("functions nest deeper than 4"), "{complaint:?}");
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "[$@.\\[\\]()?*'\"a-c0-9 =!<>&|,:\\\\\\-+~eé]{0,24}") {
+        let _ = JsonPath::parse(&text);
+        let _ = JsonPath::parse(&format!("$[?{text}]"));
+        if let Ok(query) = JsonPath::parse(&format!("$.{text}")) {
+            let document = parse(SHOP.as_bytes()).expect("JSON");
+            prop_assert_eq!(query.select(&document).len(), query.locate(&document).len());
+        }
+    }
 }
