@@ -6,7 +6,7 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -35,6 +35,8 @@ pub struct Options {
     pub status: StatusCode,
     /// Webhooks that are answered 503 before any is answered otherwise.
     pub fail_first: usize,
+    /// What time it is.
+    pub wall_clock: fn() -> Timestamp,
 }
 
 /// Is a webhook believed?
@@ -122,7 +124,7 @@ where
 
 impl<F: Fn(&Received)> Receiver<F> {
     fn take(&self, headers: HeaderMap, body: Bytes) -> StatusCode {
-        let at = wall_clock();
+        let at = (self.options.wall_clock)();
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let trust = trust(self.options.verifier.as_ref(), &headers, &body, at);
         let answered = match trust {
@@ -143,9 +145,4 @@ fn trust(verifier: Option<&Verifier>, headers: &HeaderMap, body: &[u8], now: Tim
         Ok(()) => Trust::Verified,
         Err(rejection) => Trust::Rejected(rejection),
     }
-}
-
-fn wall_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -50,9 +50,8 @@ fn seconds(value: &str) -> Option<Duration> {
 pub fn parse_http_date(text: &str, now: Timestamp) -> Option<Timestamp> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let (date, time) = match words[..] {
-        [_, day, month, year, time, "GMT"] => (date(full_year(year)?, month, day)?, time),
+        [_, day, month, year, time, "GMT"] | [_, month, day, time, year] => (date(full_year(year)?, month, day)?, time),
         [_, date, time, "GMT"] => (short_date(date, now)?, time),
-        [_, month, day, time, year] => (date(full_year(year)?, month, day)?, time),
         _ => return None,
     };
     let moment = NaiveDateTime::new(date, clock(time)?);
