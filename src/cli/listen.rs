@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use http::StatusCode;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{DONE, USAGE, say};
 use crate::core::secret::Secret;
 use crate::core::sign::Verifier;
+use crate::core::time::Timestamp;
 
 mod receiver;
 mod show;
@@ -96,7 +98,7 @@ async fn run_until(args: ListenArgs, stop: impl Future<Output = ()>) -> Result<(
         if verifier.is_some() { "signatures are checked" } else { "signatures are not checked without --secret" };
     let _ = writeln!(io::stderr(), "listening on http://{place}/ ({checks}); Ctrl-C ends");
 
-    let options = Options { verifier, status: args.status, fail_first: args.fail_first };
+    let options = Options { verifier, status: args.status, fail_first: args.fail_first, wall_clock };
     let ended = CancellationToken::new();
     let printed = printer(&args, ended.clone());
     let stop = async {
@@ -175,6 +177,13 @@ async fn interrupted() {
         () = terminated => {}
         () = interrupted => {}
     }
+}
+
+/// The clock on the wall, for commands.
+#[allow(clippy::disallowed_methods, reason = "a command is where the clock comes from")]
+fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -150,22 +150,25 @@ fn embedded(ip: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
     let s = ip.segments();
     let v4 = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     let last = v4(s[6], s[7]);
-    let found: [Option<Ipv4Addr>; 2] = match s {
-        // Loopback and unspecified are no compatible addresses (RFC 4291, section 2.5.5.1).
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => [None, None],
-        // Compatible and mapped (RFC 4291, section 2.5.5), translated (RFC 7915).
-        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => [Some(last), None],
-        // NAT64 (RFC 6052, section 2.1).
-        [0x64, 0xff9b, 0, 0, 0, 0, ..] => [Some(last), None],
-        // NAT64 of a network's own (RFC 8215): as a /96 and as a /48 (RFC 6052, section 2.2).
-        [0x64, 0xff9b, 1, ..] => [Some(last), Some(v4(s[3], (s[4] & 0xff) << 8 | s[5] >> 8))],
-        // 6to4 (RFC 3056).
-        [0x2002, high, low, ..] => [Some(v4(high, low)), None],
-        // Teredo (RFC 4380, section 4): its server, and its client with all bits turned.
-        [0x2001, 0, high, low, ..] => [Some(v4(high, low)), Some(v4(!s[6], !s[7]))],
-        // ISATAP (RFC 5214, section 6.1).
-        [_, _, _, _, 0 | 0x200, 0x5efe, ..] => [Some(last), None],
-        _ => [None, None],
-    };
-    found.into_iter().flatten()
+    // Loopback and unspecified are no compatible addresses (RFC 4291, section 2.5.5.1).
+    let own = matches!(s, [0, 0, 0, 0, 0, 0, 0, 0 | 1]);
+    // Compatible and mapped (RFC 4291, section 2.5.5), translated (RFC 7915).
+    let dual = !own && matches!(s, [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..]);
+    // NAT64 (RFC 6052, section 2.1), and that of a network's own (RFC 8215), as a /96 or as a /48 (section 2.2).
+    let nat64 = matches!(s, [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0x64, 0xff9b, 1, ..]);
+    let short_nat64 = matches!(s, [0x64, 0xff9b, 1, ..]);
+    // ISATAP (RFC 5214, section 6.1).
+    let isatap = matches!(s, [_, _, _, _, 0 | 0x200, 0x5efe, ..]);
+    // 6to4 (RFC 3056).
+    let six_to_four = s[0] == 0x2002;
+    // Teredo (RFC 4380, section 4): its server, and its client with all bits turned.
+    let teredo = matches!(s, [0x2001, 0, ..]);
+    let found = [
+        (dual || nat64 || isatap, last),
+        (short_nat64, v4(s[3], (s[4] & 0xff) << 8 | s[5] >> 8)),
+        (six_to_four, v4(s[1], s[2])),
+        (teredo, v4(s[2], s[3])),
+        (teredo, v4(!s[6], !s[7])),
+    ];
+    found.into_iter().filter_map(|(is, ip)| is.then_some(ip))
 }

@@ -2,7 +2,7 @@
 //!
 //! Which headers are sent is decided by whoever asks.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -32,20 +32,11 @@ pub fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// What an answer's `Retry-After` asks for: a date is read against the answer's own `Date`, or against this machine's
-/// clock where there is none.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// What an answer's `Retry-After` asks for: a date is read against the answer's own `Date`, or against `now` where
+/// there is none.
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let asked = text(headers, &header::RETRY_AFTER)?;
-    parse_retry_after(&asked, text(headers, &header::DATE).as_deref(), wall_clock())
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an answer without a `Date` is read as of now; the fetcher is what a simulation replaces"
-)]
-fn wall_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    parse_retry_after(&asked, text(headers, &header::DATE).as_deref(), now)
 }
 
 #[cfg(test)]
@@ -65,8 +56,9 @@ mod tests {
     fn a_retry_after_is_read_against_the_answers_own_date() {
         let mut headers = HeaderMap::new();
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("Fri, 31 Dec 1999 23:59:59 GMT"));
-        assert_eq!(retry_after(&headers), None);
+        let now = Timestamp(1_700_000_000_000);
+        assert_eq!(retry_after(&headers, now), None);
         headers.insert(header::DATE, HeaderValue::from_static("Fri, 31 Dec 1999 23:59:00 GMT"));
-        assert_eq!(retry_after(&headers), Some(Duration::from_secs(59)));
+        assert_eq!(retry_after(&headers, now), Some(Duration::from_secs(59)));
     }
 }

@@ -43,8 +43,9 @@ impl Redactor {
         self.hopeless |= secret.len() < SHORTEST;
         let decoded = percent_decode_str(secret).decode_utf8_lossy().into_owned();
         let json = serde_json::Value::from(decoded.as_str()).to_string();
-        let json = json.trim_matches('"').to_owned();
-        for spelling in [secret.to_owned(), decoded, json] {
+        let json = json[1..json.len() - 1].to_owned();
+        let unquoted: Option<String> = serde_json::from_str(&format!("\"{secret}\"")).ok();
+        for spelling in [Some(secret.to_owned()), Some(decoded), Some(json), unquoted].into_iter().flatten() {
             if !self.secrets.contains(&spelling) {
                 self.secrets.push(spelling);
             }
@@ -76,9 +77,12 @@ fn hidden_parts(text: &Masked) -> Vec<&str> {
     if !text.hides() {
         return Vec::new();
     }
+    if !text.shown().contains(STARS) {
+        return vec![what_differs(text.expose(), text.shown())];
+    }
     let mut open = text.shown().split(STARS);
     let Some(mut rest) = open.next().and_then(|start| text.expose().strip_prefix(start)) else {
-        return vec![text.expose()];
+        return vec![what_differs(text.expose(), text.shown())];
     };
     let mut parts = Vec::new();
     let mut between = open.peekable();
@@ -88,11 +92,20 @@ fn hidden_parts(text: &Masked) -> Vec<&str> {
         } else {
             rest.find(literal)
         };
-        let Some(end) = end else { return vec![text.expose()] };
+        let Some(end) = end else { return vec![what_differs(text.expose(), text.shown())] };
         parts.push(&rest[..end]);
         rest = &rest[end + literal.len()..];
     }
     parts
+}
+
+/// What is left of a text without what it begins and ends with in both spellings: at least all that is hidden.
+fn what_differs<'a>(plain: &'a str, shown: &str) -> &'a str {
+    let same = |(a, b): &(char, char)| a == b;
+    let start: usize = plain.chars().zip(shown.chars()).take_while(same).map(|(c, _)| c.len_utf8()).sum();
+    let (plain, shown) = (&plain[start..], &shown[start..]);
+    let end: usize = plain.chars().rev().zip(shown.chars().rev()).take_while(same).map(|(c, _)| c.len_utf8()).sum();
+    &plain[..plain.len() - end]
 }
 
 /// `user:password` of an `authorization: Basic …`.
@@ -150,13 +163,21 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_in_a_json_body_is_found_without_its_escapes() {
+        let (plain, shown) = (r#"{"token":"s3\"cr\u0065t"}"#, r#"{"token":"***"}"#);
+        assert_eq!(clean(plain, shown, "s3\"cret?").as_deref(), Some("***?"));
+    }
+
+    #[test]
     fn several_secrets_of_one_text_are_each_found() {
         let hidden = Masked::new("x-first-y-second-z".to_owned(), "x-***-y-***-z".to_owned());
         assert_eq!(hidden_parts(&hidden), ["first", "second"]);
         let all = Masked::new("everything".to_owned(), "***".to_owned());
         assert_eq!(hidden_parts(&all), ["everything"]);
-        let strange = Masked::new("abc".to_owned(), "host only".to_owned());
+        let strange = Masked::new("Bearer abc!".to_owned(), "Bearer 3 stars!".to_owned());
         assert_eq!(hidden_parts(&strange), ["abc"]);
+        let repeated = Masked::new("aaa".to_owned(), "aa".to_owned());
+        assert_eq!(hidden_parts(&repeated), ["a"]);
     }
 
     #[test]

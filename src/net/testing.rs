@@ -2,6 +2,8 @@
 //!
 //! Only for tests; they speak just enough HTTP/1.1 to be talked to.
 
+#![allow(clippy::disallowed_methods, reason = "a test owns its tasks: they end with its runtime")]
+
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -82,6 +82,7 @@ impl HttpSender {
         now: Timestamp,
         answered: &AtomicBool,
     ) -> Result<Answer, Failure> {
+        let begun = Instant::now();
         let connect_limit = connect_timeout_within(sink.timeout);
         let explain = |error: reqwest::Error| Target::of(&sink.shown_url).explain(&error, connect_limit);
         let setting = Setting { connect_timeout: connect_limit, policy: Policy::NoMetadata, decompress: false };
@@ -91,7 +92,7 @@ impl HttpSender {
         let response = request.send().await.map_err(explain)?;
         answered.store(true, Ordering::Relaxed);
         let status = response.status().as_u16();
-        let retry_after = headers::retry_after(response.headers());
+        let retry_after = headers::retry_after(response.headers(), now.plus(begun.elapsed()));
         let beginning = body::read_beginning(response, READ_MAX, KEEP_MAX).await.map_err(explain)?;
         let text = String::from_utf8_lossy(&beginning.bytes);
         let excerpt = redactor(sink).clean(&text, beginning.cut).unwrap_or_default();

@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::core::names::Digest;
 use crate::core::outcome::{Failure, FailureKind};
+use crate::core::time::Timestamp;
 use crate::net::body::{self, Unread};
 use crate::net::client::{Clients, Setting, connect_timeout_within};
 use crate::net::guard::Policy;
@@ -45,15 +46,16 @@ const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, */*;q=0.
 /// Every try has the vendor's whole `timeout` for itself. Tried again are connections that fail, 429 and 5xx; not a
 /// timeout, since the next try would take as long. A method that isn't idempotent (RFC 9110, section 9.2.2), such as
 /// POST, is tried again only where the vendor can't have acted: the connection never stood, or it answered 429 or 503.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HttpFetcher {
     clients: Clients,
+    wall_clock: fn() -> Timestamp,
 }
 
 impl HttpFetcher {
-    /// A fetcher that has built nothing yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// A fetcher that has built nothing yet. The clock is for a `Retry-After` that is a date, in an answer without one.
+    pub fn new(wall_clock: fn() -> Timestamp) -> Self {
+        Self { clients: Clients::default(), wall_clock }
     }
 }
 
@@ -68,7 +70,7 @@ impl Fetcher for HttpFetcher {
 
 impl HttpFetcher {
     async fn persist(&self, request: &Request) -> Result<Answer, Failure> {
-        let exchange = Exchange::prepare(&self.clients, request)?;
+        let exchange = Exchange::prepare(self, request)?;
         let mut tries = 0;
         loop {
             let stumble = match exchange.attempt().await {
@@ -116,6 +118,7 @@ struct Exchange<'a> {
     url: Url,
     headers: HeaderMap,
     target: Target,
+    wall_clock: fn() -> Timestamp,
 }
 
 /// One request on the wire: redirects change it.
@@ -126,14 +129,15 @@ struct Hop {
 }
 
 impl<'a> Exchange<'a> {
-    fn prepare(clients: &Clients, request: &'a Request) -> Result<Self, Failure> {
+    fn prepare(fetcher: &HttpFetcher, request: &'a Request) -> Result<Self, Failure> {
         let access = &request.access;
         let url = render::parse_url(&request.url)?;
         let connect_limit = access.connect_timeout.unwrap_or_else(|| connect_timeout_within(access.timeout));
         let setting = Setting { connect_timeout: connect_limit, policy: Policy::Open, decompress: true };
-        let client = clients.get(&setting, &url)?;
+        let client = fetcher.clients.get(&setting, &url)?;
         let target = Target::of(request.url.shown());
-        Ok(Self { request, client, connect_limit, url, headers: headers_of(request)?, target })
+        let wall_clock = fetcher.wall_clock;
+        Ok(Self { request, client, connect_limit, url, headers: headers_of(request)?, target, wall_clock })
     }
 
     /// One try, within the timeout.
@@ -179,19 +183,10 @@ impl<'a> Exchange<'a> {
     /// Where a redirect leads, if it may be followed.
     fn redirected(&self, from: &Hop, status: StatusCode, location: &str) -> Result<Hop, Failure> {
         let Ok(mut url) = from.url.join(location) else {
-            return Err(self.redirect_failure(status, "to an address that is no URL".to_owned()));
+            return Err(self.redirect_failure(status, "to an address that is no URL"));
         };
         if url.origin() != from.url.origin() {
-            let upgrade = from.url.scheme() == "http" && url.scheme() == "https" && url.host() == from.url.host();
-            let place = Target::of(url.as_str()).place;
-            let place = self
-                .redactor()
-                .clean(&place, false)
-                .unwrap_or_else(|| Target::of(&url.origin().ascii_serialization()).place);
-            let hint =
-                if upgrade { "write `https://` in the URL" } else { "if that is where the API is, ask it there" };
-            return Err(self
-                .redirect_failure(status, format!("to another origin, `{place}`, and is not followed there; {hint}")));
+            return Err(self.redirect_failure(status, &self.elsewhere(&from.url, &url)));
         }
         // Same origin, same credentials: those of the URL go along. Neither call can fail on a URL with a host.
         let _ = url.set_username(from.url.username());
@@ -203,7 +198,16 @@ impl<'a> Exchange<'a> {
         Ok(Hop { method, url, with_body: from.with_body && !turns })
     }
 
-    fn redirect_failure(&self, status: StatusCode, rest: String) -> Failure {
+    /// Another origin, without its query and without what the request hides.
+    fn elsewhere(&self, from: &Url, to: &Url) -> String {
+        let place = self.redactor().clean(&Target::of(to.as_str()).place, false);
+        let place = place.unwrap_or_else(|| to.origin().ascii_serialization());
+        let upgrade = from.scheme() == "http" && to.scheme() == "https" && from.host() == to.host();
+        let hint = if upgrade { "write `https://` in the URL" } else { "if that is where the API is, ask it there" };
+        format!("to another origin, `{place}`, and is not followed there; {hint}")
+    }
+
+    fn redirect_failure(&self, status: StatusCode, rest: &str) -> Failure {
         let sentence = format!("`{}` is redirected ({}) {rest}", self.target.place, status.as_u16());
         Failure { status: Some(status.as_u16()), ..Failure::new(FailureKind::Redirect, sentence) }
     }
@@ -252,7 +256,7 @@ impl<'a> Exchange<'a> {
     /// An answer whose status says that there is nothing to read.
     async fn refuse(&self, response: Response) -> Stumble {
         let status = response.status();
-        let retry_after = headers::retry_after(response.headers());
+        let retry_after = headers::retry_after(response.headers(), (self.wall_clock)());
         let excerpt = self.excerpt(response).await;
         let failure = status::failure(&self.target, status, retry_after, excerpt.as_deref());
         let unavailable = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);

@@ -37,7 +37,7 @@ fn meaning(status: StatusCode) -> &'static str {
     match status.as_u16() {
         206 => "only a part, although the whole was asked for; a `range` header must not be set",
         304 => "not modified, although it was asked unconditionally; set `conditional = false` and tell the vendor",
-        300..=399 => "a redirect that does not say where to; check `url`",
+        _ if status.is_redirection() => "a redirect that does not say where to; check `url`",
         400 => "it does not understand the request; check `url`, `query` and `body`",
         401 => "the credentials are missing or wrong; check `auth` and its token",
         403 => "the credentials may not read this; check `auth` and what its token is allowed",
@@ -47,9 +47,9 @@ fn meaning(status: StatusCode) -> &'static str {
         407 => "a proxy in between wants credentials",
         410 => "this address is gone for good; check `url` against the vendor's documentation",
         429 => "too many requests; poll less often with a longer `every`",
-        402..=499 => "it refuses the request; check `url`, `query`, `headers` and `body`",
+        _ if status.is_client_error() => "it refuses the request; check `url`, `query`, `headers` and `body`",
         503 => "it is not available at the moment",
-        500..=599 => "it has a problem of its own",
+        _ if status.is_server_error() => "it has a problem of its own",
         _ => "a status that carries nothing to read",
     }
 }

@@ -19,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::sign::{Rejection, Verifier};
 use crate::core::time::Timestamp;
-use crate::engine::clock::{Clock, SystemClock};
 
 /// The largest webhook that is taken. Events end at 1 MiB; a batch of them may be larger.
 const BODY_MAX: usize = 64 * 1024 * 1024;
@@ -29,18 +28,20 @@ const DRAIN: Duration = Duration::from_secs(1);
 
 /// How a receiver answers.
 #[derive(Clone, Debug)]
-pub(crate) struct Options {
+pub struct Options {
     /// What signatures are checked with; `None`: they are not.
     pub verifier: Option<Verifier>,
     /// The status for what is believed.
     pub status: StatusCode,
     /// Webhooks that are answered 503 before any is answered otherwise.
     pub fail_first: usize,
+    /// What time it is.
+    pub wall_clock: fn() -> Timestamp,
 }
 
 /// Is a webhook believed?
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Trust {
+pub enum Trust {
     /// Its signature fits.
     Verified,
     /// There is no secret to check it with.
@@ -51,7 +52,7 @@ pub(crate) enum Trust {
 
 /// A webhook that came, and how it was answered.
 #[derive(Clone, Debug)]
-pub(crate) struct Received {
+pub struct Received {
     /// When it came.
     pub at: Timestamp,
     /// Its place among all that came: 1 for the first.
@@ -68,7 +69,7 @@ pub(crate) struct Received {
 
 impl Received {
     /// A header, where it is there and text.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
@@ -83,7 +84,7 @@ struct Receiver<F> {
 ///
 /// # Errors
 /// When the listener breaks.
-pub(crate) async fn serve<F>(
+pub async fn serve<F>(
     listener: TcpListener,
     options: Options,
     on_webhook: F,
@@ -123,7 +124,7 @@ where
 
 impl<F: Fn(&Received)> Receiver<F> {
     fn take(&self, headers: HeaderMap, body: Bytes) -> StatusCode {
-        let at = SystemClock.now();
+        let at = (self.options.wall_clock)();
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let trust = trust(self.options.verifier.as_ref(), &headers, &body, at);
         let answered = match trust {

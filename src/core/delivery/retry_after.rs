@@ -50,12 +50,11 @@ fn seconds(value: &str) -> Option<Duration> {
 pub fn parse_http_date(text: &str, now: Timestamp) -> Option<Timestamp> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let (date, time) = match words[..] {
-        [_, day, month, year, time, "GMT"] => (date(full_year(year)?, month, day)?, time),
+        [_, day, month, year, time, "GMT"] | [_, month, day, time, year] => (date(full_year(year)?, month, day)?, time),
         [_, date, time, "GMT"] => (short_date(date, now)?, time),
-        [_, month, day, time, year] => (date(full_year(year)?, month, day)?, time),
         _ => return None,
     };
-    let moment = NaiveDateTime::new(date, clock(time)?);
+    let moment = NaiveDateTime::new(date, time_of_day(time)?);
     Some(Timestamp(moment.and_utc().timestamp_millis()))
 }
 
@@ -81,7 +80,7 @@ fn short_date(text: &str, now: Timestamp) -> Option<NaiveDate> {
 }
 
 /// `08:49:37`; a leap second counts as the one before it.
-fn clock(text: &str) -> Option<NaiveTime> {
+fn time_of_day(text: &str) -> Option<NaiveTime> {
     let mut parts = text.splitn(3, ':');
     let (hour, minute, second) = (parts.next()?, parts.next()?, parts.next()?);
     let second = number(second, 2..=2)?;

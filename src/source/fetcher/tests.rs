@@ -1,5 +1,7 @@
 //! The fetcher against real sockets: what vendors send, and what they should not.
 
+#![allow(clippy::disallowed_methods, reason = "a test owns its tasks: they end with its runtime")]
+
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -35,9 +37,13 @@ fn get(url: &str, access: Access) -> Request {
     }
 }
 
+fn clock() -> Timestamp {
+    Timestamp(1_700_000_000_000)
+}
+
 async fn fetch(request: Request) -> Result<Answer, Failure> {
     let (timeout, retries) = (request.access.timeout, request.access.retries);
-    let fetched = HttpFetcher::new().fetch(request).await;
+    let fetched = HttpFetcher::new(clock).fetch(request).await;
     let most = (timeout + PAUSE_MAX * 2) * (retries + 1);
     assert!(fetched.took < most, "took {:?}", fetched.took);
     fetched.result
@@ -106,7 +112,7 @@ async fn a_compressed_answer_is_digested_as_it_was_before() {
 #[tokio::test]
 async fn connections_are_used_again() {
     let server = Server::always(ok("", b"{}")).await;
-    let fetcher = HttpFetcher::new();
+    let fetcher = HttpFetcher::new(clock);
     for _ in 0..5 {
         assert!(fetcher.fetch(get(&server.url("/"), access())).await.result.is_ok());
     }
