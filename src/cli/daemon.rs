@@ -14,7 +14,7 @@ use crate::core::config::Config;
 use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
 use crate::core::view::{JobView, PollReport, SinkView, TestReport};
-use crate::engine::clock::{Clock, SystemClock, SystemDice};
+use crate::engine::clock::{Clock, SystemClock, SystemDice, wall_clock};
 use crate::engine::tasks::Tasks;
 use crate::engine::{Begin, Engine, Handle, World};
 use crate::sink::HttpSender;
@@ -62,7 +62,7 @@ impl Daemon {
         let world = World {
             clock: Arc::new(SystemClock),
             dice: Arc::new(SystemDice),
-            fetcher: Arc::new(HttpFetcher::new()),
+            fetcher: Arc::new(HttpFetcher::new(wall_clock)),
             sender: Arc::new(HttpSender::new()),
             store: store.clone(),
             observer: metrics.clone(),

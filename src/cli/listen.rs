@@ -6,7 +6,6 @@ use std::future::Future;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use http::StatusCode;
@@ -16,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{DONE, USAGE, say};
 use crate::core::secret::Secret;
 use crate::core::sign::Verifier;
-use crate::core::time::Timestamp;
+use crate::engine::clock::wall_clock;
 
 mod receiver;
 mod show;
@@ -177,13 +176,6 @@ async fn interrupted() {
         () = terminated => {}
         () = interrupted => {}
     }
-}
-
-/// The clock on the wall, for commands.
-#[allow(clippy::disallowed_methods, reason = "a command is where the clock comes from")]
-fn wall_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -29,15 +29,20 @@ pub trait Dice: Send + Sync {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
+/// What time it is on this machine.
+#[expect(clippy::disallowed_methods, reason = "this is the clock that is handed in")]
+pub fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// How long one wait may be: the wall clock may be set, or the machine suspended, while we sleep.
 const NAP_MAX: Duration = Duration::from_secs(30);
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that is handed in")]
     fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        wall_clock()
     }
 
     async fn sleep_until(&self, moment: Timestamp) {

@@ -25,6 +25,7 @@ use crate::core::secret::Secret;
 use crate::core::sign::Verifier;
 use crate::core::units;
 use crate::engine::Begin;
+use crate::engine::clock::wall_clock;
 use crate::engine::tasks::Tasks;
 use shop::Shop;
 
@@ -83,7 +84,7 @@ async fn play(time: Duration) -> Result<(), Option<String>> {
     let receiver = loopback().await.map_err(broken)?;
     let receiver_url = format!("http://{}/orders", receiver.local_addr().map_err(broken)?);
     let verifier = Verifier::new(&[Secret::new(&secret)]).map_err(|complaint| Some(complaint.problem))?;
-    let options = Options { verifier: Some(verifier), status: StatusCode::OK, fail_first: 0 };
+    let options = Options { verifier: Some(verifier), status: StatusCode::OK, fail_first: 0, wall_clock };
     let receiver_ending = ending.clone();
     tasks.spawn(async move {
         let arrived = |received: &listen::Received| say::result(&indented(&block(received)));

@@ -28,7 +28,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 
 /// How a receiver answers.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// What signatures are checked with; `None`: they are not.
     pub verifier: Option<Verifier>,
     /// The status for what is believed.
@@ -41,7 +41,7 @@ pub struct Options {
 
 /// Is a webhook believed?
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trust {
+pub(crate) enum Trust {
     /// Its signature fits.
     Verified,
     /// There is no secret to check it with.
@@ -52,7 +52,7 @@ pub enum Trust {
 
 /// A webhook that came, and how it was answered.
 #[derive(Clone, Debug)]
-pub struct Received {
+pub(crate) struct Received {
     /// When it came.
     pub at: Timestamp,
     /// Its place among all that came: 1 for the first.
@@ -69,7 +69,7 @@ pub struct Received {
 
 impl Received {
     /// A header, where it is there and text.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
@@ -84,7 +84,7 @@ struct Receiver<F> {
 ///
 /// # Errors
 /// When the listener breaks.
-pub async fn serve<F>(
+pub(crate) async fn serve<F>(
     listener: TcpListener,
     options: Options,
     on_webhook: F,
