@@ -23,6 +23,9 @@ mod conformance;
 pub mod sqlite;
 
 /// Everything that a daemon asks of a store.
+///
+/// Wait for a verb to its end: one whose future is dropped half-way may still happen, and the delivery tickets that it
+/// would have handed over are lost until the daemon starts again.
 pub trait Store: Polls + Outbox + Archive + Upkeep {}
 
 impl<T: Polls + Outbox + Archive + Upkeep> Store for T {}

@@ -2,6 +2,7 @@
 //!
 //! A kind of store brings a [`Bench`] and the line `conformance!(its_bench)`; it can't leave a case out.
 
+pub(in crate::store) mod model;
 pub(in crate::store) mod outbox;
 pub(in crate::store) mod polls;
 pub(in crate::store) mod upkeep;
@@ -73,6 +74,11 @@ macro_rules! conformance {
                 pruning_forgets_items_that_are_gone, pruning_forgets_the_ledger_of_a_job_that_left,
                 a_closed_store_says_so, events_are_paged_both_ways, events_are_filtered,
                 an_event_is_found_by_the_beginning_of_its_id;
+        }
+
+        #[test]
+        fn lanes_stay_in_order_and_nothing_vanishes_whatever_happens() {
+            $crate::store::conformance::model::holds($bench);
         }
     };
     ($bench:path; $($room:ident: $($case:ident),+;)+) => {

@@ -28,8 +28,11 @@ const CHECKED_MAX: u64 = 8 << 20;
 /// The WAL is cut back to this many bytes after a checkpoint, so that one large commit does not keep the disk.
 const WAL_MAX: i64 = 16 << 20;
 
-/// Pages kept in memory by the writer, in KiB.
-const WRITER_CACHE: i64 = 4096;
+/// Pages of the log after which it is copied into the file: a page that many commits touch is then copied once.
+const CHECKPOINT: i64 = 4000;
+
+/// Pages kept in memory by the writer, in KiB, once it has touched them: the hot ends of the indices of a long queue.
+const WRITER_CACHE: i64 = 16384;
 
 /// Pages kept in memory by each reader, in KiB.
 const READER_CACHE: i64 = 2048;
@@ -62,10 +65,19 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let size = create(path)?;
     if size > 0 {
         look(path, size)?;
+    } else if wal(path) {
+        return refuse(
+            path,
+            "is missing or empty, but its log `-wal` is there; put the file back, or move the log away",
+        );
     }
     let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|error| unreadable(path, &error))?;
     let fresh = accept(&db, path, size)?;
-    prepare(&db, fresh).and_then(|()| migrate::run(&db)).map_err(|error| unreadable(path, &error))?;
+    let mode = prepare(&db, fresh).map_err(|error| unreadable(path, &error))?;
+    if mode != "wal" {
+        return refuse(path, "can't have a write-ahead log here; it must lie on a local file system");
+    }
+    migrate::run(&db).map_err(|error| unreadable(path, &error))?;
     Ok(db)
 }
 
@@ -164,19 +176,20 @@ fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
 }
 
 /// Sets up the accepted file. What it is for is written before the log is switched on, so that it always stands in
-/// the header, where [`look`] finds it.
-fn prepare(db: &Connection, fresh: bool) -> rusqlite::Result<()> {
+/// the header, where [`look`] finds it. Gives back the journal mode that SQLite could have.
+fn prepare(db: &Connection, fresh: bool) -> rusqlite::Result<String> {
     if fresh {
         db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         db.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
-    db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
+    let mode = db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update_and_check(None, "journal_size_limit", WAL_MAX, |row| row.get::<_, i64>(0))?;
+    db.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT, |row| row.get::<_, i64>(0))?;
     db.pragma_update(None, "cache_size", -WRITER_CACHE)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    Ok(())
+    Ok(mode)
 }
 
 fn newer(path: &Path, version: i64) -> Result<(), OpenError> {

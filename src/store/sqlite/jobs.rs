@@ -190,8 +190,7 @@ impl Jobs {
         let mut table = self.lock();
         let Some(known) = table.jobs.get_mut(&claim.job) else { return false };
         let record = known.record.after(&note.outcome, note.at, false);
-        let good = |record: &JobRecord| matches!(record.outcome.as_deref(), Some("complete" | "unchanged"));
-        let turned = good(&record) != good(&known.record) || record.reason != known.record.reason;
+        let turned = class(&record) != class(&known.record);
         known.record = record;
         if let Some((scope, seal)) = note.seal
             && let Some(scope) = known.scope(&scope)
@@ -254,6 +253,11 @@ impl Jobs {
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a transition is between: good polls are alike, and so are two failures with different sentences.
+fn class(record: &JobRecord) -> Option<&str> {
+    record.outcome.as_deref().map(|outcome| if outcome == "unchanged" { "complete" } else { outcome })
 }
 
 fn void(state: &mut ScopeState) {

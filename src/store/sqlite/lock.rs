@@ -57,13 +57,13 @@ fn sign(file: &mut File, now: Timestamp) -> io::Result<()> {
 fn held(state: &Path, file: &mut File) -> String {
     let mut note = String::new();
     let read = file.take(NOTE_MAX).read_to_string(&mut note);
-    let who = match note.trim().split_once(' ') {
-        Some((pid, since)) if read.is_ok() => format!("process {pid} since {since}"),
-        _ => "another process".to_owned(),
+    let (who, stop) = match note.trim().split_once(' ') {
+        Some((pid, since)) if read.is_ok() => (format!("process {pid} since {since}"), format!("kill {pid}")),
+        _ => ("another process".to_owned(), "kill PID".to_owned()),
     };
     format!(
-        "the state `{}` is in use by {who}; stop that process first (`systemctl stop doorbell`, or `kill PID`), or name \
-         another file with `state = \"…\"` under [daemon]",
+        "the state `{}` is in use by {who}; stop it first, with `systemctl stop doorbell` or `{stop}`, or name another \
+         file with `state = \"…\"` under [daemon]",
         state.display()
     )
 }

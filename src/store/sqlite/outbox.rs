@@ -16,6 +16,22 @@ use crate::store::sqlite::error::{Result, count, small};
 use crate::store::sqlite::sinks::{self, Open};
 use crate::store::{DeliveryTicket, Room};
 
+/// What may go now, of those with one number of attempts.
+pub(super) const DUE: &str = "SELECT id FROM delivery WHERE sink = ?1 AND state = 'due' AND attempts = ?2 AND due <= ?3 AND epoch < ?4 \
+             ORDER BY due, id LIMIT ?5";
+
+/// The next number of attempts that occurs.
+pub(super) const NEXT_ATTEMPTS: &str =
+    "SELECT min(attempts) FROM delivery WHERE sink = ?1 AND state = 'due' AND attempts > ?2";
+
+/// When the first of those with one number of attempts may go.
+pub(super) const NEXT_DUE: &str = "SELECT due FROM delivery WHERE sink = ?1 AND state = 'due' AND attempts = ?2 AND epoch < ?3 \
+                 ORDER BY due LIMIT 1";
+
+/// Is there anything in a lane that has not ended?
+pub(super) const BEHIND: &str =
+    "SELECT 1 FROM delivery WHERE sink = ?1 AND lane = ?2 AND state IN ('waiting', 'due', 'held') LIMIT 1";
+
 /// The event that a delivery is made for.
 pub(super) struct Origin<'a> {
     pub(super) id: i64,
@@ -121,12 +137,7 @@ impl<'db> Enqueue<'db> {
 
     fn stands_behind(&self, sink: i64, lane: Option<Lane>) -> Result<bool> {
         let Some(lane) = lane else { return Ok(false) };
-        Ok(self
-            .db
-            .prepare_cached(
-                "SELECT 1 FROM delivery WHERE sink = ?1 AND lane = ?2 AND state IN ('waiting', 'due', 'held') LIMIT 1",
-            )?
-            .exists(params![sink, lane.0])?)
+        Ok(self.db.prepare_cached(BEHIND)?.exists(params![sink, lane.0])?)
     }
 
     fn insert(&self, origin: &Origin<'_>, delivery: &NewDelivery, sink: i64, new: &New<'_>) -> Result<i64> {
@@ -179,10 +190,7 @@ pub(super) fn claim(
         && let Some(attempts) = next_attempts(db, found.id, above)?
     {
         let room = i64::try_from(limit - ids.len()).unwrap_or(i64::MAX);
-        let mut statement = db.prepare_cached(
-            "SELECT id FROM delivery WHERE sink = ?1 AND state = 'due' AND attempts = ?2 AND due <= ?3 AND epoch < ?4 \
-             ORDER BY due, id LIMIT ?5",
-        )?;
+        let mut statement = db.prepare_cached(DUE)?;
         for id in statement.query_map([found.id, attempts, now.0, epoch, room], |row| row.get(0))? {
             ids.push(id?);
         }
@@ -193,9 +201,7 @@ pub(super) fn claim(
 
 /// The least number of attempts above `above` that a due delivery of the sink has.
 fn next_attempts(db: &Connection, sink: i64, above: i64) -> Result<Option<i64>> {
-    Ok(db
-        .prepare_cached("SELECT min(attempts) FROM delivery WHERE sink = ?1 AND state = 'due' AND attempts > ?2")?
-        .query_one([sink, above], |row| row.get(0))?)
+    Ok(db.prepare_cached(NEXT_ATTEMPTS)?.query_one([sink, above], |row| row.get(0))?)
 }
 
 /// Claims one delivery that is due, and makes its ticket.
@@ -241,10 +247,7 @@ pub(super) fn next_due(db: &Connection, epoch: i64, sink: &SinkName) -> Result<O
     let mut above = -1;
     while let Some(attempts) = next_attempts(db, found.id, above)? {
         let due = db
-            .prepare_cached(
-                "SELECT due FROM delivery WHERE sink = ?1 AND state = 'due' AND attempts = ?2 AND epoch < ?3 \
-                 ORDER BY due LIMIT 1",
-            )?
+            .prepare_cached(NEXT_DUE)?
             .query_one([found.id, attempts, epoch], |row| row.get::<_, i64>(0))
             .optional()?;
         next = next.into_iter().chain(due).min();

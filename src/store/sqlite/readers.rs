@@ -95,6 +95,10 @@ fn work(db: &Connection, inbox: &Mutex<mpsc::Receiver<Read>>) {
 
 /// Several statements must see one state of the file.
 fn snapshot<T>(db: &Connection, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    if !db.is_autocommit() {
+        // The snapshot before this one did not end well; this one must not see its old state.
+        db.execute_batch("ROLLBACK")?;
+    }
     db.prepare_cached("BEGIN")?.execute([])?;
     let result = read(db);
     let ended = db.prepare_cached("COMMIT")?.execute([]);

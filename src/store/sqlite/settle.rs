@@ -15,6 +15,10 @@ use crate::store::{DeliveryTicket, Settlement, SinkState, StoreError};
 /// Bytes that are kept of an answer's body.
 const ANSWER_MAX: usize = 4096;
 
+/// The first of a lane that has not ended.
+pub(super) const FIRST_OF_LANE: &str = "SELECT id, state FROM delivery WHERE sink = ?1 AND lane = ?2 AND state IN ('waiting', 'due', 'held') \
+             ORDER BY id LIMIT 1";
+
 /// A delivery that was attempted, as the file has it.
 struct Stored {
     sink: i64,
@@ -103,10 +107,7 @@ fn promote(db: &Connection, ended: &DeliveryTicket, sink: i64, now: Timestamp) -
 /// Makes the first of a lane due, if it waits. It has been due, for the order of the queue, since it was seen.
 fn wake(db: &Connection, sink: i64, lane: Lane, now: Timestamp) -> Result<Option<i64>> {
     let first = db
-        .prepare_cached(
-            "SELECT id, state FROM delivery WHERE sink = ?1 AND lane = ?2 AND state IN ('waiting', 'due', 'held') \
-             ORDER BY id LIMIT 1",
-        )?
+        .prepare_cached(FIRST_OF_LANE)?
         .query_one(params![sink, lane.0], |row| Ok((row.get::<_, i64>(0)?, row.get_ref(1)?.as_str()? == "waiting")))
         .optional()?;
     let Some((id, true)) = first else { return Ok(None) };

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::core::names::SinkName;
 use crate::core::time::Timestamp;
-use crate::store::sqlite::error::{Result, count, int, small};
+use crate::store::sqlite::error::{Result, count, small};
 use crate::store::{Queue, SinkState};
 
 /// Why the deliveries of a sink that left the config are held.
@@ -94,7 +94,7 @@ pub(super) fn write(db: &Connection, name: &SinkName, state: &SinkState) -> Resu
                 name.as_str(),
                 state.disabled,
                 state.not_before.map(|at| at.0),
-                int(u64::from(state.failures)),
+                state.failures,
                 state.failing_since.map(|at| at.0),
                 state.last_success.map(|at| at.0),
                 state.last_failure,

@@ -4,11 +4,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::core::names::JobName;
+use bytes::Bytes;
+
+use crate::core::ledger::{Remembered, Row, RowWrite};
+use crate::core::names::{Digest, JobName, Key, KeyDigest};
+use crate::core::outcome::{Failure, FailureKind, PollOutcome};
 use crate::core::time::Timestamp;
 use crate::store::conformance::{Bench, conformance, run};
-use crate::store::sqlite::{Options, SqliteStore};
-use crate::store::{OpenError, Store, StoreError, Upkeep};
+use crate::store::sqlite::{Options, SqliteStore, jobs, outbox, settle};
+use crate::store::{OpenError, PollChanges, PollNote, Polls, Room, Store, StoreError, Upkeep};
 
 fn options(path: &Path) -> Options {
     Options { path: path.to_owned(), uid_seed: 7, now: Timestamp(1_795_000_000_000) }
@@ -157,6 +161,78 @@ fn an_empty_file_is_a_new_state() {
 }
 
 #[test]
+fn a_log_without_its_file_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("doorbell.db");
+    let log = directory.path().join("doorbell.db-wal");
+    fs::write(&log, b"what was committed last").unwrap();
+    let Err(OpenError::Refused(sentence)) = SqliteStore::open(&options(&path)) else { panic!("opened") };
+    assert!(sentence.contains("its log `-wal` is there"), "{sentence}");
+    assert_eq!(fs::read(&log).unwrap(), b"what was committed last");
+}
+
+#[test]
+fn a_commit_that_is_overtaken_in_the_queue_changes_nothing() {
+    let bench = bench();
+    let store = bench.store.as_ref().unwrap();
+    let job = JobName::from("orders");
+    let key = Key::from("a");
+    let row = Row {
+        key: key.digest(),
+        raw: Digest::default(),
+        canonical: Digest::default(),
+        revision: 1,
+        missed: 0,
+        gone: None,
+    };
+    let changes = PollChanges { rows: vec![RowWrite { row, remembered: None }], ..PollChanges::default() };
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    run(async {
+        store.adopt(std::slice::from_ref(&job), &[], Timestamp(0)).await.unwrap();
+        let mut ticket = store.claim_poll(&job, Timestamp(0)).await.unwrap().unwrap();
+        let busy = store.writer.write(0, move |_| wait.recv().map_err(|_| StoreError::Closed), |_| {});
+        let room = Room::new();
+        let late = store.commit_part(&mut ticket, changes, &room);
+        let overtake = async {
+            bench.expire(&job);
+            let next = store.claim_poll(&job, Timestamp(0)).await.unwrap();
+            go.send(()).unwrap();
+            next
+        };
+        // In this order: the writer is busy, the commit is queued, and then the lease runs out.
+        let (_, late, next) = tokio::join!(biased; busy, late, overtake);
+        assert!(matches!(late, Err(StoreError::LeaseLost(_))), "{late:?}");
+        assert!(next.is_some());
+        assert_eq!(ask(store, "SELECT count(*) FROM item").await, 0);
+    });
+}
+
+#[test]
+fn a_transition_is_written_without_being_asked_for() {
+    let mut bench = bench();
+    let job = JobName::from("orders");
+    run(async {
+        let store = bench.store.as_ref().unwrap();
+        store.adopt(std::slice::from_ref(&job), &[], Timestamp(0)).await.unwrap();
+        let ticket = store.claim_poll(&job, Timestamp(0)).await.unwrap().unwrap();
+        let failure = Failure::new(FailureKind::Dns, "no such host");
+        let note = PollNote { outcome: PollOutcome::Failed(failure), at: Timestamp(5), seal: None };
+        store.note_poll(ticket, note).await.unwrap();
+        bench.restart();
+        let store = bench.store.as_ref().unwrap();
+        let ticket = store.claim_poll(&job, Timestamp(0)).await.unwrap().unwrap();
+        assert_eq!((ticket.record.failures, ticket.record.last_poll), (1, Some(Timestamp(5))));
+    });
+}
+
+#[test]
+fn a_job_in_memory_is_small() {
+    // There may be 100,000 of them.
+    assert!(size_of::<(JobName, jobs::Known)>() <= 256, "{}", size_of::<(JobName, jobs::Known)>());
+    assert!(size_of::<jobs::KnownScope>() <= 192, "{}", size_of::<jobs::KnownScope>());
+}
+
+#[test]
 fn what_is_in_the_way_is_said_with_the_words_to_type() {
     let directory = tempfile::tempdir().unwrap();
     let sentence = |path: &Path| match SqliteStore::open(&options(path)) {
@@ -249,5 +325,94 @@ fn an_answer_that_nobody_waits_for_is_written_all_the_same() {
         }
         store.ping().await.unwrap();
         assert_eq!(crate::store::Archive::sinks(store).await.unwrap().len(), 1);
+    });
+}
+
+/// How many rows a statement gives.
+async fn ask(store: &SqliteStore, sql: &'static str) -> i64 {
+    store.readers.read(move |db| Ok(db.query_one(sql, [], |row| row.get(0))?)).await.unwrap()
+}
+
+#[test]
+fn no_body_outlives_its_row() {
+    let bench = bench();
+    let store = bench.store.as_ref().unwrap();
+    let job = JobName::from("orders");
+    let row = |number: u8, body: Option<&'static [u8]>, gone: bool| {
+        let key = Key::from(number.to_string().as_str());
+        let row = Row {
+            key: key.digest(),
+            raw: Digest::default(),
+            canonical: Digest::default(),
+            revision: 1,
+            missed: 0,
+            gone: gone.then_some(Timestamp(1)),
+        };
+        RowWrite { row, remembered: body.map(|body| Remembered { key, body: Bytes::from_static(body) }) }
+    };
+    let commit = async |rows: Vec<RowWrite>, remove: Vec<KeyDigest>| {
+        let mut ticket = store.claim_poll(&job, Timestamp(0)).await.unwrap().unwrap();
+        let changes = PollChanges { rows, remove, ..PollChanges::default() };
+        store.commit_part(&mut ticket, changes, &Room::new()).await.unwrap();
+    };
+    run(async {
+        store.adopt(std::slice::from_ref(&job), &[], Timestamp(0)).await.unwrap();
+        commit((0..6).map(|number| row(number, Some(b"{}"), false)).collect(), vec![]).await;
+        commit(vec![row(0, Some(b"{\"a\":1}"), false), row(1, None, true), row(2, Some(b"[]"), true)], vec![]).await;
+        commit(vec![row(9, None, false)], vec![Key::from("3").digest()]).await;
+        assert_eq!(ask(store, "SELECT count(*) FROM body").await, 5);
+        assert_eq!(store.prune(Timestamp(2), 100).await.unwrap(), 2);
+        assert_eq!(ask(store, "SELECT count(*) FROM item").await, 4);
+        assert_eq!(ask(store, "SELECT count(*) FROM body").await, 3);
+        assert_eq!(ask(store, "SELECT count(*) FROM item WHERE body IS NOT NULL").await, 3);
+        let strays = "SELECT count(*) FROM body WHERE id NOT IN (SELECT body FROM item WHERE body IS NOT NULL)";
+        assert_eq!(ask(store, strays).await, 0);
+    });
+}
+
+#[test]
+fn pruning_gives_the_disk_back() {
+    let bench = bench();
+    let store = bench.store.as_ref().unwrap();
+    let job = JobName::from("orders");
+    let rows = (0..400_u32).map(|number| {
+        let key = Key::from(number.to_string().as_str());
+        let (raw, canonical) = (Digest::default(), Digest::default());
+        let row = Row { key: key.digest(), raw, canonical, revision: 1, missed: 0, gone: Some(Timestamp(1)) };
+        RowWrite { row, remembered: Some(Remembered { key, body: Bytes::from(vec![b'1'; 3000]) }) }
+    });
+    let changes = PollChanges { rows: rows.collect(), ..PollChanges::default() };
+    run(async {
+        store.adopt(std::slice::from_ref(&job), &[], Timestamp(0)).await.unwrap();
+        let mut ticket = store.claim_poll(&job, Timestamp(0)).await.unwrap().unwrap();
+        store.commit_part(&mut ticket, changes, &Room::new()).await.unwrap();
+        drop(ticket);
+        assert!(ask(store, "SELECT page_count FROM pragma_page_count").await > 400);
+        while store.prune(Timestamp(2), 150).await.unwrap() > 0 {}
+        assert!(ask(store, "SELECT page_count FROM pragma_page_count").await < 100);
+        assert_eq!(ask(store, "SELECT freelist_count FROM pragma_freelist_count").await, 0);
+    });
+}
+
+#[test]
+fn a_claim_reads_no_more_of_the_queue_than_it_takes() {
+    let bench = bench();
+    let store = bench.store.as_ref().unwrap();
+    let plans = [outbox::DUE, outbox::NEXT_ATTEMPTS, outbox::NEXT_DUE, outbox::BEHIND, settle::FIRST_OF_LANE];
+    run(async {
+        for sql in plans {
+            let plan: Vec<String> = store
+                .readers
+                .read(move |db| {
+                    let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+                    let blanks = vec![rusqlite::types::Null; statement.parameter_count()];
+                    let rows = statement.query_map(rusqlite::params_from_iter(blanks), |row| row.get("detail"))?;
+                    Ok(rows.collect::<rusqlite::Result<_>>()?)
+                })
+                .await
+                .unwrap();
+            let sought = plan.iter().all(|step| step.starts_with("SEARCH delivery USING"));
+            assert!(sought && plan.len() == 1, "{sql}: {plan:?}");
+        }
     });
 }

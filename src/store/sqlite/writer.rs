@@ -200,10 +200,11 @@ impl Thread {
         (batch, None)
     }
 
-    /// The log is copied into the file and the connection closed before another process may have the lock.
+    /// The log is copied into the file and the connection closed before another process may have the lock. Nothing is
+    /// analysed: without statistics SQLite plans every statement as it was tested.
     fn shut(&mut self) {
         if let Some(db) = self.db.take() {
-            drop(db.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);"));
+            drop(db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
             drop(db.close());
         }
         self.lock = None;
