@@ -55,8 +55,6 @@ pub(crate) enum Trust {
 pub(crate) struct Received {
     /// When it came.
     pub at: Timestamp,
-    /// Its place among all that came: 1 for the first.
-    pub number: usize,
     /// Its headers.
     pub headers: HeaderMap,
     /// Its body's bytes.
@@ -132,7 +130,7 @@ impl<F: Fn(&Received)> Receiver<F> {
             _ if number <= self.options.fail_first => StatusCode::SERVICE_UNAVAILABLE,
             _ => self.options.status,
         };
-        (self.on_webhook)(&Received { at, number, headers, body, trust, answered });
+        (self.on_webhook)(&Received { at, headers, body, trust, answered });
         answered
     }
 }

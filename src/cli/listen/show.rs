@@ -263,7 +263,7 @@ mod tests {
         headers.insert("webhook-id", HeaderValue::from_static("evt_1"));
         headers.insert("doorbell-attempt", HeaderValue::from_static("2"));
         let body = Bytes::copy_from_slice(body.as_bytes());
-        Received { at: Timestamp(1_700_000_000_000), number: 1, headers, body, trust, answered: StatusCode::OK }
+        Received { at: Timestamp(1_700_000_000_000), headers, body, trust, answered: StatusCode::OK }
     }
 
     #[test]

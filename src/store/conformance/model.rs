@@ -7,7 +7,9 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::core::delivery::Verdict;
 use crate::core::names::{JobName, Lane, Scope};
-use crate::store::conformance::{Bench, adopt, at, attempt, changes, claim, complete, crm, event, room, run};
+use crate::store::conformance::{
+    Bench, adopt, at, attempt, changes, claim, complete, crm, event, room, run, settlement,
+};
 use crate::store::{DeliveryTicket, SinkState, Store};
 
 /// What can happen to a queue.
@@ -195,7 +197,7 @@ async fn settle(store: &dyn Store, model: &mut Model, which: usize, how: Answere
         Answered::Gone => model.enabled = false,
         Answered::Later => {}
     }
-    model.take(store.settle(ticket, attempt, verdict, SinkState::default()).await.expect("settled"));
+    model.take(store.settle(settlement(ticket, attempt, verdict, SinkState::default())).await.expect("settled"));
 }
 
 /// Nothing vanishes: what has not ended stands in the queue or is held, and what is dead is counted.
