@@ -185,8 +185,18 @@ impl Outlet {
                 self.attempting -= 1;
                 self.settle(ticket, began, sent);
             }
-            Step::Settled(_, Ok(next)) => next.into_iter().for_each(|ticket| self.enqueue(ticket)),
+            Step::Settled(settlement, Ok(next)) => {
+                next.into_iter().for_each(|ticket| self.enqueue(ticket));
+                self.note_due(&settlement.verdict);
+            }
             Step::Settled(settlement, Err(error)) => self.settle_again(settlement, &error),
+        }
+    }
+
+    /// A retry counts from its commit on: the store, asked before, would not have known it.
+    fn note_due(&mut self, verdict: &Verdict) {
+        if let Verdict::RetryAt(due) = verdict {
+            self.next_due = Some(self.next_due.map_or(*due, |next| next.min(*due)));
         }
     }
 
@@ -196,9 +206,6 @@ impl Outlet {
         let verdict = judge(&self.sink.ladder, number, &sent.answer, now, self.world.dice.roll());
         self.note_answer(&sent.answer, &verdict, now);
         self.observe(&ticket, &verdict, &sent, now);
-        if let Verdict::RetryAt(due) = &verdict {
-            self.next_due = Some(self.next_due.map_or(*due, |next| next.min(*due)));
-        }
         if let Verdict::SinkGone(_) = &verdict {
             // The settlement holds them all in the store.
             self.first.clear();
