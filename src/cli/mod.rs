@@ -85,11 +85,11 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let config = arguments.config.as_deref();
     let code = match arguments.command {
-        Command::Run(args) => on_all_cores(run::run(config, args)),
-        Command::Demo(args) => on_all_cores(demo::run(args)),
+        Command::Run(args) => on_half_the_cores(run::run(config, args)),
+        Command::Demo(args) => on_half_the_cores(demo::run(args)),
         Command::Check(args) => check::run(config, &args),
-        Command::Poll(args) => on_all_cores(poll::run(config, args)),
-        Command::Test(args) => on_all_cores(test::run(config, args)),
+        Command::Poll(args) => on_half_the_cores(poll::run(config, args)),
+        Command::Test(args) => on_half_the_cores(test::run(config, args)),
         Command::Listen(args) => on_one_core(listen::run(args)),
         Command::Status(args) => on_one_core(look(config, &args.reach, async |source, screen, now| {
             status::run(&args, source, screen, now).await
@@ -104,8 +104,11 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn on_all_cores(work: impl Future<Output = u8>) -> u8 {
-    block_on(&mut tokio::runtime::Builder::new_multi_thread(), work)
+/// Half of the cores wait for sockets and clocks; the store's threads and heavy work have the others. Threads that
+/// only wake each other up would cost a poll more than the poll itself.
+fn on_half_the_cores(work: impl Future<Output = u8>) -> u8 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    block_on(tokio::runtime::Builder::new_multi_thread().worker_threads((cores / 2).max(1)), work)
 }
 
 fn on_one_core(work: impl Future<Output = u8>) -> u8 {

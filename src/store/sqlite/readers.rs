@@ -1,6 +1,7 @@
-//! The threads that read: each has a connection that can't write, and sees what was committed before it began.
+//! The ways to read: threads that each have a connection that can't write, and one more connection for light reads,
+//! which are done at once by whoever asks: two threads that wake each other cost more than a few rows.
 //!
-//! They wait for no writer and no writer waits for them.
+//! They wait for no writer and no writer waits for them; each sees what was committed before it began.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +26,8 @@ type Read = Box<dyn FnOnce(&Connection) + Send>;
 pub(super) struct Readers {
     queue: Mutex<Option<mpsc::Sender<Read>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// For light reads; none once closed.
+    light: Mutex<Option<Connection>>,
     /// Yields nothing until every thread has closed its connection.
     ended: tokio::sync::Mutex<mpsc::Receiver<()>>,
 }
@@ -49,7 +52,12 @@ impl Readers {
                 .map_err(|error| OpenError::Refused(format!("can't start a thread: {error}")))?;
             threads.push(thread);
         }
-        Ok(Self { queue: Mutex::new(Some(queue)), threads: Mutex::new(threads), ended: tokio::sync::Mutex::new(ended) })
+        Ok(Self {
+            queue: Mutex::new(Some(queue)),
+            threads: Mutex::new(threads),
+            light: Mutex::new(Some(file::open_reader(path)?)),
+            ended: tokio::sync::Mutex::new(ended),
+        })
     }
 
     /// Reads on one of the threads, in one snapshot.
@@ -65,9 +73,24 @@ impl Readers {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Reads a few rows: at once where the connection for it is free, else on one of the threads.
+    pub(super) async fn read_light<T, R>(&self, read: R) -> Result<T>
+    where
+        T: Send + 'static,
+        R: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        if let Ok(light) = self.light.try_lock()
+            && let Some(db) = &*light
+        {
+            return snapshot(db, read);
+        }
+        self.read(read).await
+    }
+
     /// Ends the threads after the reads that are queued.
     pub(super) async fn close(&self) {
         *lock(&self.queue) = None;
+        *lock(&self.light) = None;
         // The channel is only ever closed, when the last thread ends.
         self.ended.lock().await.recv().await;
     }

@@ -47,12 +47,12 @@ impl Polls for SqliteStore {
         }
         let items = ticket.scopes.get(scope).map_or(0, |state| state.items);
         let (asked, none) = (keys.to_vec(), keys.len());
-        let found = self.read_scope(ticket, scope, move |db, id| ledger::rows(db, id, &asked, items)).await?;
+        let found = self.read_scope(ticket, scope, none, move |db, id| ledger::rows(db, id, &asked, items)).await?;
         Ok(found.unwrap_or_else(|| vec![None; none]))
     }
 
     async fn missing(&self, ticket: &PollTicket, scope: &Scope, seen: Vec<KeyDigest>) -> Result<Vec<Row>> {
-        let found = self.read_scope(ticket, scope, move |db, id| ledger::missing(db, id, &seen)).await?;
+        let found = self.read_scope(ticket, scope, usize::MAX, move |db, id| ledger::missing(db, id, &seen)).await?;
         Ok(found.unwrap_or_default())
     }
 
@@ -61,7 +61,7 @@ impl Polls for SqliteStore {
         if ticket.scopes.get(scope).is_none_or(|state| state.missing == 0) {
             return Ok(Vec::new());
         }
-        Ok(self.read_scope(ticket, scope, ledger::still_missing).await?.unwrap_or_default())
+        Ok(self.read_scope(ticket, scope, usize::MAX, ledger::still_missing).await?.unwrap_or_default())
     }
 
     async fn remembered(
@@ -74,7 +74,7 @@ impl Polls for SqliteStore {
             return Ok(Vec::new());
         }
         let (asked, none) = (keys.to_vec(), keys.len());
-        let found = self.read_scope(ticket, scope, move |db, id| ledger::remembered(db, id, &asked)).await?;
+        let found = self.read_scope(ticket, scope, none, move |db, id| ledger::remembered(db, id, &asked)).await?;
         Ok(found.unwrap_or_else(|| vec![None; none]))
     }
 
