@@ -227,6 +227,9 @@ fn commit(db: &Connection, mut batch: Vec<Box<dyn Work>>) {
 
 fn transact(db: &Connection, batch: &mut [Box<dyn Work>]) -> Result<()> {
     execute(db, "BEGIN IMMEDIATE").map_err(unwritable)?;
+    if let [only] = batch {
+        return alone(db, &mut **only);
+    }
     for work in batch {
         execute(db, "SAVEPOINT work")?;
         if !work.run(db) {
@@ -239,6 +242,15 @@ fn transact(db: &Connection, batch: &mut [Box<dyn Work>]) -> Result<()> {
         execute(db, "RELEASE work")?;
     }
     execute(db, "COMMIT").map_err(unwritable)
+}
+
+/// Without neighbours to protect, a savepoint would only copy every page that changes.
+fn alone(db: &Connection, work: &mut dyn Work) -> Result<()> {
+    if work.run(db) {
+        return execute(db, "COMMIT").map_err(unwritable);
+    }
+    // A full disk may have ended the transaction already.
+    if db.is_autocommit() { Ok(()) } else { execute(db, "ROLLBACK") }
 }
 
 fn execute(db: &Connection, sql: &'static str) -> Result<()> {
