@@ -55,9 +55,9 @@ async fn start(config: &Arc<Config>) -> Result<(Daemon, Notifier, Signals), u8> 
     };
     let notifier = Notifier::from_env().map_err(|error| failed(format!("NOTIFY_SOCKET can't be used: {error}")))?;
     let signals = Signals::catch().map_err(|error| failed(format!("signals can't be caught: {error}")))?;
+    let store = open_state(config)?;
     let listener = Listener::bind(&config.daemon.listen).await;
     let listener = listener.map_err(|error| failed(unbound(&config.daemon.listen, &error)))?;
-    let store = open_state(config)?;
     let daemon = Daemon::start(config, store, Begin::OnSchedule).await;
     let daemon = daemon.map_err(|error| failed(format!("the daemon can't start: {error}")))?;
     if let Some(listener) = listener {
