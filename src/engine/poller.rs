@@ -74,8 +74,10 @@ impl Poller {
         mode: Mode,
         mut trace: Trace,
     ) -> Result<Polled, StoreError> {
-        let round = Round::new(self, job, &ticket, mode);
+        let mut round = Round::new(self, job, &ticket, mode);
         let reading = round.ask(&mut trace).await;
+        // A change is seen when the answer is there, not when it was asked for.
+        round.start.now = self.world.clock.now();
         let (outcome, tally) = match reading {
             Reading::Failed(failure) => {
                 (round.note(ticket, PollOutcome::Failed(failure), None).await?, Tally::default())
