@@ -206,10 +206,8 @@ fn l4_secrets_appear_nowhere() {
          headers = {{ X-Secret = 'a ${{env:LEAK}}' }}"
     );
     let text = config(&vendor, &receiver, &job, "headers = { X-Key = '${env:LEAK}' }\nretry = ['50ms', '50ms']");
-    let bridge = Bridge::with(&text.replace("/hook", "/hook/${env:LEAK}"));
-    let daemon = Daemon::start(&bridge, |command| {
-        command.env("LEAK", "very-s3cret-value");
-    });
+    let bridge = Bridge::with(&text.replace("/hook", "/hook/${env:LEAK}")).with_env("LEAK", "very-s3cret-value");
+    let daemon = bridge.run();
     daemon.job_until("orders", "the baseline", |job| job["last_success"].is_string());
     assert!(vendor.requests().iter().all(|request| request.target.contains("very-s3cret-value")));
     vendor.serve(&order("paid"));
