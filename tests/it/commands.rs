@@ -8,13 +8,10 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::bridge::{ORDERS, config};
+use crate::support::bridge::{BY_HAND, ORDERS, config};
 use crate::support::json::{named, raw, rows};
 use crate::support::signature::{self, SECRET};
 use crate::support::{Bridge, Receiver, Reply, Vendor, http};
-
-/// Polled by hand only.
-const BY_HAND: &str = "every = '1h'\nitems = '$.orders[*]'\nkey = '$.id'\n";
 
 fn order(status: &str) -> String {
     format!(r#"{{"orders":[{{"id":1,"status":"{status}","total":1.10}}]}}"#)

@@ -22,6 +22,9 @@ use super::vendor::Vendor;
 /// A list of orders, and when to poll it: what most jobs of these tests are.
 pub(crate) const ORDERS: &str = "every = '50ms'\nitems = '$.orders[*]'\nkey = '$.id'\n";
 
+/// The same, polled once at the start and then by hand.
+pub(crate) const BY_HAND: &str = "every = '366d'\nitems = '$.orders[*]'\nkey = '$.id'\n";
+
 /// A folder of its own for one test.
 pub(crate) struct Bridge {
     dir: TempDir,
