@@ -251,10 +251,11 @@ impl Decider {
         Ok(())
     }
 
-    /// Takes an item's body over without a word: under new rules, or as a baseline's. An item that is equal under
-    /// rules that stay keeps the body last reported, so that what its rules tolerate adds up and is seen.
+    /// Takes an item's body over without a word: under new rules, or as a baseline's (which may have begun in an
+    /// earlier poll, when the item was another). An item that is equal under rules that stay keeps the body last
+    /// reported, so that what its rules tolerate adds up and is seen.
     fn adopt(&mut self, item: &Differing, row: Row) {
-        match self.reads_everything() || row.gone.is_some() {
+        match self.is_silent() || self.reads_everything() || row.gone.is_some() {
             true => {
                 let body = Bytes::from(item.tree.to_bytes());
                 self.remember(item, item.fresh, &body);

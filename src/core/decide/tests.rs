@@ -164,6 +164,19 @@ fn s3_the_first_poll_is_silent_and_the_second_is_not() {
 }
 
 #[test]
+fn s3_a_baseline_that_goes_on_after_an_interruption_takes_over_what_changed_meanwhile() {
+    let (job, mut world) = (job(|_| ()), World::default());
+    world.poll(&job, &[item(1, 1), item(2, 1)]);
+    // As after the first chunk of a baseline: rows, but no complete poll.
+    world.baseline = false;
+    assert_eq!(kinds(&world.poll(&job, &[item(1, 2), item(2, 1)])), []);
+    let back = world.poll(&job, &[item(1, 1), item(2, 1)]);
+    assert_eq!(kinds(&back), [("updated", "1")]);
+    let before = parse(&back[0].body).unwrap().pointer("/data/before").unwrap().clone();
+    assert_eq!(before, parse(item(1, 2).as_bytes()).unwrap());
+}
+
+#[test]
 fn first_emit_says_each_item_of_the_first_poll() {
     let job = job(|job| job.first = First::Emit);
     assert_eq!(kinds(&World::default().poll(&job, &[item(1, 1), item(2, 1)])), [("created", "1"), ("created", "2")]);
