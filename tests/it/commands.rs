@@ -109,6 +109,23 @@ fn what_could_not_be_delivered_by_hand_is_the_daemons() {
 }
 
 #[test]
+fn a_dry_poll_sends_nothing_of_what_waits_either() {
+    let (vendor, receiver, bridge) = world(BY_HAND);
+    bridge.write(&config(&vendor, &receiver, BY_HAND, "retry = ['1h']"));
+    bridge.cli(["poll", "orders", "--commit"]).ok();
+    receiver.reply(Reply::status(500));
+    vendor.serve(&order("paid"));
+    bridge.cli(["poll", "orders", "--commit"]).ok();
+    let db = rusqlite::Connection::open(bridge.state()).expect("the state is SQLite");
+    db.execute("UPDATE delivery SET due = 0", []).expect("the state can be written");
+    drop(db);
+    bridge.cli(["poll", "orders"]).ok();
+    assert_eq!(receiver.attempts().len(), 1, "it only looked");
+    bridge.cli(["poll", "orders", "--commit"]).ok();
+    receiver.wait_until("the attempt that was due", |hooks| hooks.len() == 2);
+}
+
+#[test]
 fn a_poll_of_a_running_daemon_is_made_by_the_daemon() {
     let (vendor, receiver, bridge) = world(BY_HAND);
     let daemon = bridge.run();
