@@ -251,3 +251,24 @@ fn a_receiver_without_the_tls_that_its_url_promises_is_tried_again() {
     let reason = event["deliveries"][0]["reason"].as_str().unwrap_or_default().to_lowercase();
     assert!(reason.contains("tls"), "{reason}");
 }
+
+#[test]
+fn an_event_too_large_leaves_out_what_it_can_and_one_that_still_is_is_born_dead() {
+    let receiver = Receiver::start();
+    let (vendor, bridge) = world(&receiver, "");
+    let daemon = bridge.run();
+    let noted =
+        |letter: &str, length: usize| format!(r#"{{"orders":[{{"id":1,"note":"{}"}}]}}"#, letter.repeat(length));
+    vendor.step_json(&noted("a", 400_000));
+    vendor.step_json(&noted("b", 400_000));
+    vendor.step_json(&noted("c", 700_000));
+    vendor.step_json(&noted("d", 1_100_000));
+    vendor.step_json(&noted("e", 1));
+    // The last is over the limit with what was before it, too.
+    let hooks = receiver.wait_for(3);
+    let omitted: Vec<_> = hooks.iter().map(|hook| hook.data()["omitted"].clone()).collect();
+    let both = serde_json::json!(["patch", "before"]);
+    assert_eq!(omitted, [serde_json::json!(["patch"]), both.clone(), both]);
+    assert_eq!(sequences(&hooks), [1, 2, 4], "an event that is born dead has its number, and holds up nobody");
+    assert_eq!(daemon.sink("crm")["dead"], 1);
+}
