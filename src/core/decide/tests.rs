@@ -217,6 +217,33 @@ fn s7_a_to_b_to_a_is_two_events_with_two_ids() {
 }
 
 #[test]
+fn no_id_is_used_twice_when_an_item_was_forgotten_without_a_word() {
+    let (job, mut world) = (job(|_| ()), World::default());
+    world.poll(&job, &[item(1, 1), item(2, 1)]);
+    world.poll(&job, &[item(1, 2), item(2, 1)]);
+    // A silent baseline of another selection does not find item 1, and the next poll of the old one does.
+    let forgotten = world.rows.keys().copied().find(|key| world.rows[key].1.key.as_str() == "1");
+    world.rows.remove(&forgotten.unwrap());
+    world.poll(&job, &[item(1, 2), item(2, 1)]);
+    assert_eq!(kinds(&world.events), [("updated", "1"), ("created", "1")]);
+    assert_ne!(world.events[0].id, world.events[1].id);
+}
+
+#[test]
+fn no_id_is_used_twice_when_events_were_kept_back() {
+    let condition = Condition::compile("after.v > 5", &MEMBERS).unwrap();
+    let (job, mut world) = (job(|job| job.when = Some(condition)), World::default());
+    for values in [&[1, 2, 3, 9][..], &[2, 3, 9]] {
+        for value in values {
+            world.poll(&job, &[item(1, *value)]);
+        }
+        world.rows.clear();
+    }
+    assert_eq!(kinds(&world.events), [("updated", "1"), ("updated", "1")]);
+    assert_ne!(world.events[0].id, world.events[1].id);
+}
+
+#[test]
 fn a_repeated_poll_gives_the_same_events() {
     let job = job(|_| {});
     let mut world = World::default();
