@@ -320,6 +320,28 @@ fn s4_an_array_itself_may_be_empty_but_not_missing() {
     assert_eq!(story(&receiver.wait_for(1)), ["1 deleted 1"]);
 }
 
+#[test]
+fn s5_an_item_that_a_silent_baseline_forgot_comes_back_under_a_new_id() {
+    let (vendor, receiver, bridge) = world(ORDERS);
+    let daemon = bridge.run();
+    vendor.step_json(&list(&[2, 1], "paid"));
+    vendor.step_json(&list(&[2, 1], "sent"));
+    daemon.terminate_with(&vendor);
+    // Another selection and back: of the baseline that follows, nothing is said.
+    for (items, ids) in [("$.nothing[*]", &[][..]), ("$.orders[*]", &[2])] {
+        bridge.write(&config(&vendor, &receiver, &ORDERS.replace("$.orders[*]", items), ""));
+        let daemon = bridge.run();
+        vendor.step_json(&list(ids, "paid").replace("[]", "[],\"nothing\":[]"));
+        daemon.terminate_with(&vendor);
+    }
+    let _daemon = bridge.run();
+    vendor.step_json(&list(&[2, 1], "sent"));
+    let hooks = receiver.wait_for(2);
+    assert_eq!(story(&hooks), ["1 updated 1", "2 created 1"]);
+    assert_ne!(hooks[0].id, hooks[1].id);
+    assert_eq!(hooks[0].data()["after"], hooks[1].data()["after"]);
+}
+
 /// Is there a part of a baseline, and not the whole?
 fn is_between_chunks(bridge: &Bridge) -> Option<bool> {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
