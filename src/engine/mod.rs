@@ -74,7 +74,10 @@ impl Engine {
         let sinks: Vec<_> = config.sinks.iter().map(|sink| sink.name.clone()).collect();
         world.store.adopt(&jobs, &sinks, world.clock.now()).await?;
         let shutdown = CancellationToken::new();
-        let dispatcher = Dispatcher::start(&world, config, &shutdown).await?;
+        let dispatcher = match begin {
+            Begin::OnSchedule | Begin::WhenAsked => Dispatcher::start(&world, config, &shutdown).await?,
+            Begin::ToLook => Dispatcher::closed(),
+        };
         let poller = Arc::new(Poller::new(world.clone(), config, dispatcher));
         let records = world.store.jobs().await?.into_iter().collect();
         let orders = scheduler::start(&world, &poller, config, begin, records, &shutdown);

@@ -8,6 +8,7 @@ mod support;
 
 mod bad_config;
 mod bad_vendor;
+mod bounded;
 mod commands;
 mod crash;
 mod daemon;
@@ -15,4 +16,5 @@ mod delivering;
 mod first_steps;
 mod kinto;
 mod numbers;
+mod queue;
 mod seeing;
