@@ -308,7 +308,8 @@ impl<'a> Round<'a> {
         let sequence = self.start.sequence + decided.events.len() as u64;
         let mut chunks = chunks(self.start.scope.clone(), decided, rows_max, CHUNK_BYTES_MAX);
         let last = chunks.pop().unwrap_or_default();
-        for chunk in chunks {
+        for mut chunk in chunks {
+            chunk.rebaseline = self.start.phase == Phase::Rebaseline;
             let expected = chunk.deliveries();
             let room = self.poller.dispatcher.room();
             let tickets = self.world.store.commit_part(&mut ticket, chunk, &room).await?;

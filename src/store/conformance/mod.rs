@@ -59,7 +59,8 @@ macro_rules! conformance {
                 an_unknown_job_is_refused, a_commit_is_read_back, a_commit_survives_a_crash,
                 rows_come_in_the_order_asked, sequences_have_no_gap, a_commit_is_all_or_nothing,
                 what_is_missing_is_found, a_body_is_kept_where_only_digests_change, a_removed_row_leaves_nothing,
-                a_part_leaves_the_baseline_open, new_fingerprints_void_the_other_scopes, notes_count_failures,
+                a_part_leaves_the_baseline_open, a_part_of_a_rebaseline_voids_the_baseline,
+                new_fingerprints_void_the_other_scopes, notes_count_failures,
                 a_flushed_note_survives_a_crash, a_uid_outlives_removal;
             outbox:
                 a_commit_hands_over_as_many_tickets_as_there_is_room, a_lane_goes_one_after_the_other,
