@@ -107,7 +107,10 @@ fn a_list_lies_in_its_container() {
         assert_eq!(query.container().map(JsonPath::as_str), container, "{text}");
         if let Some(container) = container {
             let again = JsonPath::parse(container).expect("a query");
-            assert_eq!(format!("{:?}", again.segments), format!("{:?}", query.container().expect("there").segments));
+            assert_eq!(
+                format!("{:?}", again.0.segments),
+                format!("{:?}", query.container().expect("there").0.segments)
+            );
         }
     }
 }
