@@ -1,6 +1,6 @@
 //! Lists to items and items to keys without building trees: slices of the raw bytes, in one pass that checks all of it.
 //!
-//! Only what lies on the way is checked for a name that stands twice; [`super::parse`] checks the rest where a tree is built.
+//! Only what lies on the way is checked for a name that stands twice; [`super::parse()`] checks the rest where a tree is built.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -23,7 +23,7 @@ pub enum Split<'a> {
 /// Finds what a query of plain steps points at. The whole body is checked, not only the way there.
 ///
 /// # Errors
-/// As [`super::parse`], save that of the objects only those on the way are checked for a name that stands twice: for
+/// As [`super::parse()`], save that of the objects only those on the way are checked for a name that stands twice: for
 /// the names of the query, and in an object whose members are the items for all names.
 pub fn split<'a>(body: &'a [u8], steps: &[Step]) -> Result<Split<'a>, JsonError> {
     let mut items = Vec::new();
