@@ -16,3 +16,4 @@ mod first_steps;
 mod kinto;
 mod numbers;
 mod seeing;
+mod signing;
