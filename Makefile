@@ -8,6 +8,8 @@ CARGO ?= cargo
 PYTHON ?= python3
 TOOLS := .test-tools
 STAMP := $(TOOLS)/requirements.txt
+NODE := $(TOOLS)/node
+NODE_STAMP := $(NODE)/installed.json
 
 .PHONY: help
 help: ## say what there is to make
@@ -32,16 +34,20 @@ lint: ## form, lints and documentation, each without a warning
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
 
 .PHONY: test-tools
-test-tools: $(STAMP) ## what the tests need from PyPI: Kinto, and the official verifier of webhooks
+test-tools: $(STAMP) $(NODE_STAMP) ## what the tests need from PyPI and npm: Kinto, and other people's verifiers of webhooks
 
-# The stamp is a copy of what was installed: it is written last, and compared rather than dated, so that a fresh
+# A stamp is a copy of what was installed: it is written last, and compared rather than dated, so that a fresh
 # checkout beside an old folder does the right thing.
 ifneq ($(shell cmp -s tests/requirements.txt $(STAMP) && test -x $(TOOLS)/venv/bin/python && echo same),same)
 .PHONY: $(STAMP)
 endif
 
+ifneq ($(shell cmp -s tests/node/package-lock.json $(NODE_STAMP) && echo same),same)
+.PHONY: $(NODE_STAMP)
+endif
+
 $(STAMP):
-	@rm -rf $(TOOLS)
+	@rm -rf $(TOOLS)/venv $(STAMP)
 	@mkdir -p $(TOOLS)
 	@$(PYTHON) -m venv $(TOOLS)/venv || { \
 	  echo >&2 'make test needs Python 3.10 or later with its venv module (Debian: apt install python3-venv)'; exit 1; }
@@ -49,6 +55,15 @@ $(STAMP):
 	@$(TOOLS)/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
 	  --requirement tests/requirements.txt
 	@cp tests/requirements.txt $(STAMP)
+
+$(NODE_STAMP):
+	@command -v npm >/dev/null || { echo >&2 'make test needs Node.js 20 or later with npm (Debian: apt install npm)'; exit 1; }
+	@rm -rf $(NODE)
+	@mkdir -p $(NODE)
+	@cp tests/node/package.json tests/node/package-lock.json $(NODE)
+	@echo 'installing the test tools into $(NODE)'
+	@cd $(NODE) && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error >/dev/null
+	@cp tests/node/package-lock.json $(NODE_STAMP)
 
 .PHONY: bench
 bench: ## the figures that README states, on this machine

@@ -14,6 +14,8 @@ use crate::cli::{DONE, USAGE, say};
 use crate::core::config::Config;
 use crate::core::job::Job;
 use crate::core::schedule::spread_of;
+use crate::core::sign::Signer;
+use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
 use crate::engine::clock::{Clock, SystemClock};
 
@@ -64,7 +66,7 @@ fn as_text(config: &Config, files: &str, now: Timestamp) -> String {
     // Writing to memory can't fail.
     let _ = Screen::standard(&mut rows).table(&table);
     let rows = String::from_utf8_lossy(&rows);
-    format!("{text}\n{rows}\nstate: {}", config.daemon.state.display())
+    format!("{text}\n{rows}{}\nstate: {}", public_keys(config), config.daemon.state.display())
 }
 
 fn as_json(config: &Config, now: Timestamp) -> Value {
@@ -78,13 +80,25 @@ fn as_json(config: &Config, now: Timestamp) -> Value {
             "send_to": sinks(job),
         })
     };
-    let sink = |sink: &Arc<crate::core::sink::Sink>| json!({ "name": sink.name.as_str(), "url": sink.shown_url });
+    let sink = |sink: &Arc<Sink>| {
+        let keys = sink.signer.as_ref().map(Signer::public_keys).unwrap_or_default();
+        json!({ "name": sink.name.as_str(), "url": sink.shown_url, "public_keys": keys })
+    };
     json!({
         "valid": true,
         "jobs": config.jobs.iter().map(job).collect::<Vec<_>>(),
         "sinks": config.sinks.iter().map(sink).collect::<Vec<_>>(),
         "state": config.daemon.state,
     })
+}
+
+/// What receivers need to verify the signatures of ed25519 keys, a line for each key.
+fn public_keys(config: &Config) -> String {
+    let of = |sink: &Arc<Sink>| {
+        let keys = sink.signer.as_ref().map(Signer::public_keys).unwrap_or_default();
+        keys.into_iter().map(|key| format!("\nsink {}: receivers verify with {key}\n", sink.name)).collect::<String>()
+    };
+    config.sinks.iter().map(of).collect()
 }
 
 fn count(number: usize, what: &str) -> String {

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{DONE, USAGE, say};
+use crate::config::{Problem, Problems, SystemLookup};
 use crate::core::secret::Secret;
 use crate::core::sign::Verifier;
 use crate::engine::clock::wall_clock;
@@ -31,6 +32,7 @@ pub(super) use show::{block, line};
 #[command(after_help = "Examples:
   doorbell listen                                   print what comes to http://127.0.0.1:7412/
   doorbell listen --secret-env CRM_SECRET           check signatures as well
+  doorbell listen --sign github --secret s3cret     check them after another scheme
   doorbell listen --port 0 --count 3 --json         three webhooks as JSON, then end
   doorbell listen --status 503                      see how a sink that is down is retried")]
 pub(super) struct ListenArgs {
@@ -45,6 +47,11 @@ pub(super) struct ListenArgs {
     /// The environment variable that holds such a secret
     #[arg(long, value_name = "NAME")]
     secret_env: Vec<String>,
+
+    /// How the sink signs: standard (the default), standard-ed25519, github, stripe, slack, rfc9421, or its table, as in
+    /// '{ header = "X-Signature", message = "{{ body }}" }'
+    #[arg(long, value_name = "SCHEME")]
+    sign: Option<String>,
 
     /// The status to answer with
     #[arg(long, value_name = "STATUS", default_value = "200", value_parser = parse_status)]
@@ -133,14 +140,30 @@ fn verifier_of(args: &ListenArgs, env: impl Fn(&str) -> Option<String>) -> Resul
         })?;
         secrets.push(Secret::new(&value));
     }
+    let sign = args.sign.as_deref().unwrap_or("standard");
+    let scheme = crate::config::scheme(sign, &SystemLookup).map_err(|problems| said(&problems))?;
     if secrets.is_empty() {
+        if args.sign.is_some() {
+            return Err(
+                "`--sign` needs the secret that the sink signs with\n  hint: add `--secret-env NAME`".to_owned()
+            );
+        }
         return Ok(None);
     }
-    let verifier = Verifier::new(&secrets).map_err(|complaint| match complaint.hint {
+    let verifier = Verifier::new(scheme, &secrets).map_err(|complaint| match complaint.hint {
         Some(hint) => format!("{}\n  hint: {hint}", complaint.problem),
         None => complaint.problem,
     })?;
     Ok(Some(verifier))
+}
+
+/// What is wrong with `--sign`, without the place: there is only one.
+fn said(problems: &Problems) -> String {
+    let sentence = |problem: &Problem| match problem.hint_text() {
+        Some(hint) => format!("`--sign`: {}\n  hint: {hint}", problem.message()),
+        None => format!("`--sign`: {}", problem.message()),
+    };
+    problems.iter().map(sentence).collect::<Vec<_>>().join("\n")
 }
 
 async fn bind(port: &str) -> Result<TcpListener, String> {

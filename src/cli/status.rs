@@ -188,7 +188,7 @@ shop  waiting  60 s ago      4        12 s ago  0     1     https://shop.example
                 url: "https://hooks.example/s3cret".parse().unwrap(),
                 shown_url: "hooks.example".to_owned(),
                 headers: Vec::new(),
-                keys: Vec::new(),
+                signer: None,
                 when: None,
                 timeout: std::time::Duration::from_secs(1),
                 ladder: crate::core::delivery::Ladder(Vec::new()),

@@ -4,7 +4,8 @@
 
 use Status::{Built, Default, Later};
 use Table::{
-    Alerts, Auth, Batch, Cursor, Daemon, Deletes, Detail, Each, Every, Job, Pages, Root, SendTo, Sink, Tls, Vendor,
+    Alerts, Auth, Batch, Cursor, Daemon, Deletes, Detail, Each, Every, Job, Pages, Root, SendTo, Sign, Sink, Tls,
+    Vendor,
 };
 
 /// A kind of table in the config.
@@ -38,6 +39,8 @@ pub enum Table {
     Each,
     /// A table in `send_to`.
     SendTo,
+    /// `sign = { … }`
+    Sign,
     /// `batch = { … }`
     Batch,
     /// `tls = { … }`
@@ -62,6 +65,7 @@ impl Table {
             Detail => "`[job.NAME.detail]`",
             Each => "`[job.NAME.each]`",
             SendTo => "`send_to`",
+            Sign => "`sign`",
             Batch => "`batch`",
             Tls => "`tls`",
         }
@@ -242,7 +246,7 @@ pub const KEYS: &[Key] = &[
     key(Sink, "headers", Built, "request headers"),
     key(Sink, "auth", Later, "credentials"),
     key(Sink, "secret", Built, "what deliveries are signed with"),
-    key(Sink, "sign", STANDARD, "how deliveries are signed"),
+    key(Sink, "sign", Built, "how deliveries are signed"),
     key(Sink, "format", STANDARD, "how an event is written"),
     key(Sink, "payload", Later, "a body of your own"),
     key(Sink, "when", Built, "which events it gets"),
@@ -261,6 +265,11 @@ pub const KEYS: &[Key] = &[
     key(Sink, "handshake", FALSE, "ask the receiver before the first delivery"),
     key(Sink, "tls", Later, "an added CA, a client certificate"),
     key(Sink, "proxy", Later, "a proxy to connect through"),
+    key(Sign, "header", Built, "what carries the signature"),
+    key(Sign, "algorithm", Built, "`hmac-sha256`, `hmac-sha1` or `hmac-sha512`"),
+    key(Sign, "encoding", Built, "`hex` or `base64`"),
+    key(Sign, "message", Built, "what is signed"),
+    key(Sign, "value", Built, "what the header holds"),
     key(Batch, "max", Later, "events in a request"),
     key(Batch, "wait", Later, "how long to wait for more"),
     key(Tls, "ca", Later, "an added CA"),

@@ -19,12 +19,14 @@ mod tests;
 mod written;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use lookup::{Lookup, SystemLookup};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use source::SourceFile;
 
 use crate::core::config::Config;
+use crate::core::sign::Scheme;
 use reader::Reader;
 
 /// Where a config is looked for when neither `-c` nor `$DOORBELL_CONFIG` names one, in this order.
@@ -86,6 +88,22 @@ pub fn load(path: &Path, env: &dyn Lookup) -> Result<Loaded, Problems> {
         Ok((Some(config), files)) if !errors => Ok(Loaded { config, warnings: problems, files }),
         _ => Err(Problems::new(path.to_path_buf(), problems)),
     }
+}
+
+/// Reads a signature scheme as `sign` of a sink has it: a name, or an inline table.
+///
+/// # Errors
+/// What is wrong with it; it then is shown as the file `sign`.
+pub fn scheme(text: &str, env: &dyn Lookup) -> Result<Scheme, Problems> {
+    let table = text.trim_start().starts_with('{');
+    let value = if table { text.to_owned() } else { toml::Value::String(text.to_owned()).to_string() };
+    let file = Arc::new(SourceFile::new(PathBuf::from("sign"), format!("sign = {value}\n")));
+    let mut reader = Reader::new(env);
+    let tree = syntax::parse(&file, &mut reader);
+    let field = tree.get_key_value("sign").map(|(_, value)| reader::Field { name: "sign", file: &file, value });
+    let scheme = field.and_then(|field| lift::sign::scheme(&field, "", &mut reader));
+    let broken = reader.problems.iter().any(|problem| problem.severity() == Severity::Error);
+    scheme.filter(|_| !broken).ok_or_else(|| Problems::new(PathBuf::from("sign"), reader.problems))
 }
 
 /// What came of some files: no config when there were errors.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::core::delivery::Ladder;
 use crate::core::names::SinkName;
 use crate::core::secret::Masked;
-use crate::core::sign::SigningKey;
+use crate::core::sign::Signer;
 use crate::core::template::Condition;
 
 /// Where webhooks go, and how.
@@ -21,8 +21,8 @@ pub struct Sink {
     pub shown_url: String,
     /// Headers of the user's own.
     pub headers: Vec<(http::HeaderName, Masked)>,
-    /// Keys to sign with, each giving a signature; empty: unsigned.
-    pub keys: Vec<SigningKey>,
+    /// What deliveries are signed with; `None`: they are not.
+    pub signer: Option<Signer>,
     /// Which events it gets.
     pub when: Option<Condition>,
     /// Everything from DNS to the last byte of the answer.

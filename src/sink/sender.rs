@@ -13,6 +13,7 @@ use url::Position;
 use crate::core::delivery::{Answer, OWN_HEADERS, Parcel};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::secret::Masked;
+use crate::core::sign::Message;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
 use crate::net::body;
@@ -107,17 +108,33 @@ fn headers_of(sink: &Sink, parcel: &Parcel, attempt: u32, now: Timestamp) -> Res
         sent.append(name.clone(), headers::value(name, value)?);
     }
     let id = parcel.event.as_str();
-    let seconds = now.unix_seconds();
     sent.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     sent.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-    sent.insert("webhook-timestamp", HeaderValue::from(seconds));
+    sent.insert("webhook-timestamp", HeaderValue::from(now.unix_seconds()));
     sent.insert("doorbell-attempt", HeaderValue::from(attempt));
     insert(&mut sent, "webhook-id", id)?;
-    if !sink.keys.is_empty() {
-        let signatures: Vec<String> = sink.keys.iter().map(|key| key.sign(id, seconds, &parcel.body)).collect();
-        insert(&mut sent, "webhook-signature", &signatures.join(" "))?;
-    }
+    sign(&mut sent, sink, parcel, now)?;
     Ok(sent)
+}
+
+/// Adds the signature over what is sent: the last step, since a scheme may sign other headers.
+fn sign(sent: &mut HeaderMap, sink: &Sink, parcel: &Parcel, now: Timestamp) -> Result<(), Failure> {
+    let Some(signer) = &sink.signer else { return Ok(()) };
+    let content_type = headers::text(sent, &header::CONTENT_TYPE).unwrap_or_default();
+    let message = Message {
+        id: parcel.event.as_str(),
+        timestamp: now.unix_seconds(),
+        method: "POST",
+        url: &sink.url,
+        content_type: &content_type,
+        body: &parcel.body,
+    };
+    let failed = |why| Failure::new(FailureKind::Template, format!("the webhook can't be signed: {why}"));
+    for (name, value) in signer.headers(&message).map_err(failed)? {
+        let value = headers::value(&name, &Masked::open(value))?;
+        sent.insert(name, value);
+    }
+    Ok(())
 }
 
 fn insert(sent: &mut HeaderMap, name: &'static str, value: &str) -> Result<(), Failure> {

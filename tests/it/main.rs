@@ -18,3 +18,4 @@ mod kinto;
 mod numbers;
 mod queue;
 mod seeing;
+mod signing;

@@ -22,7 +22,7 @@ use crate::cli::{DONE, FAILED, say};
 use crate::config::{self, SystemLookup};
 use crate::core::config::Config;
 use crate::core::secret::Secret;
-use crate::core::sign::Verifier;
+use crate::core::sign::{Scheme, Verifier};
 use crate::core::units;
 use crate::engine::Begin;
 use crate::engine::clock::wall_clock;
@@ -83,7 +83,8 @@ async fn play(time: Duration) -> Result<(), Option<String>> {
     let secret = format!("whsec_{}", "ZG9vcmJlbGwtZGVtby1zZWNyZXQ=");
     let receiver = loopback().await.map_err(broken)?;
     let receiver_url = format!("http://{}/orders", receiver.local_addr().map_err(broken)?);
-    let verifier = Verifier::new(&[Secret::new(&secret)]).map_err(|complaint| Some(complaint.problem))?;
+    let verifier =
+        Verifier::new(Scheme::Standard, &[Secret::new(&secret)]).map_err(|complaint| Some(complaint.problem))?;
     let options = Options { verifier: Some(verifier), status: StatusCode::OK, fail_first: 0, wall_clock };
     let receiver_ending = ending.clone();
     tasks.spawn(async move {

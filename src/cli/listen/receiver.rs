@@ -13,11 +13,12 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::sign::{Rejection, Verifier};
+use crate::core::sign::{Delivered, Rejection, Verifier};
 use crate::core::time::Timestamp;
 
 /// The largest webhook that is taken. Events end at 1 MiB; a batch of them may be larger.
@@ -117,29 +118,29 @@ where
     let Ok(body) = to_bytes(body, BODY_MAX).await else {
         return (StatusCode::PAYLOAD_TOO_LARGE, "doorbell listen: too large, or broken off\n").into_response();
     };
-    receiver.take(parts.headers, body).into_response()
+    receiver.take(parts, body).into_response()
 }
 
 impl<F: Fn(&Received)> Receiver<F> {
-    fn take(&self, headers: HeaderMap, body: Bytes) -> StatusCode {
+    fn take(&self, parts: Parts, body: Bytes) -> StatusCode {
         let at = (self.options.wall_clock)();
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        let trust = trust(self.options.verifier.as_ref(), &headers, &body, at);
+        let trust = trust(self.options.verifier.as_ref(), &parts, &body, at);
         let answered = match trust {
             Trust::Rejected(_) => StatusCode::UNAUTHORIZED,
             _ if number <= self.options.fail_first => StatusCode::SERVICE_UNAVAILABLE,
             _ => self.options.status,
         };
-        (self.on_webhook)(&Received { at, headers, body, trust, answered });
+        (self.on_webhook)(&Received { at, headers: parts.headers, body, trust, answered });
         answered
     }
 }
 
-fn trust(verifier: Option<&Verifier>, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Trust {
+fn trust(verifier: Option<&Verifier>, parts: &Parts, body: &[u8], now: Timestamp) -> Trust {
     let Some(verifier) = verifier else { return Trust::Unchecked };
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let verdict = verifier.verify(text("webhook-id"), text("webhook-timestamp"), text("webhook-signature"), body, now);
-    match verdict {
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let delivered = Delivered { method: parts.method.as_str(), target, headers: &parts.headers, body };
+    match verifier.verify(&delivered, now) {
         Ok(()) => Trust::Verified,
         Err(rejection) => Trust::Rejected(rejection),
     }

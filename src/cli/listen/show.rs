@@ -280,7 +280,7 @@ mod tests {
             line(&received("{\"a\":1.10}", Trust::Verified)),
             r#"{"at":"2023-11-14T22:13:20.000Z","id":"evt_1","attempt":2,"verified":true,"reason":null,"status":200,"body":{"a":1.10}}"#
         );
-        let shown = line(&received("{\n}", Trust::Rejected(Rejection::NoSignature)));
+        let shown = line(&received("{\n}", Trust::Rejected(Rejection::Mismatch)));
         assert!(shown.contains(r#""verified":false"#) && shown.ends_with(r#""body":"{\n}"}"#), "{shown}");
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::cli::listen::receiver::Trust;
-use crate::core::sign::SigningKey;
+use crate::core::sign::{Message, Scheme, Signer};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -50,7 +50,7 @@ fn options(verifier: Option<Verifier>) -> Options {
 }
 
 fn checking() -> Options {
-    options(Some(Verifier::new(&[Secret::new(SECRET)]).expect("a secret")))
+    options(Some(Verifier::new(Scheme::Standard, &[Secret::new(SECRET)]).expect("a secret")))
 }
 
 fn client() -> reqwest::Client {
@@ -64,15 +64,66 @@ fn client() -> reqwest::Client {
 }
 
 async fn post(address: SocketAddr, secret: &str, body: &'static str) -> u16 {
-    let now = wall_clock().unix_seconds();
-    let signature = SigningKey::parse(&Secret::new(secret)).expect("a key").sign("evt_1", now, body.as_bytes());
-    let request = client()
-        .post(format!("http://{address}/hook"))
-        .header("webhook-id", "evt_1")
-        .header("webhook-timestamp", now)
-        .header("webhook-signature", signature)
-        .body(body);
+    post_signed(address, Scheme::Standard, secret, body).await
+}
+
+async fn post_signed(address: SocketAddr, scheme: Scheme, secret: &str, body: &'static str) -> u16 {
+    let url = url::Url::parse(&format!("http://{address}/hook?a=b")).expect("a URL");
+    let timestamp = wall_clock().unix_seconds();
+    let (id, content_type) = ("evt_1", "application/json");
+    let message = Message { id, timestamp, method: "POST", url: &url, content_type, body: body.as_bytes() };
+    let signer = Signer::new(scheme, &[Secret::new(secret)]).expect("a good secret");
+    let mut request = client().post(url.clone()).header("content-type", content_type);
+    request = request.header("webhook-id", id).header("webhook-timestamp", timestamp).body(body);
+    for (name, value) in signer.headers(&message).expect("headers") {
+        request = request.header(name, value);
+    }
     request.send().await.expect("an answer").status().as_u16()
+}
+
+#[tokio::test]
+async fn every_scheme_that_is_named_is_verified() {
+    let table =
+        r#"{ header = "X-Sig", algorithm = "sha512", message = "{{ method }} {{ url }} {{ timestamp }} {{ body }}" }"#;
+    for sign in Scheme::WORDS.into_iter().chain([table]) {
+        let (secret, key) = match sign {
+            // An ed25519 key, 32 bytes of 1, and its public half.
+            "standard-ed25519" => (
+                "whsk_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+                "whpk_iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=",
+            ),
+            _ => ("a secret", "a secret"),
+        };
+        let args = args(&["--sign", sign, "--secret", key]).expect("good arguments");
+        let verifier = verifier_of(&args, |_| None).expect("a good scheme");
+        let running = start(options(verifier)).await;
+        let scheme = || crate::config::scheme(sign, &SystemLookup).expect("a scheme");
+        assert_eq!(post_signed(running.address, scheme(), secret, "{}").await, 200, "{sign}");
+        let other =
+            if sign == "standard-ed25519" { "whsk_AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=" } else { "other" };
+        assert_eq!(post_signed(running.address, scheme(), other, "{}").await, 401, "{sign}");
+    }
+}
+
+#[test]
+fn a_scheme_that_is_none_is_said() {
+    for (sign, said) in [
+        ("githb", "`--sign`: `sign` can't be `githb`\n  hint: it is one of `standard`"),
+        ("{ header = 5 }", "`--sign`: `header` takes text in quotes"),
+        (
+            "{ header = \"a\", mesage = \"\" }",
+            "`--sign`: unknown key `mesage` in `sign`\n  hint: did you mean `message`?",
+        ),
+        ("{ header", "`--sign`: not TOML"),
+        ("a\"b", "`--sign`: `sign` can't be `a\"b`"),
+    ] {
+        let args = args(&["--sign", sign, "--secret", "x"]).expect("good arguments");
+        let sentence = verifier_of(&args, |_| None).expect_err("a bad scheme");
+        assert!(sentence.contains(said), "{sentence}");
+    }
+    let args = args(&["--sign", "github"]).expect("good arguments");
+    let sentence = verifier_of(&args, |_| None).expect_err("no secret");
+    assert!(sentence.contains("--secret"), "{sentence}");
 }
 
 #[tokio::test]

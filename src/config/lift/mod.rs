@@ -5,6 +5,7 @@
 mod daemon;
 mod job;
 mod request;
+pub(super) mod sign;
 mod sink;
 mod vendor;
 

@@ -1,6 +1,6 @@
 //! `[sink.NAME]`: where webhooks go.
 //!
-//! Signs nothing; it only reads the keys.
+//! What it signs with stands in `sign.rs`; nothing here sends.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -12,15 +12,14 @@ use url::{Host, Url};
 use super::daemon::CONCURRENCY_BOUNDS;
 use super::job::condition;
 use super::vendor::TIMEOUT_BOUNDS;
-use super::{check_header_value, header_name};
+use super::{check_header_value, header_name, sign};
 use crate::config::keys::Table;
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section};
 use crate::config::written::Written;
 use crate::core::delivery::Ladder;
 use crate::core::names::SinkName;
-use crate::core::secret::{Masked, Secret};
-use crate::core::sign::SigningKey;
+use crate::core::secret::Masked;
 use crate::core::sink::{Order, Sink};
 
 /// For a whole attempt, when nothing is said.
@@ -39,7 +38,7 @@ const STEPS_MAX: usize = 30;
 const STEP_BOUNDS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(30 * 86_400);
 
 /// Headers that a delivery has of its own.
-const RESERVED: &[(&str, &str)] = &[
+pub(super) const RESERVED: &[(&str, &str)] = &[
     ("content-length", "it follows from the body"),
     ("transfer-encoding", "it follows from the body"),
     ("connection", "it belongs to the connection"),
@@ -62,13 +61,7 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
         }
     };
     let headers = section.field("headers").map(|field| headers(&field, reader)).unwrap_or_default();
-    let keys = section.field("secret").map(|field| keys(&field, reader)).unwrap_or_default();
-    if let Some(field) = section.field("sign")
-        && !section.has("secret")
-    {
-        let problem = Problem::error(field.place(), "`sign` needs a `secret` to sign with");
-        reader.note(problem.hint("add `secret = \"${env:SINK_SECRET}\"`, or take `sign` out").of_absence());
-    }
+    let signer = sign::signer(name, section, reader);
     let when = section.field("when").and_then(|field| condition(&field, reader));
     let timeout = section.field("timeout").and_then(|field| reader.duration(&field, &TIMEOUT_BOUNDS));
     let ladder = section.field("retry").map_or_else(default_ladder, |field| ladder(&field, reader));
@@ -81,7 +74,7 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
         url,
         shown_url,
         headers,
-        keys,
+        signer,
         when,
         timeout: timeout.unwrap_or(TIMEOUT),
         ladder,
@@ -165,35 +158,6 @@ fn headers(field: &Field<'_>, reader: &mut Reader<'_>) -> Vec<(HeaderName, Maske
         headers.push((name, written.masked()));
     }
     headers
-}
-
-fn keys(field: &Field<'_>, reader: &mut Reader<'_>) -> Vec<SigningKey> {
-    let list = reader.one_or_list(field);
-    if list.is_empty() {
-        let problem = Problem::error(field.place(), "`secret` is an empty list");
-        reader.note(problem.hint("take it out to send unsigned, or write `secret = \"${env:SINK_SECRET}\"`"));
-    }
-    list.iter().filter_map(|field| signing_key(field, reader)).collect()
-}
-
-fn signing_key(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<SigningKey> {
-    let written = reader.text(field)?;
-    let secret = Secret::new(&written.resolved());
-    if secret.expose().trim().is_empty() {
-        reader.note(Problem::error(field.place(), "`secret` is empty").hint("make one: `openssl rand -base64 32`"));
-        return None;
-    }
-    match SigningKey::parse(&secret) {
-        Ok(key) => Some(key),
-        Err(complaint) if complaint.problem.contains(secret.expose()) => {
-            reader.note(Problem::error(field.place(), "`secret` can't be signed with").maybe_hint(complaint.hint));
-            None
-        }
-        Err(complaint) => {
-            reader.note(Problem::error(field.place(), complaint.problem).maybe_hint(complaint.hint));
-            None
-        }
-    }
 }
 
 fn ladder(field: &Field<'_>, reader: &mut Reader<'_>) -> Ladder {

@@ -127,8 +127,59 @@ const SLIPS: &[(&str, &str)] = &[
     ("[sink.s]\nsecret = []\n", "2:10: `secret` is an empty list"),
     ("[sink.s]\nsign = \"standard\"\n", "2:8: `sign` needs a `secret` to sign with"),
     (
-        "[sink.s]\nsign = \"github\"\n",
-        "2:1: this version does not have `sign` with another value than `\"standard\"` yet",
+        "[sink.s]\nsign = \"githb\"\n",
+        "2:8: `sign` can't be `githb`; it is one of `standard`, `standard-ed25519`, `github`",
+    ),
+    ("[sink.s]\nsign = 5\n", "2:8: `sign` takes text in quotes, not a number"),
+    (
+        "[sink.s]\nsecret = \"not a key\"\nsign = \"standard-ed25519\"\n",
+        "2:10: `standard-ed25519` signs with an ed25519 key, and this secret is none; `openssl genpkey",
+    ),
+    (
+        "[sink.s]\nsecret = [\"a\", \"b\"]\nsign = \"slack\"\n",
+        "2:10: `sign = \"slack\"` has room for one signature, and there are 2 secrets; keep the secret",
+    ),
+    (
+        "[sink.s]\nsecret = [\"a\", \"whsec_?\"]\n",
+        "2:16: the secret begins with `whsec_`, but what follows is not base64",
+    ),
+    (
+        "[sink.s]\nheaders = { X-Slack-Signature = \"x\" }\nsecret = \"a\"\nsign = \"slack\"\n",
+        "2:13: the header `X-Slack-Signature` can't be set: it carries the signature; take it out",
+    ),
+    (
+        "[sink.s]\nsecret = \"a\"\nsign = { message = \"{{ body }}\" }\n",
+        "3:8: `sign` lacks its `header`; add `header = \"X-Signature\"`",
+    ),
+    (
+        "[sink.s]\nsecret = \"a\"\nsign = { header = \"X\", algorithm = \"md5\" }\n",
+        "3:36: `algorithm` can't be `md5`; it is one of `hmac-sha256`, `hmac-sha1`, `hmac-sha512`",
+    ),
+    (
+        "[sink.s]\nsecret = \"a\"\nsign = { header = \"X\", encoding = \"b64\" }\n",
+        "3:35: `encoding` can't be `b64`; it is one of `hex`, `base64`",
+    ),
+    (
+        "[sink.s]\nsecret = \"a\"\nsign = { header = \"Webhook-Id\" }\n",
+        "3:19: the header `Webhook-Id` can't be set: it is the event's id",
+    ),
+    (
+        "[sink.s]\nsecret = \"a\"\nsign = { header = \"X\", mesage = \"\" }\n",
+        "3:24: unknown key `mesage` in `sign`; did you mean `message`?",
+    ),
+    ("[sink.s]\nsecret = \"a\"\nsign = { header = \"X\", message = \"{{ bdy }}\" }\n", "`bdy`"),
+    (
+        "[sink.s]\nsecret = \"a\"\nsign = { header = \"X\", message = \"{{ timestamp }}\" }\n",
+        "3:34: `message` says nothing of the body, so anyone on the way can change it; put the body into it",
+    ),
+    (
+        "[sink.s]\nsecret = \"a\"\nsign = { header = \"X\", value = \"sha256=\" }\n",
+        "3:32: `value` lacks the signature: `sha256=` has no `{{ signature }}` in it; write it as in",
+    ),
+    ("[sink.s]\nsecret = \"a\"\nsign = { header = \"X\", value = \"{{ body }}{{ signature }}\" }\n", "`body`"),
+    (
+        "[sink.s]\nsecret = \"whsec_AAAA\"\nsign = \"github\"\n",
+        "2:10: receivers of `github` take a secret as text, and this one is decoded after `whsec_`; use a secret",
     ),
     ("[sink.s]\nretry = [\"5s\", 5]\n", "2:16: `retry` takes a duration with its unit"),
     ("[sink.s]\norder = \"strict\"\n", "2:9: `order` can't be `strict`; it is one of `key`, `none`, `job`"),

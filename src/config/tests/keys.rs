@@ -41,6 +41,7 @@ const PAGE: &[(Table, &str)] = &[
         "url headers auth secret sign format payload when timeout retry concurrency rate order batch thin private \
          allow_cidr max_backlog max_age at_limit handshake tls proxy",
     ),
+    (Table::Sign, "header algorithm encoding message value"),
     (Table::Batch, "max wait"),
     (Table::Tls, "ca cert key"),
     (Table::Alerts, "send_to after remind stale"),
@@ -102,6 +103,7 @@ fn collect(kind: Table, table: &DeTable<'_>, found: &mut HashSet<(Table, String)
         let inner = match key.get_ref().as_ref() {
             "auth" => Table::Auth,
             "deletes" => Table::Deletes,
+            "sign" => Table::Sign,
             _ => continue,
         };
         if let DeValue::Table(table) = value.get_ref() {

@@ -10,6 +10,7 @@ use crate::core::diff::Change;
 use crate::core::job::{Auth, BodySpec, First, Job, ListKind};
 use crate::core::path::JsonPath;
 use crate::core::schedule::Schedule;
+use crate::core::sign::{Algorithm, Encoding, Scheme};
 
 /// One job over one vendor and one sink, with these lines in their tables.
 fn job(vendor: &str, job: &str) -> Loaded {
@@ -78,6 +79,39 @@ fn jobs_with_equal_settings_share_them() {
     let loaded = loaded(&with(&text));
     assert!(std::sync::Arc::ptr_eq(&loaded.config.jobs[0].request.access, &loaded.config.jobs[1].request.access));
 }
+
+#[test]
+fn a_sink_signs_as_it_says() {
+    let sign = |lines: &str| {
+        let text = config(BASE, REST) + lines;
+        let loaded = loaded(&with(&text).variable("TOKEN", "t0ken"));
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        loaded.config.sinks[0].signer.clone()
+    };
+    assert!(sign("").is_none());
+    for word in Scheme::WORDS {
+        let secret = if word == "standard-ed25519" { SEED } else { "${env:TOKEN}" };
+        let signer = sign(&format!("secret = \"{secret}\"\nsign = \"{word}\"\n")).expect("it signs");
+        assert_eq!(signer.scheme().name(), word);
+    }
+    assert_eq!(sign("secret = [\"a\", \"b\"]\n").expect("it signs").scheme().name(), "standard");
+    let whole = "{ header = \"X-Sig\", algorithm = \"hmac-sha1\", encoding = \"base64\", \
+                 message = \"${env:TOKEN}{{ timestamp }}{{ body }}\", value = \"v={{ signature }}\" }";
+    for (table, algorithm, encoding, timed) in [
+        ("{ header = \"X-Sig\" }", Algorithm::HmacSha256, Encoding::Hex, false),
+        ("{ header = \"X-Sig\", algorithm = \"sha512\" }", Algorithm::HmacSha512, Encoding::Hex, false),
+        (whole, Algorithm::HmacSha1, Encoding::Base64, true),
+    ] {
+        let signer = sign(&format!("secret = \"a\"\nsign = {table}\n")).expect("it signs");
+        assert!(!format!("{signer:?}").contains("t0ken"), "{signer:?}");
+        let Scheme::Custom(custom) = signer.scheme() else { panic!("{signer:?}") };
+        assert_eq!((custom.algorithm, custom.encoding, custom.timed), (algorithm, encoding, timed));
+        assert_eq!(custom.header, "x-sig");
+    }
+}
+
+/// An ed25519 key: 32 bytes of 1.
+const SEED: &str = "whsk_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 #[test]
 fn a_sink_is_shown_by_its_host_only_when_its_url_holds_a_secret() {

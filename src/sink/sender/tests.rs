@@ -6,7 +6,7 @@ use super::*;
 use crate::core::delivery::Ladder;
 use crate::core::names::{EventId, JobName, Key, Scope, SinkName};
 use crate::core::secret::Secret;
-use crate::core::sign::{SigningKey, Verifier};
+use crate::core::sign::{Delivered, Scheme, Signer, Verifier};
 use crate::core::sink::Order;
 use crate::net::testing::{Act, Server, answer, header as header_of, self_signed};
 
@@ -21,7 +21,7 @@ fn sink(url: &str) -> Sink {
         url: url::Url::parse(url).expect("a URL"),
         shown_url: url.to_owned(),
         headers: Vec::new(),
-        keys: Vec::new(),
+        signer: None,
         when: None,
         timeout: Duration::from_secs(20),
         ladder: Ladder::default(),
@@ -93,19 +93,43 @@ async fn an_attempt_carries_the_bytes_and_the_headers() {
 async fn every_key_signs() {
     let server = Server::always(Act::Reply(answer("204 No Content", "", b""))).await;
     let secrets = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "the old one"].map(Secret::new);
-    let keys = secrets.iter().map(|secret| SigningKey::parse(secret).expect("a key")).collect();
-    send(Sink { keys, ..sink(&server.url("/")) }).await;
+    let signer = Some(Signer::new(Scheme::Standard, &secrets).expect("good secrets"));
+    send(Sink { signer, ..sink(&server.url("/")) }).await;
     let sent = &server.requests()[0];
-    let header = |name| header_of(sent, name);
-    let signature = header("webhook-signature").expect("a signature");
-    assert_eq!(signature.split(' ').count(), 2);
+    assert_eq!(header_of(sent, "webhook-signature").expect("a signature").split(' ').count(), 2);
     for secret in secrets {
-        let verifier = Verifier::new(&[secret]).expect("a key");
-        let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
-        let verdict = verifier.verify(id.as_deref(), timestamp.as_deref(), Some(&signature), BODY.as_bytes(), NOW);
-        assert_eq!(verdict, Ok(()));
+        assert_eq!(verified(sent, Scheme::Standard, secret), Ok(()));
     }
 }
+
+/// Verifies a request as it was sent.
+fn verified(sent: &str, scheme: Scheme, secret: Secret) -> Result<(), crate::core::sign::Rejection> {
+    let head = sent.split("\r\n\r\n").next().unwrap_or_default();
+    let mut words = head.split(' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut headers = HeaderMap::new();
+    for (name, value) in head.lines().skip(1).filter_map(|line| line.split_once(": ")) {
+        headers.append(name.parse::<HeaderName>().expect("a name"), value.parse().expect("a value"));
+    }
+    let delivered = Delivered { method, target, headers: &headers, body: BODY.as_bytes() };
+    Verifier::new(scheme, &[secret]).expect("a key").verify(&delivered, NOW)
+}
+
+#[tokio::test]
+async fn every_scheme_signs_what_is_really_sent() {
+    for word in Scheme::WORDS {
+        let scheme = || Scheme::named(word, "crm").expect("a scheme");
+        let secret = if word == "standard-ed25519" { PAIR } else { "the secret" };
+        let server = Server::always(Act::Reply(answer("204 No Content", "", b""))).await;
+        let signer = Some(Signer::new(scheme(), &[Secret::new(secret)]).expect("a good secret"));
+        send(Sink { signer, ..sink(&server.url("/hook?a=%20b#part")) }).await;
+        let sent = &server.requests()[0];
+        assert_eq!(verified(sent, scheme(), Secret::new(secret)), Ok(()), "{word}:\n{sent}");
+    }
+}
+
+/// An ed25519 key: 32 bytes of 1.
+const PAIR: &str = "whsk_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 #[tokio::test]
 async fn the_users_headers_go_along_and_none_stands_for_ours() {
