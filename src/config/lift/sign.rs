@@ -2,6 +2,8 @@
 //!
 //! Signs nothing; it reads keys, and says which scheme can't use them.
 
+use std::sync::Arc;
+
 use toml::de::DeValue;
 
 use super::sink::RESERVED;
@@ -12,7 +14,7 @@ use crate::config::reader::{Field, Reader, Section, quoted};
 use crate::core::path::Complaint;
 use crate::core::secret::Secret;
 use crate::core::sign::{Algorithm, Custom, Encoding, MESSAGE_NAMES, Scheme, Signer, SigningKey, VALUE_NAMES};
-use crate::core::template::{Template, Text};
+use crate::core::template::{Part, Template, Text};
 
 /// The words for an algorithm; the first three are those that are advertised.
 const ALGORITHMS: [(&str, Algorithm); 6] = [
@@ -106,7 +108,7 @@ fn check_own_headers(section: &Section<'_>, scheme: &Scheme, reader: &mut Reader
         let name = key.get_ref().to_ascii_lowercase();
         let reserved = RESERVED.iter().any(|(reserved, _)| *reserved == name);
         if !reserved && names.iter().any(|own| own.as_str() == name) {
-            let place = Place { file: std::sync::Arc::clone(section.file), span: key.span() };
+            let place = Place { file: Arc::clone(section.file), span: key.span() };
             let problem = format!("the header `{}` can't be set: it carries the signature", key.get_ref());
             reader.note(Problem::error(place, problem).hint("take it out, or choose another `sign`"));
         }
@@ -154,9 +156,7 @@ fn custom(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Custom> {
     };
     let message = match section.field("message") {
         Some(field) => message(&field, reader),
-        None => Text::compile(&[crate::core::template::Part::Plain(MESSAGE.to_owned())], MESSAGE_NAMES)
-            .ok()
-            .map(|text| (text, false)),
+        None => Text::compile(&[Part::Plain(MESSAGE.to_owned())], MESSAGE_NAMES).ok().map(|text| (text, false)),
     };
     let value = match section.field("value") {
         Some(field) => value(&field, reader),
@@ -196,16 +196,16 @@ fn message(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<(Text, bool)> {
             return None;
         }
     };
-    let names = |name: &str| {
+    let uses = |name: &str| {
         let others: Vec<&str> = MESSAGE_NAMES.iter().copied().filter(|other| *other != name).collect();
         Text::compile(&parts, &others).is_err()
     };
-    if !names("body") {
+    if !uses("body") {
         let problem =
             Problem::warning(field.place(), "`message` says nothing of the body, so anyone on the way can change it");
         reader.note(problem.hint(format!("put the body into it: `message = \"{{{{ timestamp }}}}.{MESSAGE}\"`")));
     }
-    Some((text, names("timestamp")))
+    Some((text, uses("timestamp")))
 }
 
 /// What the header holds.
