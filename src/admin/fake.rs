@@ -88,7 +88,12 @@ pub(crate) fn event(number: i64, job: &str) -> EventDetail {
         reason: None,
         answer: None,
     };
-    EventDetail { event, body: serde_json::value::RawValue::from_string(body).unwrap(), attempts: vec![attempt] }
+    EventDetail {
+        event,
+        body: serde_json::value::RawValue::from_string(body).unwrap(),
+        bodies: Vec::new(),
+        attempts: vec![attempt],
+    }
 }
 
 /// What is asked of the fakes, and what they answer.

@@ -106,7 +106,10 @@ fn count(number: usize, what: &str) -> String {
 }
 
 fn sinks(job: &Job) -> Vec<String> {
-    job.send_to.iter().map(ToString::to_string).collect()
+    let mut names: Vec<String> = job.send_to.iter().map(|route| route.sink.to_string()).collect();
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
 }
 
 /// The next runs after `now`, as if the job's first poll had been made.

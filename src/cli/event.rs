@@ -55,6 +55,12 @@ fn show(event: &EventDetail, screen: &mut Screen<'_>, now: Timestamp) -> Result<
     screen.line("")?;
     screen.lines(&indent_json(event.body.get()))?;
     screen.line("")?;
+    for other in &event.bodies {
+        let Some(body) = &other.body else { continue };
+        screen.line(&format!("{} gets, as {}:", other.sink, other.content_type))?;
+        screen.lines(&indent_json(body.get()))?;
+        screen.line("")?;
+    }
     if view.deliveries.is_empty() {
         return Ok(screen.line("No sink gets it.")?);
     }

@@ -101,7 +101,16 @@ fn event_block(event: &PollEventView, brush: Brush) -> String {
     line(&mut text, &brush.paint(style, &format!("{sign} {} {}  to {receivers}", event.change, clean(&event.key))));
     text.push_str(&differences(&event.body, brush));
     line(&mut text, &brush.paint(FAINT, &format!("  webhook-id: {}", event.id)));
-    line(&mut text, &brush.paint(FAINT, &format!("  {}", clean(event.body.get()))));
+    if event.bodies.len() < event.sinks.len() || event.sinks.is_empty() {
+        line(&mut text, &brush.paint(FAINT, &format!("  {}", clean(event.body.get()))));
+    }
+    for other in &event.bodies {
+        let body = match (&other.body, &other.reason) {
+            (Some(body), _) => brush.paint(FAINT, &clean(body.get())),
+            (None, reason) => brush.paint(REMOVED, reason.as_deref().unwrap_or("nothing to send")),
+        };
+        line(&mut text, &format!("  {}: {body}", brush.paint(FAINT, &other.sink)));
+    }
     text
 }
 
@@ -177,6 +186,7 @@ mod tests {
             change: "updated".to_owned(),
             sinks: vec!["crm".to_owned()],
             body: raw(r#"{"data":{"before":{"a":1.10},"after":{"a":2,"b":[]},"changed":["/a","/b"]}}"#),
+            bodies: Vec::new(),
         };
         let text = event_block(&event, Brush(false));
         assert!(text.starts_with("~ updated 7  to crm\n    /a  1.10 → 2\n    /b  [] is new\n"), "{text}");

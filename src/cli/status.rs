@@ -189,6 +189,8 @@ shop  waiting  60 s ago      4        12 s ago  0     1     https://shop.example
                 shown_url: "hooks.example".to_owned(),
                 headers: Vec::new(),
                 signer: None,
+                form: crate::core::formats::Form::default(),
+                thin: false,
                 when: None,
                 timeout: std::time::Duration::from_secs(1),
                 ladder: crate::core::delivery::Ladder(Vec::new()),

@@ -112,7 +112,6 @@ const fn key(table: Table, name: &'static str, status: Status, doc: &'static str
 }
 
 const FALSE: Status = Default(&[Literal::Bool(false)]);
-const STANDARD: Status = Default(&[Literal::Text("standard")]);
 
 /// Every key there is.
 pub const KEYS: &[Key] = &[
@@ -239,16 +238,18 @@ pub const KEYS: &[Key] = &[
     key(Detail, "merge", Later, "lay the answer over the listed item"),
     key(Each, "job", Later, "the job whose items are the values"),
     key(Each, "at", Later, "where the value is in the item"),
-    key(SendTo, "sink", Later, "the sink"),
-    key(SendTo, "when", Later, "which events it gets from this job"),
-    key(SendTo, "payload", Later, "what it gets from this job"),
+    key(SendTo, "sink", Built, "the sink"),
+    key(SendTo, "when", Built, "which events it gets from this job"),
+    key(SendTo, "format", Built, "how an event of this job is written for it"),
+    key(SendTo, "payload", Built, "a body of your own for this job's events"),
+    key(SendTo, "thin", Built, "send it type, key and changed only"),
     key(Sink, "url", Built, "the receiver"),
     key(Sink, "headers", Built, "request headers"),
     key(Sink, "auth", Later, "credentials"),
     key(Sink, "secret", Built, "what deliveries are signed with"),
     key(Sink, "sign", Built, "how deliveries are signed"),
-    key(Sink, "format", STANDARD, "how an event is written"),
-    key(Sink, "payload", Later, "a body of your own"),
+    key(Sink, "format", Built, "how an event is written"),
+    key(Sink, "payload", Built, "a body of your own"),
     key(Sink, "when", Built, "which events it gets"),
     key(Sink, "timeout", Built, "for a whole attempt"),
     key(Sink, "retry", Built, "the waits after failed attempts"),
@@ -256,7 +257,7 @@ pub const KEYS: &[Key] = &[
     key(Sink, "rate", Later, "deliveries per second"),
     key(Sink, "order", Built, "what is sent in order"),
     key(Sink, "batch", Later, "several events in one request"),
-    key(Sink, "thin", FALSE, "send type, key and changed only"),
+    key(Sink, "thin", Built, "send type, key and changed only"),
     key(Sink, "private", Default(&[Literal::Bool(true)]), "may the address be private"),
     key(Sink, "allow_cidr", Later, "addresses that are refused otherwise"),
     key(Sink, "max_backlog", Later, "the most deliveries that wait"),

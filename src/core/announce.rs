@@ -1,4 +1,4 @@
-//! From a change to its event and deliveries: `on`, `when`, the type, the envelope, and which sink gets it.
+//! From a change to its event and deliveries: `on`, `when`, the type, the envelope, which sink gets it, and as what.
 //!
 //! An expression that fails loses nothing: the event passes, or its type falls back to `JOB.CHANGE`.
 
@@ -7,13 +7,14 @@ use bytes::Bytes;
 use crate::core::decide::Start;
 use crate::core::delivery::NewDelivery;
 use crate::core::diff::{Change, Difference};
-use crate::core::envelope::{Envelope, Rendered};
+use crate::core::envelope::Envelope;
 use crate::core::event::{NewEvent, derive_id};
+use crate::core::formats::{self, Facts, Fault, Telling};
 use crate::core::json::{Json, parse};
 use crate::core::ledger::Row;
 use crate::core::names::{Digest, Key, KeyDigest, Lane};
-use crate::core::sink::{Order, Sink};
-use crate::core::template::Names;
+use crate::core::sink::Order;
+use crate::core::template::{Condition, Names};
 
 /// A change of one item that is about to be told.
 #[derive(Debug)]
@@ -50,7 +51,8 @@ impl Announcer {
         if !job.on.contains(news.change) {
             return None;
         }
-        let facts = Facts::of(&self.start, &self.scope, news);
+        let (before, after) = (news.before.map(|(tree, _)| tree), news.after.map(|(tree, _)| tree));
+        let facts = Facts::of(&self.envelope(news, ""), &self.scope, before, after);
         let names = facts.names();
         if let Some(when) = &job.when
             && !holds(when.holds(&names), "when", problems)
@@ -59,11 +61,14 @@ impl Announcer {
         }
         let kind = self.kind(news.change, &names, problems);
         self.sequence += 1;
-        let rendered = self.render(news, &kind);
-        let deliveries = self.deliveries(row.key, &names, &rendered, problems);
-        let after = news.after.map_or(Digest::default(), |(_, body)| Digest::of(body));
+        let digest = news.after.map_or(Digest::default(), |(_, body)| Digest::of(body));
+        let id = derive_id(self.start.uid, &self.start.scope, row.key, row.revision, digest);
+        let envelope = self.envelope(news, &kind);
+        let rendered = envelope.render();
+        let telling = Telling { id: &id, envelope: &envelope, before, after, names: &names };
+        let deliveries = self.deliveries(row.key, &telling, rendered.too_large, problems);
         Some(NewEvent {
-            id: derive_id(self.start.uid, &self.start.scope, row.key, row.revision, after),
+            id,
             key: news.key.clone(),
             change: news.change,
             sequence: self.sequence,
@@ -86,7 +91,7 @@ impl Announcer {
         format!("{}.{}", job.name, change.as_str())
     }
 
-    fn render(&self, news: &News<'_>, kind: &str) -> Rendered {
+    fn envelope<'a>(&'a self, news: &News<'a>, kind: &'a str) -> Envelope<'a> {
         Envelope {
             kind,
             at: self.start.now,
@@ -99,30 +104,45 @@ impl Announcer {
             difference: news.difference,
             sequence: self.sequence,
         }
-        .render()
     }
 
+    /// One for each sink that wants the event: by the first of the job's routes to it whose condition holds.
     fn deliveries(
         &self,
         key: KeyDigest,
-        names: &Names<'_>,
-        rendered: &Rendered,
+        telling: &Telling<'_>,
+        too_large: bool,
         problems: &mut Vec<String>,
     ) -> Vec<NewDelivery> {
-        let dead =
-            rendered.too_large.then(|| "the event is larger than 1 MiB even without `patch` and `before`".into());
-        let wanted = |sink: &&std::sync::Arc<Sink>, problems: &mut Vec<String>| match &sink.when {
-            None => true,
-            Some(when) => holds(when.holds(names), &format!("when of the sink `{}`", sink.name), problems),
-        };
-        let sinks = self.start.sinks.iter();
-        let deliveries = sinks.filter(|sink| wanted(sink, problems)).map(|sink| NewDelivery {
-            sink: sink.name.clone(),
-            lane: self.lane(sink.order, key),
-            body: None,
-            dead: dead.clone(),
-        });
-        deliveries.collect()
+        let mut deliveries = Vec::with_capacity(self.start.sinks.len());
+        for sink in &self.start.sinks {
+            let name = &sink.name;
+            let mut wants = |when: &Option<Condition>, whose: &str| match when {
+                None => true,
+                Some(when) => holds(when.holds(telling.names), &format!("when of {whose} `{name}`"), problems),
+            };
+            if !wants(&sink.when, "the sink") {
+                continue;
+            }
+            let routes = self.start.job.send_to.iter().filter(|route| route.sink == *name);
+            let Some(route) = routes.into_iter().find(|route| wants(&route.when, "the way to the sink")) else {
+                continue;
+            };
+            let (form, thin) = route.writing(sink);
+            let written = formats::write(form, thin, telling);
+            if let Some(Fault::Payload(why)) = &written.fault {
+                problems.push(format!("the payload for the sink `{name}` failed, so a delivery is dead: {why}"));
+            }
+            let own_too_large = (too_large && written.body.is_none()).then_some(Fault::TooLarge);
+            deliveries.push(NewDelivery {
+                sink: name.clone(),
+                lane: self.lane(sink.order, key),
+                body: written.body,
+                wire: written.wire,
+                dead: written.fault.or(own_too_large).map(|fault| fault.to_string()),
+            });
+        }
+        deliveries
     }
 
     fn lane(&self, order: Order, key: KeyDigest) -> Option<Lane> {
@@ -147,43 +167,4 @@ fn holds(verdict: Result<bool, String>, name: &str, problems: &mut Vec<String>) 
         problems.push(format!("`{name}` failed, so the event passed: {error}"));
         true
     })
-}
-
-/// What `when` and templates may ask of a change.
-struct Facts<'a> {
-    before: &'a Json,
-    after: &'a Json,
-    scope: &'a Json,
-    change: Json,
-    changed: Json,
-    key: Json,
-    job: Json,
-}
-
-impl<'a> Facts<'a> {
-    fn of(start: &Start, scope: &'a Json, news: &News<'a>) -> Self {
-        const NOTHING: &Json = &Json::Null;
-        let changed = news.difference.changed.iter().map(|pointer| Json::from(pointer.as_str()));
-        Self {
-            before: news.before.map_or(NOTHING, |(tree, _)| tree),
-            after: news.after.map_or(NOTHING, |(tree, _)| tree),
-            scope,
-            change: Json::from(news.change.as_str()),
-            changed: Json::Array(changed.collect()),
-            key: Json::from(news.key.as_str()),
-            job: Json::from(start.job.name.as_str()),
-        }
-    }
-
-    fn names(&self) -> [(&'static str, &Json); 7] {
-        [
-            ("before", self.before),
-            ("after", self.after),
-            ("change", &self.change),
-            ("changed", &self.changed),
-            ("key", &self.key),
-            ("job", &self.job),
-            ("scope", self.scope),
-        ]
-    }
 }

@@ -51,7 +51,7 @@ fn same_selection(kept: &Fingerprints, now: &Fingerprints) -> bool {
 pub struct Start {
     /// The job.
     pub job: Arc<Job>,
-    /// The sinks that the job's events go to.
+    /// The sinks that the job's events go to, each once.
     pub sinks: Vec<Arc<Sink>>,
     /// The job's own id.
     pub uid: JobUid,

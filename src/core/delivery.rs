@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::core::formats::Wire;
 use crate::core::names::{EventId, JobName, Key, Lane, Scope, SinkName};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::time::Timestamp;
@@ -38,8 +39,10 @@ pub struct NewDelivery {
     pub sink: SinkName,
     /// Deliveries with this lane go one after the other; `None`: no order.
     pub lane: Option<Lane>,
-    /// The bytes to send; `None`: the event's own body.
+    /// The bytes to send; `None`: the event's own body. Empty where nothing could be written.
     pub body: Option<Bytes>,
+    /// What they are sent with.
+    pub wire: Wire,
     /// Set for a delivery that can't be sent at all: it is born dead, with this reason.
     pub dead: Option<String>,
 }
@@ -63,6 +66,8 @@ pub struct Parcel {
     pub seen_at: Timestamp,
     /// What is sent, the same bytes on every attempt.
     pub body: Bytes,
+    /// What they are sent with.
+    pub wire: Wire,
 }
 
 /// The waits after failed attempts: the first after the first. When they are spent, the delivery is dead.

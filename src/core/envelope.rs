@@ -46,48 +46,111 @@ pub struct Rendered {
     pub too_large: bool,
 }
 
+/// How much of an event is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::core) enum Extent {
+    Whole,
+    WithoutPatch,
+    WithoutPatchAndBefore,
+    /// Neither item nor patch, and nothing said of it: that is how it is wanted.
+    Thin,
+}
+
+impl Extent {
+    fn left_out(self) -> &'static [&'static str] {
+        match self {
+            Self::Whole => &[],
+            Self::WithoutPatch => &["patch"],
+            Self::WithoutPatchAndBefore => &["patch", "before"],
+            Self::Thin => &["patch", "before", "after"],
+        }
+    }
+
+    fn has(self, member: &str) -> bool {
+        !self.left_out().contains(&member)
+    }
+}
+
+/// Writes as much of an event as fits: what is too large leaves out `patch`, then `before`.
+pub(in crate::core) fn fit(thin: bool, write: impl Fn(Extent) -> Vec<u8>) -> Rendered {
+    let extents: &[Extent] = match thin {
+        true => &[Extent::Thin],
+        false => &[Extent::Whole, Extent::WithoutPatch, Extent::WithoutPatchAndBefore],
+    };
+    let mut body = Vec::new();
+    for extent in extents {
+        body = write(*extent);
+        if body.len() <= ENVELOPE_BYTES_MAX {
+            return Rendered { body: body.into(), too_large: false };
+        }
+    }
+    Rendered { body: body.into(), too_large: true }
+}
+
 impl Envelope<'_> {
     /// Renders; an envelope that is too large leaves out `patch`, then `before`, and says so in `data.omitted`.
     pub fn render(&self) -> Rendered {
-        for omitted in [&[][..], &["patch"], &["patch", "before"]] {
-            let body = self.write(omitted);
-            if body.len() <= ENVELOPE_BYTES_MAX {
-                return Rendered { body: body.into(), too_large: false };
-            }
-        }
-        Rendered { body: self.write(&["patch", "before"]).into(), too_large: true }
+        fit(false, |extent| self.write(extent))
     }
 
-    fn write(&self, omitted: &[&str]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(256 + 2 * self.after.or(self.before).map_or(0, <[u8]>::len));
+    /// Renders without the item and the patch: who hears of it fetches the item, if it wants it.
+    pub fn render_thin(&self) -> Rendered {
+        fit(true, |extent| self.write(extent))
+    }
+
+    /// Renders what stands under `data`, alone.
+    pub(in crate::core) fn render_data(&self, thin: bool) -> Rendered {
+        fit(thin, |extent| {
+            let mut out = Vec::with_capacity(self.weight());
+            self.write_data(&mut out, extent);
+            out
+        })
+    }
+
+    /// About how many bytes it becomes.
+    fn weight(&self) -> usize {
+        256 + 2 * self.after.or(self.before).map_or(0, <[u8]>::len)
+    }
+
+    fn write(&self, extent: Extent) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.weight());
         out.extend_from_slice(b"{\"type\":");
         text(&mut out, self.kind);
         out.extend_from_slice(b",\"timestamp\":\"");
         out.extend_from_slice(self.at.to_string().as_bytes());
-        out.extend_from_slice(b"\",\"data\":{\"job\":");
-        text(&mut out, self.job.as_str());
+        out.extend_from_slice(b"\",\"data\":");
+        self.write_data(&mut out, extent);
+        out.push(b'}');
+        out
+    }
+
+    /// Writes what stands under `data`.
+    pub(in crate::core) fn write_data(&self, out: &mut Vec<u8>, extent: Extent) {
+        out.extend_from_slice(b"{\"job\":");
+        text(out, self.job.as_str());
         if !self.scope.is_whole_job() {
-            member(&mut out, "scope", self.scope.as_str().as_bytes());
+            member(out, "scope", self.scope.as_str().as_bytes());
         }
         out.extend_from_slice(b",\"key\":");
-        text(&mut out, self.key.as_str());
+        text(out, self.key.as_str());
         out.extend_from_slice(b",\"change\":");
-        text(&mut out, self.change.as_str());
-        if !omitted.contains(&"before") {
-            member(&mut out, "before", self.before.unwrap_or(b"null"));
+        text(out, self.change.as_str());
+        if extent.has("before") {
+            member(out, "before", self.before.unwrap_or(b"null"));
         }
-        member(&mut out, "after", self.after.unwrap_or(b"null"));
-        member(&mut out, "changed", &self.changed().to_bytes());
-        if !omitted.contains(&"patch") {
-            member(&mut out, "patch", &self.patch().to_bytes());
+        if extent.has("after") {
+            member(out, "after", self.after.unwrap_or(b"null"));
         }
-        member(&mut out, "sequence", self.sequence.to_string().as_bytes());
-        if !omitted.is_empty() {
-            let names = omitted.iter().map(|name| Json::from(*name)).collect();
-            member(&mut out, "omitted", &Json::Array(names).to_bytes());
+        member(out, "changed", &self.changed().to_bytes());
+        if extent.has("patch") {
+            member(out, "patch", &self.patch().to_bytes());
         }
-        out.extend_from_slice(b"}}");
-        out
+        member(out, "sequence", self.sequence.to_string().as_bytes());
+        if extent != Extent::Thin && !extent.left_out().is_empty() {
+            let names = extent.left_out().iter().map(|name| Json::from(*name)).collect();
+            member(out, "omitted", &Json::Array(names).to_bytes());
+        }
+        out.push(b'}');
     }
 
     fn changed(&self) -> Json {
@@ -153,6 +216,30 @@ mod tests {
         assert!(!rendered.too_large);
         assert!(body.ends_with(",\"sequence\":42,\"omitted\":[\"patch\",\"before\"]}}"));
         assert!(!body.contains("\"before\":\""));
+    }
+
+    #[test]
+    fn a_thin_envelope_says_that_and_where_but_not_what() {
+        let difference = Difference { changed: vec!["/total".to_owned()], patch: Vec::new() };
+        let rendered = Envelope {
+            kind: "orders.updated",
+            at: Timestamp::parse("2026-11-20T15:04:05.123Z").unwrap(),
+            job: &JobName::from("orders"),
+            scope: &Scope::from("{\"account\":\"eu\"}"),
+            key: &Key::from("1"),
+            change: Change::Updated,
+            before: Some(b"1"),
+            after: Some(b"2"),
+            difference: &difference,
+            sequence: 42,
+        }
+        .render_thin();
+        assert_eq!(
+            std::str::from_utf8(&rendered.body).unwrap(),
+            "{\"type\":\"orders.updated\",\"timestamp\":\"2026-11-20T15:04:05.123Z\",\"data\":{\"job\":\"orders\",\
+             \"scope\":{\"account\":\"eu\"},\"key\":\"1\",\"change\":\"updated\",\"changed\":[\"/total\"],\
+             \"sequence\":42}}"
+        );
     }
 
     #[test]

@@ -31,6 +31,14 @@ pub struct NewEvent {
     pub deliveries: Vec<NewDelivery>,
 }
 
+impl NewEvent {
+    /// Bytes of its bodies.
+    pub fn weight(&self) -> usize {
+        let own = self.deliveries.iter().filter_map(|delivery| delivery.body.as_ref());
+        self.body.len() + own.map(Bytes::len).sum::<usize>()
+    }
+}
+
 /// The id of an event: a hash of what makes it this one and no other.
 ///
 /// `after` is the digest of the new body, or of nothing for a deletion.

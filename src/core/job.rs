@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::diff::Change;
-use crate::core::names::{Digest, JobName, SinkName, VendorName};
+use crate::core::names::{Digest, JobName, VendorName};
 use crate::core::path::JsonPath;
 use crate::core::rules::Rules;
 use crate::core::schedule::Schedule;
+use crate::core::sink::Route;
 use crate::core::template::{Condition, Template, Text};
 
 /// What to poll, when, and how to see a change.
@@ -45,8 +46,8 @@ pub struct Job {
     pub deletes_after: u32,
     /// The event's type; `None`: `JOB.CHANGE`.
     pub event_type: Option<Template>,
-    /// Who gets the events.
-    pub send_to: Vec<SinkName>,
+    /// Who gets the events, and as what.
+    pub send_to: Vec<Route>,
     /// What of the config the job's state depends on.
     pub fingerprints: Fingerprints,
 }

@@ -31,6 +31,7 @@ pub mod schedule;
 
 // Telling: from events to requests, and what their answers mean.
 pub mod delivery;
+pub mod formats;
 pub mod sign;
 pub mod template;
 

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::core::delivery::Ladder;
+use crate::core::formats::Form;
 use crate::core::names::SinkName;
 use crate::core::secret::Masked;
 use crate::core::sign::Signer;
@@ -23,6 +24,10 @@ pub struct Sink {
     pub headers: Vec<(http::HeaderName, Masked)>,
     /// What deliveries are signed with; `None`: they are not.
     pub signer: Option<Signer>,
+    /// What its bodies are.
+    pub form: Form,
+    /// Do they leave out the item, and say only that it changed, and where?
+    pub thin: bool,
     /// Which events it gets.
     pub when: Option<Condition>,
     /// Everything from DNS to the last byte of the answer.
@@ -33,6 +38,32 @@ pub struct Sink {
     pub concurrency: usize,
     /// What is sent in order.
     pub order: Order,
+}
+
+/// A way from a job to a sink. Of several that lead to one sink, an event takes the first whose condition holds: it
+/// goes to no sink twice.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Where it leads.
+    pub sink: SinkName,
+    /// Which of the job's events take it, beside what the sink itself says.
+    pub when: Option<Condition>,
+    /// What the bodies are; `None`: as the sink says.
+    pub form: Option<Form>,
+    /// Whether they leave out the item; `None`: as the sink says.
+    pub thin: Option<bool>,
+}
+
+impl Route {
+    /// The way to a sink that takes everything as the sink says.
+    pub fn to(sink: SinkName) -> Self {
+        Self { sink, when: None, form: None, thin: None }
+    }
+
+    /// What bodies are on this way, and whether they are thin.
+    pub fn writing<'a>(&'a self, sink: &'a Sink) -> (&'a Form, bool) {
+        (self.form.as_ref().unwrap_or(&sink.form), self.thin.unwrap_or(sink.thin))
+    }
 }
 
 /// What a sink gets in order.

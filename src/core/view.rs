@@ -107,8 +107,28 @@ pub struct EventDetail {
     pub event: EventView,
     /// The body, as it was sent.
     pub body: Box<serde_json::value::RawValue>,
+    /// The deliveries whose body is another, in the order of their numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bodies: Vec<BodyView>,
     /// Every attempt of every delivery, oldest first.
     pub attempts: Vec<AttemptView>,
+}
+
+/// A delivery's body that is not the event's own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BodyView {
+    /// The delivery's number; none for one that was not committed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<i64>,
+    /// Whose it is.
+    pub sink: String,
+    /// What it is sent as.
+    pub content_type: String,
+    /// The bytes; none where nothing could be written.
+    pub body: Option<Box<serde_json::value::RawValue>>,
+    /// Why nothing can be sent, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// One attempt.
@@ -227,8 +247,11 @@ pub struct PollEventView {
     pub change: String,
     /// The sinks that get it.
     pub sinks: Vec<String>,
-    /// The webhook's body.
+    /// The webhook's body in the format `standard`.
     pub body: Box<serde_json::value::RawValue>,
+    /// The webhooks whose body is another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bodies: Vec<BodyView>,
 }
 
 /// What `doorbell test SINK` tells.

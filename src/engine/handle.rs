@@ -12,6 +12,7 @@ use crate::core::delivery::{Answer, Parcel};
 use crate::core::diff;
 use crate::core::envelope::Envelope;
 use crate::core::event::derive_id;
+use crate::core::formats::{self, Facts, Fault, Telling};
 use crate::core::json::Json;
 use crate::core::names::{Digest, JobName, JobUid, Key, Scope, SinkName};
 use crate::core::rules::Rules;
@@ -64,33 +65,41 @@ impl Handle {
 /// Sends one signed sample event to a sink, the same way as any delivery but outside its queue.
 pub async fn send_sample(sender: &dyn Sender, clock: &dyn Clock, sink: &Arc<Sink>) -> TestReport {
     let now = clock.now();
-    let parcel = sample(now);
-    let sent = sender.send(sink, &parcel, 1, now).await;
-    let (status, answer) = match &sent.answer {
-        Answer::Status { status, excerpt, .. } => (Some(*status), Some(excerpt.clone())),
-        Answer::Unreachable(_) | Answer::Forbidden(_) => (None, None),
-    };
-    let delivered = sent.answer.is_success();
-    let attempt = AttemptView {
+    let (parcel, fault) = sample(sink, now);
+    let id = parcel.event.to_string();
+    let mut attempt = AttemptView {
         delivery: 0,
         sink: sink.name.to_string(),
         number: 1,
         at: now,
-        took_ms: sent.took.as_millis() as u64,
-        status,
-        reason: (!delivered).then(|| sent.answer.sentence()),
-        answer,
+        took_ms: 0,
+        status: None,
+        reason: fault.map(|fault| format!("nothing was sent: {fault}")),
+        answer: None,
     };
-    TestReport { sink: sink.name.to_string(), delivered, id: parcel.event.to_string(), attempt }
+    if attempt.reason.is_some() {
+        return TestReport { sink: sink.name.to_string(), delivered: false, id, attempt };
+    }
+    let sent = sender.send(sink, &parcel, 1, now).await;
+    if let Answer::Status { status, excerpt, .. } = &sent.answer {
+        attempt.status = Some(*status);
+        attempt.answer = Some(excerpt.clone());
+    }
+    let delivered = sent.answer.is_success();
+    attempt.took_ms = sent.took.as_millis() as u64;
+    attempt.reason = (!delivered).then(|| sent.answer.sentence());
+    TestReport { sink: sink.name.to_string(), delivered, id, attempt }
 }
 
-/// An event that is none, for a receiver to be tried with.
-fn sample(now: Timestamp) -> Parcel {
+/// An event that is none, for a receiver to be tried with, written as the sink wants its events.
+fn sample(sink: &Sink, now: Timestamp) -> (Parcel, Option<Fault>) {
     let (job, scope, key) = (JobName::from("doorbell"), Scope::default(), Key::from("test"));
     let after = Json::object([("id", Json::from("test")), ("message", Json::from("a test from Doorbell"))]);
-    let body = after.to_bytes();
+    let item = after.to_bytes();
     let difference = diff::difference(&Json::Null, &after, &Rules::default());
-    let rendered = Envelope {
+    let moment = Digest::of(&now.0.to_le_bytes());
+    let event = derive_id(JobUid(moment.0), &scope, key.digest(), 0, Digest::of(&item));
+    let envelope = Envelope {
         kind: "doorbell.test",
         at: now,
         job: &job,
@@ -98,20 +107,16 @@ fn sample(now: Timestamp) -> Parcel {
         key: &key,
         change: diff::Change::Created,
         before: None,
-        after: Some(&body),
+        after: Some(&item),
         difference: &difference,
         sequence: 0,
-    }
-    .render();
-    let moment = Digest::of(&now.0.to_le_bytes());
-    Parcel {
-        event: derive_id(JobUid(moment.0), &scope, key.digest(), 0, Digest::of(&body)),
-        kind: "doorbell.test".to_owned(),
-        job,
-        scope,
-        key,
-        sequence: 0,
-        seen_at: now,
-        body: rendered.body,
-    }
+    };
+    let facts = Facts::of(&envelope, &Json::Null, None, Some(&after));
+    let names = facts.names();
+    let telling = Telling { id: &event, envelope: &envelope, before: None, after: Some(&after), names: &names };
+    let written = formats::write(&sink.form, sink.thin, &telling);
+    let body = written.body.unwrap_or_else(|| envelope.render().body);
+    let kind = "doorbell.test".to_owned();
+    let wire = written.wire;
+    (Parcel { event, kind, job, scope, key, sequence: 0, seen_at: now, body, wire }, written.fault)
 }

@@ -60,8 +60,8 @@ pub(super) struct Poller {
 impl Poller {
     pub(super) fn new(world: Arc<World>, config: &Config, dispatcher: Dispatcher) -> Self {
         let sinks_of = |job: &Arc<Job>| {
-            let sinks = job.send_to.iter().filter_map(|name| config.sink(name).cloned()).collect();
-            (job.name.clone(), sinks)
+            let leads_to = |sink: &&Arc<Sink>| job.send_to.iter().any(|route| route.sink == sink.name);
+            (job.name.clone(), config.sinks.iter().filter(leads_to).cloned().collect())
         };
         Self { world, sinks: config.jobs.iter().map(sinks_of).collect(), dispatcher }
     }
@@ -351,7 +351,7 @@ fn chunks(scope: Scope, decided: Decided, rows_max: usize, bytes_max: usize) -> 
         bytes += row.remembered.as_ref().map_or(0, |remembered| remembered.body.len());
         chunk.rows.push(row);
         if let Some((_, event)) = events.next_if(|(of, _)| *of == at) {
-            bytes += event.body.len();
+            bytes += event.weight();
             chunk.events.push(event);
         }
         if chunk.rows.len() >= rows_max || bytes >= bytes_max {

@@ -5,9 +5,10 @@
 use serde_json::value::RawValue;
 
 use crate::core::decide::{Decided, Phase};
+use crate::core::delivery::NewDelivery;
 use crate::core::extract::Item;
 use crate::core::outcome::PollOutcome;
-use crate::core::view::{ItemView, PollEventView, PollReport, RequestView};
+use crate::core::view::{BodyView, ItemView, PollEventView, PollReport, RequestView};
 use crate::source::{Fetched, Request};
 
 /// Items that a report shows as examples.
@@ -94,6 +95,7 @@ impl Trace {
                     change: event.change.as_str().to_owned(),
                     sinks: event.deliveries.iter().map(|delivery| delivery.sink.to_string()).collect(),
                     body: raw(&event.body)?,
+                    bodies: event.deliveries.iter().filter_map(other_body).collect(),
                 })
             })
             .collect();
@@ -111,6 +113,18 @@ impl Trace {
         report.took_ms = took_ms;
         Some(*report)
     }
+}
+
+/// What a delivery sends, where that is not the event's own body.
+fn other_body(delivery: &NewDelivery) -> Option<BodyView> {
+    let body = delivery.body.as_ref()?;
+    Some(BodyView {
+        delivery: None,
+        sink: delivery.sink.to_string(),
+        content_type: delivery.wire.content_type().to_owned(),
+        body: raw(body),
+        reason: delivery.dead.clone(),
+    })
 }
 
 fn raw(bytes: &[u8]) -> Option<Box<RawValue>> {

@@ -108,7 +108,10 @@ fn headers_of(sink: &Sink, parcel: &Parcel, attempt: u32, now: Timestamp) -> Res
         sent.append(name.clone(), headers::value(name, value)?);
     }
     let id = parcel.event.as_str();
-    sent.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    sent.insert(header::CONTENT_TYPE, HeaderValue::from_static(parcel.wire.content_type()));
+    for (name, value) in parcel.wire.headers(parcel) {
+        insert(&mut sent, name, &value)?;
+    }
     sent.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     sent.insert("webhook-timestamp", HeaderValue::from(now.unix_seconds()));
     sent.insert("doorbell-attempt", HeaderValue::from(attempt));

@@ -14,6 +14,7 @@ mod crash;
 mod daemon;
 mod delivering;
 mod first_steps;
+mod formats;
 mod kinto;
 mod numbers;
 mod queue;

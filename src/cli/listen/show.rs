@@ -37,6 +37,8 @@ struct Data<'a> {
     after: Option<&'a RawValue>,
     #[serde(borrow, default)]
     patch: Vec<Change<'a>>,
+    #[serde(default)]
+    changed: Vec<String>,
     sequence: Option<u64>,
 }
 
@@ -91,7 +93,8 @@ fn change(data: &Data<'_>) -> String {
             cut_lines(&lines.join("\n"))
         }
         (_, Some(item)) | (Some(item), None) => pretty(item),
-        (None, None) => String::new(),
+        // A thin event: it says where, but not what.
+        (None, None) => cut_lines(&data.changed.join("\n")),
     }
 }
 
@@ -249,6 +252,13 @@ mod tests {
             "22:13:20  o.created  key [\"a\",1]  not checked\n  evt_1, attempt 2, sequence 1, answered 200\n  \
              {\n    \"id\": 1.0,\n    \"t\": [],\n    \"s\": \"a{\\\"b\"\n  }\n"
         );
+    }
+
+    #[test]
+    fn a_thin_event_is_shown_by_where_it_changed() {
+        let body = r#"{"type":"o.updated","data":{"key":"1","changed":["/a","/b/0"],"sequence":2}}"#;
+        let shown = block(&received(body, Trust::Verified));
+        assert!(shown.ends_with("sequence 2, answered 200\n  /a\n  /b/0\n"), "{shown}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The request's own parts are in `request`, what a job shares with a vendor in `vendor`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use toml::de::DeValue;
 
+use super::route::{self, Sinks};
 use super::vendor::{Layer, QueryValue, layer};
 use super::{EVENT_NAMES, later_value, request};
 use crate::config::keys::{self, Table};
@@ -18,7 +19,7 @@ use crate::config::reader::{Field, Reader, Section, quoted};
 use crate::config::written::Written;
 use crate::core::diff::Change;
 use crate::core::job::{Access, Changes, Fingerprints, First, Job, ListKind, RequestSpec};
-use crate::core::names::{Digest, JobName, SinkName, VendorName};
+use crate::core::names::{Digest, JobName, VendorName};
 use crate::core::path::{Complaint, JsonPath};
 use crate::core::rules::Rules;
 use crate::core::schedule::Schedule;
@@ -39,12 +40,12 @@ const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "
 /// What jobs refer to, and what they share.
 pub(super) struct Lift<'a> {
     vendors: BTreeMap<&'a str, Layer>,
-    sinks: BTreeSet<&'a str>,
+    sinks: Sinks<'a>,
     access: HashMap<Access, Arc<Access>>,
 }
 
 impl<'a> Lift<'a> {
-    pub(super) fn new(vendors: BTreeMap<&'a str, Layer>, sinks: BTreeSet<&'a str>) -> Self {
+    pub(super) fn new(vendors: BTreeMap<&'a str, Layer>, sinks: Sinks<'a>) -> Self {
         Self { vendors, sinks, access: HashMap::new() }
     }
 
@@ -70,7 +71,7 @@ impl<'a> Lift<'a> {
         let empty = section.field("empty").and_then(|field| reader.boolean(&field)).unwrap_or(false);
         let enabled = section.field("enabled").and_then(|field| reader.boolean(&field)).unwrap_or(true);
         let deletes_after = deletes_after(section, reader);
-        let send_to = self.send_to(section, enabled, reader);
+        let send_to = route::send_to(&self.sinks, section, enabled, reader);
         let (request, request_print) = request?;
         let fingerprints = Fingerprints {
             request: request_print,
@@ -138,46 +139,6 @@ impl<'a> Lift<'a> {
         let query = layer.query.into_iter().flat_map(pairs).collect();
         let headers = layer.headers.into_values().collect();
         Some((RequestSpec { method, url, query, headers, body, auth: layer.auth, access }, print))
-    }
-
-    fn send_to(&self, section: &Section<'_>, enabled: bool, reader: &mut Reader<'_>) -> Vec<SinkName> {
-        let field = section.field("send_to");
-        let list = field.as_ref().and_then(|field| reader.list(field));
-        let mut names: Vec<SinkName> = Vec::new();
-        for field in list.iter().flatten() {
-            if matches!(field.value.get_ref(), DeValue::Table(_)) {
-                later_value(field, "a table in `send_to`", reader);
-            } else if let Some(name) = self.sink(field, &names, reader) {
-                names.push(name);
-            }
-        }
-        if enabled && list.map_or(field.is_none(), |list| list.is_empty()) {
-            let place = field.map_or_else(|| section.place(), |field| field.place());
-            let problem = Problem::warning(place, format!("{} sends its events to no sink", section.title));
-            reader.note(problem.hint("add `send_to = [\"NAME\"]`, the name of a `[sink.NAME]`").of_absence());
-        }
-        names
-    }
-
-    fn sink(&self, field: &Field<'_>, before: &[SinkName], reader: &mut Reader<'_>) -> Option<SinkName> {
-        let written = reader.text(field)?;
-        let name = written.resolved();
-        if before.iter().any(|before| before.as_str() == name) {
-            let problem = Problem::error(field.place(), format!("the sink `{}` is there twice", written.spelled()));
-            reader.note(problem.hint("take one out: each event goes to a sink once"));
-            return None;
-        }
-        if self.sinks.contains(name.as_str()) {
-            return Some(SinkName::from(name.as_str()));
-        }
-        let problem = Problem::error(field.place(), format!("there is no sink `{}`", written.spelled()));
-        let hint = match keys::nearest(&name, self.sinks.iter().copied()) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None if written.hides() => "add its table: `[sink.NAME]`".to_owned(),
-            None => format!("add its table: `[sink.{name}]`"),
-        };
-        reader.note(problem.hint(hint).of_absence());
-        None
     }
 }
 

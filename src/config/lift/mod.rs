@@ -3,8 +3,10 @@
 //! Says what is wrong through the [`Reader`]; prints nothing.
 
 mod daemon;
+mod format;
 mod job;
 mod request;
+mod route;
 pub(super) mod sign;
 mod sink;
 mod vendor;
@@ -61,9 +63,10 @@ pub(crate) fn config<'a>(parsed: &'a [Parsed<'a>], env: &dyn Lookup, reader: &mu
 
     let daemon = daemon::lift(daemon.as_ref(), env, reader);
     let vendors = vendors.iter().map(|(name, section)| (*name, vendor::layer(section, reader))).collect();
-    let mut lift = job::Lift::new(vendors, sinks.keys().copied().collect());
+    let sinks: route::Sinks<'_> =
+        sinks.iter().map(|(name, section)| (*name, sink::lift(name, section, reader).map(Arc::new))).collect();
+    let mut lift = job::Lift::new(vendors, sinks.clone());
     let jobs: Vec<_> = jobs.iter().map(|(name, section)| lift.job(name, section, reader).map(Arc::new)).collect();
-    let sinks: Vec<_> = sinks.iter().map(|(name, section)| sink::lift(name, section, reader).map(Arc::new)).collect();
     if jobs.is_empty()
         && let Some(first) = parsed.first()
     {
@@ -77,7 +80,7 @@ pub(crate) fn config<'a>(parsed: &'a [Parsed<'a>], env: &dyn Lookup, reader: &mu
     Some(Config {
         daemon: daemon?,
         jobs: jobs.into_iter().collect::<Option<_>>()?,
-        sinks: sinks.into_iter().collect::<Option<_>>()?,
+        sinks: sinks.into_values().collect::<Option<_>>()?,
     })
 }
 

@@ -120,7 +120,12 @@ pub(super) fn url(field: &Field<'_>, layer: &Layer, reader: &mut Reader<'_>) -> 
 pub(super) fn body(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<(BodySpec, String)> {
     let mut spelled = String::new();
     let spec = match field.value.get_ref() {
-        DeValue::Table(_) | DeValue::Array(_) => BodySpec::Json(tree(field, &mut spelled, reader)?),
+        DeValue::Table(_) | DeValue::Array(_) => {
+            let compile = |field: &Field<'_>, written: &Written, reader: &mut Reader<'_>| {
+                compile(field, written, REQUEST_NAMES, reader)
+            };
+            BodySpec::Json(tree(field, &mut spelled, reader, &compile)?)
+        }
         _ => {
             let written = reader.text(field)?;
             spelled = written.spelled();
@@ -130,17 +135,25 @@ pub(super) fn body(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<(BodySp
     Some((spec, spelled))
 }
 
+/// Compiles one string of a tree, or notes what is wrong with it.
+pub(super) type Compile<'c> = &'c dyn Fn(&Field<'_>, &Written, &mut Reader<'_>) -> Option<Text>;
+
 /// A value of the config as JSON, each string a template; appends its spelling to `spelled`.
-fn tree(field: &Field<'_>, spelled: &mut String, reader: &mut Reader<'_>) -> Option<JsonTemplate> {
+pub(super) fn tree(
+    field: &Field<'_>,
+    spelled: &mut String,
+    reader: &mut Reader<'_>,
+    compile: Compile<'_>,
+) -> Option<JsonTemplate> {
     match field.value.get_ref() {
         DeValue::String(_) => {
             let written = reader.text(field)?;
             spelled.push_str(&format!("{:?}", written.spelled()));
-            compile(field, &written, REQUEST_NAMES, reader).map(JsonTemplate::Text)
+            compile(field, &written, reader).map(JsonTemplate::Text)
         }
         DeValue::Array(array) => {
             spelled.push('[');
-            let elements: Vec<_> = array.iter().map(|value| member(field, value, spelled, reader)).collect();
+            let elements: Vec<_> = array.iter().map(|value| member(field, value, spelled, reader, compile)).collect();
             spelled.push(']');
             Some(JsonTemplate::Array(elements.into_iter().collect::<Option<_>>()?))
         }
@@ -149,7 +162,8 @@ fn tree(field: &Field<'_>, spelled: &mut String, reader: &mut Reader<'_>) -> Opt
             let mut members = Vec::new();
             for (name, value) in table {
                 spelled.push_str(&format!("{:?}:", name.get_ref()));
-                members.push(member(field, value, spelled, reader).map(|value| (name.get_ref().to_string(), value)));
+                let value = member(field, value, spelled, reader, compile);
+                members.push(value.map(|value| (name.get_ref().to_string(), value)));
             }
             spelled.push('}');
             Some(JsonTemplate::Object(members.into_iter().collect::<Option<_>>()?))
@@ -172,8 +186,9 @@ fn member(
     value: &Spanned<DeValue<'_>>,
     spelled: &mut String,
     reader: &mut Reader<'_>,
+    compile: Compile<'_>,
 ) -> Option<JsonTemplate> {
-    let value = tree(&Field { name: field.name, file: field.file, value }, spelled, reader);
+    let value = tree(&Field { name: field.name, file: field.file, value }, spelled, reader, compile);
     spelled.push(',');
     value
 }

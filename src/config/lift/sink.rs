@@ -10,6 +10,7 @@ use http::HeaderName;
 use url::{Host, Url};
 
 use super::daemon::CONCURRENCY_BOUNDS;
+use super::format::{self, Writing};
 use super::job::condition;
 use super::vendor::TIMEOUT_BOUNDS;
 use super::{check_header_value, header_name, sign};
@@ -62,6 +63,9 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
     };
     let headers = section.field("headers").map(|field| headers(&field, reader)).unwrap_or_default();
     let signer = sign::signer(name, section, reader);
+    let Writing { form, thin } = format::writing(section, reader);
+    let (form, thin) = (form.unwrap_or_default(), thin.unwrap_or(false));
+    format::check(section, &form, thin, reader);
     let when = section.field("when").and_then(|field| condition(&field, reader));
     let timeout = section.field("timeout").and_then(|field| reader.duration(&field, &TIMEOUT_BOUNDS));
     let ladder = section.field("retry").map_or_else(default_ladder, |field| ladder(&field, reader));
@@ -75,6 +79,8 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
         shown_url,
         headers,
         signer,
+        form,
+        thin,
         when,
         timeout: timeout.unwrap_or(TIMEOUT),
         ladder,

@@ -105,7 +105,7 @@ const SLIPS: &[(&str, &str)] = &[
     ("[job.j]\ndeletes = { after = 0 }\n", "2:21: `after` can't be `0`"),
     ("[job.j]\ndeletes = { hold_above = \"20%\" }\n", "2:13: this version does not have `hold_above` yet"),
     ("[job.j]\nvendor = \"v\"\n", "2:10: there is no vendor `v`; add its table: `[vendor.v]`"),
-    ("[job.j]\nsend_to = [{ sink = \"s\" }]\n", "2:12: this version does not have a table in `send_to` yet"),
+    ("[job.j]\nsend_to = [{ sink = \"s\" }]\n", "2:21: there is no sink `s`; add its table: `[sink.s]`"),
     ("[job.j]\nwhen = \"nonsense == 1\"\n", "nonsense"),
     ("[job.j]\ntype = \"{{ nonsense }}\"\n", "nonsense"),
     (
@@ -313,6 +313,8 @@ const HOLES: &[&str] = &[
     "[vendor.v]\nauth = { type = \"api_key\", name = HOLE, value = HOLE, in = HOLE }\n",
     "[job.j]\nurl = HOLE\nmethod = HOLE\nbody = { a = [HOLE] }\nevery = HOLE\n",
     "[job.j]\ncron = HOLE\ntimezone = HOLE\nitems = HOLE\nkey = [HOLE]\nlist = HOLE\nfirst = HOLE\n",
+    "[sink.s]\nformat = HOLE\npayload = { a = HOLE, b = [HOLE] }\nthin = HOLE\n",
+    "[job.j]\nsend_to = [{ sink = HOLE, when = HOLE, payload = { a = HOLE } }]\n",
     "[job.j]\nwatch = [HOLE]\nignore = [HOLE]\non = [HOLE]\nwhen = HOLE\ntype = HOLE\nsend_to = [HOLE]\nvendor = HOLE\n",
     "[sink.s]\nurl = HOLE\nheaders = { A = HOLE }\nsecret = [HOLE]\nwhen = HOLE\n",
     "[sink.s]\ntimeout = HOLE\nretry = [HOLE]\norder = HOLE\nsettle = HOLE\n",

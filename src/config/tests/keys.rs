@@ -35,7 +35,7 @@ const PAGE: &[(Table, &str)] = &[
     (Table::Cursor, "at from start overlap full_every"),
     (Table::Detail, "url version concurrency merge"),
     (Table::Each, "job at"),
-    (Table::SendTo, "sink when payload"),
+    (Table::SendTo, "sink when format payload thin"),
     (
         Table::Sink,
         "url headers auth secret sign format payload when timeout retry concurrency rate order batch thin private \
@@ -104,10 +104,14 @@ fn collect(kind: Table, table: &DeTable<'_>, found: &mut HashSet<(Table, String)
             "auth" => Table::Auth,
             "deletes" => Table::Deletes,
             "sign" => Table::Sign,
+            "send_to" => Table::SendTo,
             _ => continue,
         };
-        if let DeValue::Table(table) = value.get_ref() {
-            collect(inner, table, found);
+        let elements = value.get_ref().as_array().into_iter().flatten();
+        for value in elements.chain([value]) {
+            if let DeValue::Table(table) = value.get_ref() {
+                collect(inner, table, found);
+            }
         }
     }
 }
@@ -171,9 +175,10 @@ fn a_key_that_comes_later_is_told_from_one_that_is_not_there() {
 #[test]
 fn a_value_that_states_what_this_version_does_anyway_is_taken() {
     let text = "[job.a]\nurl = \"https://a.example\"\nevery = \"1s\"\nsend_to = [\"s\"]\nsettle = 1\nformat = \"auto\"\n\
-                respect_cache = false\n[sink.s]\nurl = \"https://s.example\"\nthin = false\nformat = \"standard\"\n";
+                respect_cache = false\n[sink.s]\nurl = \"https://s.example\"\nhandshake = false\n";
     assert!(with(text).load().is_ok());
-    for (from, to) in [("settle = 1", "settle = 3"), ("\"auto\"", "\"csv\""), ("thin = false", "thin = true")] {
+    for (from, to) in [("settle = 1", "settle = 3"), ("\"auto\"", "\"csv\""), ("handshake = false", "handshake = true")]
+    {
         let text = printed(&with(&text.replace(from, to)));
         assert!(text.contains("with another value than"), "{text}");
     }

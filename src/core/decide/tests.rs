@@ -10,6 +10,7 @@ use crate::core::job::{Access, Changes, ListKind, RequestSpec};
 use crate::core::names::{JobName, SinkName};
 use crate::core::path::JsonPath;
 use crate::core::schedule::Schedule;
+use crate::core::sink::Route;
 use crate::core::template::{Condition, Part, Text};
 
 const MEMBERS: [&str; 7] = ["before", "after", "change", "changed", "key", "job", "scope"];
@@ -50,7 +51,7 @@ fn job(change: impl FnOnce(&mut Job)) -> Arc<Job> {
         when: None,
         deletes_after: 2,
         event_type: None,
-        send_to: vec![SinkName::from("crm")],
+        send_to: vec![Route::to(SinkName::from("crm"))],
         fingerprints,
     };
     change(&mut job);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::core::delivery::Ladder;
+use crate::core::formats::{Form, Wire};
 use crate::core::names::{EventId, JobName, Key, Scope, SinkName};
 use crate::core::secret::Secret;
 use crate::core::sign::{Delivered, Scheme, Signer, Verifier};
@@ -22,6 +23,8 @@ fn sink(url: &str) -> Sink {
         shown_url: url.to_owned(),
         headers: Vec::new(),
         signer: None,
+        form: Form::default(),
+        thin: false,
         when: None,
         timeout: Duration::from_secs(20),
         ladder: Ladder::default(),
@@ -40,6 +43,7 @@ fn parcel() -> Parcel {
         sequence: 1,
         seen_at: NOW,
         body: bytes::Bytes::from_static(BODY.as_bytes()),
+        wire: Wire::Json,
     }
 }
 

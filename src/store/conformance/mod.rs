@@ -15,6 +15,7 @@ use bytes::Bytes;
 use crate::core::delivery::{Answer, Attempt, NewDelivery, Verdict};
 use crate::core::diff::Change;
 use crate::core::event::NewEvent;
+use crate::core::formats::Wire;
 use crate::core::job::Fingerprints;
 use crate::core::ledger::{Remembered, Row, RowWrite};
 use crate::core::names::{Digest, EventId, JobName, Key, KeyDigest, Lane, Scope, SinkName};
@@ -133,7 +134,13 @@ fn row(name: &str, version: u64) -> RowWrite {
 /// An event of the item `name`, in the lane of that item, to the sinks `to`.
 fn event(name: &str, sequence: u64, to: &[&str]) -> NewEvent {
     let lane = Lane(key(name).0);
-    let deliver = |sink: &&str| NewDelivery { sink: SinkName::from(*sink), lane: Some(lane), body: None, dead: None };
+    let deliver = |sink: &&str| NewDelivery {
+        sink: SinkName::from(*sink),
+        lane: Some(lane),
+        body: None,
+        wire: Wire::Json,
+        dead: None,
+    };
     NewEvent {
         id: EventId::from(format!("evt_{name}_{sequence}").as_str()),
         key: Key::from(name),

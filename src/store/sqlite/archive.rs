@@ -6,9 +6,10 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use serde_json::value::RawValue;
 
+use crate::core::formats::Wire;
 use crate::core::names::JobName;
 use crate::core::time::Timestamp;
-use crate::core::view::{AttemptView, DeliveryView, EventDetail, EventFilter, EventView, Page};
+use crate::core::view::{AttemptView, BodyView, DeliveryView, EventDetail, EventFilter, EventView, Page};
 use crate::store::sqlite::error::{Result, count, int, small};
 use crate::store::sqlite::{jobs, sinks};
 use crate::store::{JobRecord, StoreError};
@@ -131,7 +132,7 @@ pub(super) fn event(db: &Connection, id: &str) -> Result<Option<EventDetail>> {
     let Some((_, event)) = db.prepare_cached(&sql)?.query_one([id], event_view).optional()? else { return Ok(None) };
     let body: Vec<u8> = db.prepare_cached("SELECT body FROM event WHERE id = ?1")?.query_one([id], |row| row.get(0))?;
     let event = EventView { deliveries: deliveries(db, id)?, ..event };
-    Ok(Some(EventDetail { event, body: raw(body)?, attempts: attempts(db, id)? }))
+    Ok(Some(EventDetail { event, body: raw(body)?, bodies: bodies(db, id)?, attempts: attempts(db, id)? }))
 }
 
 /// The number of the one event whose id begins so.
@@ -146,6 +147,32 @@ fn resolve(db: &Connection, id: &str) -> Result<Option<i64>> {
         .query_map([id, &format!("{id}\u{10FFFF}")], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(<[i64; 1]>::try_from(found).ok().map(|[only]| only))
+}
+
+/// The bodies of an event's deliveries that are not its own.
+fn bodies(db: &Connection, event: i64) -> Result<Vec<BodyView>> {
+    let mut statement = db.prepare_cached(
+        "SELECT delivery.id, sink.name, delivery.wire, delivery.body, delivery.reason FROM delivery \
+         JOIN sink ON sink.id = delivery.sink WHERE delivery.event = ?1 AND delivery.body IS NOT NULL \
+         ORDER BY delivery.id",
+    )?;
+    let rows = statement.query_map([event], |row| {
+        let bytes: Vec<u8> = row.get(3)?;
+        let view = BodyView {
+            delivery: Some(row.get(0)?),
+            sink: row.get(1)?,
+            content_type: Wire::of_word(row.get_ref(2)?.as_str_or_null()?).content_type().to_owned(),
+            body: None,
+            reason: row.get::<_, Option<String>>(4)?.filter(|_| bytes.is_empty()),
+        };
+        Ok((view, bytes))
+    })?;
+    rows.map(|row| {
+        let (view, bytes) = row?;
+        let body = if bytes.is_empty() { None } else { Some(raw(bytes)?) };
+        Ok(BodyView { body, ..view })
+    })
+    .collect()
 }
 
 fn raw(body: Vec<u8>) -> Result<Box<RawValue>> {

@@ -42,7 +42,7 @@ impl Commit {
     /// About how many bytes it writes.
     pub(super) fn weight(&self) -> usize {
         let rows = self.changes.rows.iter().map(|row| 200 + row.remembered.as_ref().map_or(0, |it| it.body.len()));
-        let events = self.changes.events.iter().map(|event| 600 + event.body.len());
+        let events = self.changes.events.iter().map(|event| 600 + event.weight());
         rows.sum::<usize>() + events.sum::<usize>()
     }
 

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::core::delivery::{NewDelivery, Parcel};
 use crate::core::event::NewEvent;
+use crate::core::formats::Wire;
 use crate::core::names::{EventId, JobName, Key, Lane, Scope, SinkName};
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::{Result, count, small};
@@ -51,6 +52,7 @@ impl Origin<'_> {
             sequence: self.event.sequence,
             seen_at: self.event.at,
             body: delivery.body.as_ref().unwrap_or(&self.event.body).clone(),
+            wire: delivery.wire,
         }
     }
 }
@@ -149,8 +151,8 @@ impl<'db> Enqueue<'db> {
         };
         self.db
             .prepare_cached(
-                "INSERT INTO delivery (event, sink, lane, state, due, epoch, ended, reason, body) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT INTO delivery (event, sink, lane, state, due, epoch, ended, reason, body, wire) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 origin.id,
@@ -162,6 +164,7 @@ impl<'db> Enqueue<'db> {
                 ended,
                 reason,
                 delivery.body.as_deref(),
+                delivery.wire.word(),
             ])?;
         Ok(self.db.last_insert_rowid())
     }
@@ -210,7 +213,7 @@ pub(super) fn take(db: &Connection, epoch: i64, sink: &SinkName, id: i64) -> Res
     let ticket = db
         .prepare_cached(
             "SELECT delivery.attempts, delivery.lane, event.uid, event.kind, job.name, scope.text, event.key, \
-             event.sequence, event.at, coalesce(delivery.body, event.body) FROM delivery \
+             event.sequence, event.at, coalesce(delivery.body, event.body), delivery.wire FROM delivery \
              JOIN event ON event.id = delivery.event JOIN job ON job.id = event.job \
              JOIN scope ON scope.id = event.scope WHERE delivery.id = ?1",
         )?
@@ -237,6 +240,7 @@ fn parcel(row: &Row<'_>) -> rusqlite::Result<Parcel> {
         sequence: count(row.get(7)?),
         seen_at: Timestamp(row.get(8)?),
         body: Bytes::from(row.get::<_, Vec<u8>>(9)?),
+        wire: Wire::of_word(row.get_ref(10)?.as_str_or_null()?),
     })
 }
 

@@ -102,7 +102,8 @@ CREATE TABLE sink (
 ) STRICT;
 
 -- `waiting`: behind another of its lane. `due`: may go from `due` on, unless `epoch` is the current one, which means
--- that it is claimed. `held`: its job left the config. `body` is set only where it differs from its event's.
+-- that it is claimed. `held`: its job left the config. `body` is set only where it differs from its event's, and empty
+-- where nothing could be written (then the delivery is dead). `wire`: what it is sent with, where that is not plain JSON.
 CREATE TABLE delivery (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     event    INTEGER NOT NULL REFERENCES event (id) ON DELETE CASCADE,
@@ -115,6 +116,8 @@ CREATE TABLE delivery (
     ended    INTEGER,
     reason   TEXT,
     body     BLOB,
+    wire     TEXT CHECK (wire IN ('cloudevents', 'cloudevents-binary')),
+    CHECK (state = 'dead' OR body IS NULL OR length(body) > 0),
     CHECK ((state = 'due') = (due IS NOT NULL)),
     CHECK ((state IN ('delivered', 'dead')) = (ended IS NOT NULL)),
     CHECK (state <> 'dead' OR reason IS NOT NULL)
