@@ -159,7 +159,8 @@ impl<'a> Lift<'a> {
         names
     }
 
-    fn sink(&self, field: &Field<'_>, before: &[SinkName], reader: &mut Reader<'_>) -> Option<SinkName> {
+    /// The sink that is named here, unless one of those before is the same.
+    pub(super) fn sink(&self, field: &Field<'_>, before: &[SinkName], reader: &mut Reader<'_>) -> Option<SinkName> {
         let written = reader.text(field)?;
         let name = written.resolved();
         if before.iter().any(|before| before.as_str() == name) {
