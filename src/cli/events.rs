@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::cli::client::{CommandError, Reach, Source};
 use crate::cli::table::{Cell, Screen, Table, Tone};
 use crate::core::time::Timestamp;
+use crate::core::units::parse_duration;
 use crate::core::view::{DeliveryView, EventFilter, EventView};
 
 /// Between two questions while following.
@@ -72,34 +73,9 @@ impl Since {
 }
 
 fn parse_since(text: &str) -> Result<Since, String> {
-    let ago = || parse_ago(text).map(Since::Ago);
+    let ago = || parse_duration(text).ok().map(Since::Ago);
     let hint = "write a time ago, such as `90s`, `1h30m` or `7d`, or a date such as `2026-11-20T15:04:05Z`";
     Timestamp::parse(text).map(Since::At).or_else(ago).ok_or_else(|| hint.to_owned())
-}
-
-/// `1h30m`: numbers with units, as the config has them.
-fn parse_ago(text: &str) -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (number, after) = rest.split_at(digits);
-        let unit = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit);
-        let millis = match unit {
-            "ms" => 1,
-            "s" => 1000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            "w" => 604_800_000,
-            _ => return None,
-        };
-        let part = number.parse::<u64>().ok()?.checked_mul(millis)?;
-        total = total.checked_add(Duration::from_millis(part))?;
-        rest = after;
-    }
-    (!text.is_empty()).then_some(total)
 }
 
 /// Prints events as of `now`; with `--follow` it ends only when the daemon does, or nobody reads any more.

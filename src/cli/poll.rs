@@ -84,7 +84,8 @@ async fn by_hand(loaded: Loaded, args: &PollArgs) -> Result<u8, u8> {
         say::problem(&error.to_string(), None);
         FAILED
     };
-    let daemon = Daemon::start(&config, store, Begin::WhenAsked).await.map_err(failed)?;
+    let begin = if args.commit { Begin::WhenAsked } else { Begin::ToLook };
+    let daemon = Daemon::start(&config, store, begin).await.map_err(failed)?;
     let report = daemon.handle.poll(&job, args.commit).await;
     let sent = match &report {
         Some(report) if args.commit => first_attempts(&daemon, report).await,

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::value::RawValue;
 
+use crate::cli::table::clean;
 use crate::core::json::{Json, parse};
 use crate::core::view::{PollEventView, PollReport, RequestView};
 
@@ -44,7 +45,7 @@ pub(super) fn poll_report(report: &PollReport, brush: Brush) -> String {
     line(&mut text, &outcome_line(report, brush));
     for item in &report.sample {
         let body = cut(item.body.get());
-        line(&mut text, &brush.paint(FAINT, &format!("  {}  {body}", item.key)));
+        line(&mut text, &brush.paint(FAINT, &format!("  {}  {body}", clean(&item.key))));
     }
     let more = report.items.saturating_sub(report.sample.len() as u64);
     if more > 0 && !report.sample.is_empty() {
@@ -73,7 +74,7 @@ fn outcome_line(report: &PollReport, brush: Brush) -> String {
         other => brush.paint(STRONG, other),
     };
     match &report.reason {
-        Some(reason) => format!("{outcome}: {reason}"),
+        Some(reason) => format!("{outcome}: {}", clean(reason)),
         None => {
             let silent = match report.silent {
                 0 => String::new(),
@@ -97,10 +98,10 @@ fn event_block(event: &PollEventView, brush: Brush) -> String {
         false => event.sinks.join(", "),
     };
     let mut text = String::new();
-    line(&mut text, &brush.paint(style, &format!("{sign} {} {}  to {receivers}", event.change, event.key)));
+    line(&mut text, &brush.paint(style, &format!("{sign} {} {}  to {receivers}", event.change, clean(&event.key))));
     text.push_str(&differences(&event.body, brush));
     line(&mut text, &brush.paint(FAINT, &format!("  webhook-id: {}", event.id)));
-    line(&mut text, &brush.paint(FAINT, &format!("  {}", event.body.get())));
+    line(&mut text, &brush.paint(FAINT, &format!("  {}", clean(event.body.get()))));
     text
 }
 
@@ -119,7 +120,7 @@ fn differences(body: &RawValue, brush: Brush) -> String {
             (None, Some(after)) => format!("{after} is new"),
             (None, None) => continue,
         };
-        line(&mut text, &format!("    {pointer}  {change}"));
+        line(&mut text, &format!("    {}  {change}", clean(pointer)));
     }
     text
 }
@@ -146,10 +147,12 @@ fn plural(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// A value that fits a line; nothing in it steers the terminal.
 fn cut(text: &str) -> String {
+    let text = clean(text);
     match text.char_indices().nth(VALUE_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        None => text.into_owned(),
     }
 }
 

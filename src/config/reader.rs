@@ -3,10 +3,12 @@
 //! A value that is absent and one that is wrong both come out as `None`; the second has left a [`Problem`]. Whoever
 //! lifts a table asks for all of its values before it gives up, so that all problems come out in one run.
 
+use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -16,7 +18,8 @@ use crate::config::problem::{Place, Problem};
 use crate::config::secrets::{self, Piece, Raw, Resolver};
 use crate::config::source::SourceFile;
 use crate::config::written::Written;
-use crate::core::path::Complaint;
+use crate::core::path::{Complaint, JsonPath};
+use crate::core::schedule::Cron;
 use crate::core::units;
 
 /// The most names that a hint lists.
@@ -112,11 +115,14 @@ impl<'a> Section<'a> {
 pub(crate) struct Reader<'e> {
     pub(crate) problems: Vec<Problem>,
     resolver: Resolver<'e>,
+    /// Queries and schedules that were met before: a config of many jobs says the same few again and again.
+    queries: HashMap<String, JsonPath>,
+    crons: HashMap<(String, Tz), Cron>,
 }
 
 impl<'e> Reader<'e> {
     pub(crate) fn new(env: &'e dyn Lookup) -> Self {
-        Self { problems: Vec::new(), resolver: Resolver::new(env) }
+        Self { problems: Vec::new(), resolver: Resolver::new(env), queries: HashMap::new(), crons: HashMap::new() }
     }
 
     /// Notes a problem.
@@ -210,6 +216,28 @@ impl<'e> Reader<'e> {
                 None
             }
         }
+    }
+
+    /// A query; equal ones share what was compiled.
+    pub(crate) fn query(&mut self, field: &Field<'_>) -> Option<JsonPath> {
+        let known = std::mem::take(&mut self.queries);
+        let query = self.parsed(field, |text| known.get(text).cloned().map_or_else(|| JsonPath::parse(text), Ok));
+        self.queries = known;
+        let query = query?;
+        self.queries.entry(query.as_str().to_owned()).or_insert_with(|| query.clone());
+        Some(query)
+    }
+
+    /// A cron expression in a time zone; equal ones share what was compiled.
+    pub(crate) fn cron(&mut self, field: &Field<'_>, zone: Tz) -> Option<Cron> {
+        let known = std::mem::take(&mut self.crons);
+        let parse =
+            |text: &str| known.get(&(text.to_owned(), zone)).cloned().map_or_else(|| Cron::parse(text, zone), Ok);
+        let cron = self.parsed(field, parse);
+        self.crons = known;
+        let cron = cron?;
+        self.crons.entry((cron.as_str().to_owned(), zone)).or_insert_with(|| cron.clone());
+        Some(cron)
     }
 
     /// Notes a complaint about a text; what a reference yielded is not in it.

@@ -22,8 +22,6 @@ pub struct News<'a> {
     pub change: Change,
     /// The item's key.
     pub key: &'a Key,
-    /// Its row as it shall be.
-    pub row: &'a Row,
     /// The body last reported, as a tree and as bytes.
     pub before: Option<(&'a Json, &'a Bytes)>,
     /// The body now, as a tree and as bytes.
@@ -45,8 +43,9 @@ impl Announcer {
         Self { start: start.clone(), scope, sequence: start.sequence }
     }
 
-    /// The event that tells a change, or `None` when `on` or `when` keep it back.
-    pub(crate) fn announce(&mut self, news: &News<'_>, problems: &mut Vec<String>) -> Option<NewEvent> {
+    /// The event that tells a change, or `None` when `on` or `when` keep it back. `row` is the item's as it shall be
+    /// once the change is told.
+    pub(crate) fn announce(&mut self, news: &News<'_>, row: &Row, problems: &mut Vec<String>) -> Option<NewEvent> {
         let job = &self.start.job;
         if !job.on.contains(news.change) {
             return None;
@@ -61,10 +60,10 @@ impl Announcer {
         let kind = self.kind(news.change, &names, problems);
         self.sequence += 1;
         let rendered = self.render(news, &kind);
-        let deliveries = self.deliveries(news, &names, &rendered, problems);
+        let deliveries = self.deliveries(row.key, &names, &rendered, problems);
         let after = news.after.map_or(Digest::default(), |(_, body)| Digest::of(body));
         Some(NewEvent {
-            id: derive_id(self.start.uid, &self.start.scope, news.row.key, news.row.revision, after),
+            id: derive_id(self.start.uid, &self.start.scope, row.key, row.revision, after),
             key: news.key.clone(),
             change: news.change,
             sequence: self.sequence,
@@ -105,7 +104,7 @@ impl Announcer {
 
     fn deliveries(
         &self,
-        news: &News<'_>,
+        key: KeyDigest,
         names: &Names<'_>,
         rendered: &Rendered,
         problems: &mut Vec<String>,
@@ -119,7 +118,7 @@ impl Announcer {
         let sinks = self.start.sinks.iter();
         let deliveries = sinks.filter(|sink| wanted(sink, problems)).map(|sink| NewDelivery {
             sink: sink.name.clone(),
-            lane: self.lane(sink.order, news.row.key),
+            lane: self.lane(sink.order, key),
             body: None,
             dead: dead.clone(),
         });

@@ -154,12 +154,11 @@ impl Decider {
         for (row, remembered) in rows.into_iter().zip(remembered) {
             let remembered = remembered.ok_or_else(|| bodiless(&Key::from("?")))?;
             let before = reread(&remembered)?;
-            let gone = Row { missed: 0, gone: Some(self.start.now), revision: row.revision + 1, ..row };
+            let gone = Row { missed: 0, gone: Some(self.start.now), ..row };
             self.keep(gone);
             self.announce(&News {
                 change: Change::Deleted,
                 key: &remembered.key,
-                row: &gone,
                 before: Some((&before, &remembered.body)),
                 after: None,
                 difference: &self.difference_to_nothing(&before),
@@ -220,7 +219,6 @@ impl Decider {
         self.announce(&News {
             change: Change::Created,
             key: &item.key,
-            row: &item.fresh,
             before: None,
             after: Some((&item.tree, &body)),
             difference: &difference(&Json::Null, &item.tree, &Rules::default()),
@@ -238,12 +236,10 @@ impl Decider {
             return Ok(());
         }
         let body = Bytes::from(item.tree.to_bytes());
-        let fresh = Row { revision: row.revision + 1, ..item.fresh };
-        self.remember(item, fresh, &body);
+        self.remember(item, item.fresh, &body);
         self.announce(&News {
             change: if is_back { Change::Restored } else { Change::Updated },
             key: &item.key,
-            row: &fresh,
             before: Some((&before, &remembered.body)),
             after: Some((&item.tree, &body)),
             difference: &difference,
@@ -251,10 +247,11 @@ impl Decider {
         Ok(())
     }
 
-    /// Takes an item's body over without a word: under new rules, or as a baseline's. An item that is equal under
-    /// rules that stay keeps the body last reported, so that what its rules tolerate adds up and is seen.
+    /// Takes an item's body over without a word: under new rules, or as a baseline's (which may have begun in an
+    /// earlier poll, when the item was another). An item that is equal under rules that stay keeps the body last
+    /// reported, so that what its rules tolerate adds up and is seen.
     fn adopt(&mut self, item: &Differing, row: Row) {
-        match self.reads_everything() || row.gone.is_some() {
+        match self.is_silent() || self.reads_everything() || row.gone.is_some() {
             true => {
                 let body = Bytes::from(item.tree.to_bytes());
                 self.remember(item, item.fresh, &body);
@@ -277,9 +274,16 @@ impl Decider {
         difference(before, &Json::Null, &Rules::default())
     }
 
+    /// Tells a change of the item whose row was kept last. An event takes the row's next revision; what is kept back
+    /// takes none, so that no revision of a scope is ever above its sequence, from which new rows start.
     fn announce(&mut self, news: &News<'_>) {
-        match self.announcer.announce(news, &mut self.decided.problems) {
-            Some(event) => self.decided.events.push((self.decided.rows.len() - 1, event)),
+        let Some((at, write)) = self.decided.rows.iter_mut().enumerate().next_back() else { return };
+        let told = Row { revision: write.row.revision + 1, ..write.row };
+        match self.announcer.announce(news, &told, &mut self.decided.problems) {
+            Some(event) => {
+                write.row = told;
+                self.decided.events.push((at, event));
+            }
             None => self.decided.silent += 1,
         }
     }

@@ -29,19 +29,22 @@ pub enum Step {
     All,
 }
 
-/// A compiled query.
+/// A compiled query. Clones share what was compiled.
 #[derive(Clone, Debug)]
-pub struct JsonPath {
-    text: Arc<str>,
+pub struct JsonPath(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
+    text: Box<str>,
     segments: Vec<Segment>,
     plain: Option<Vec<Step>>,
-    container: Option<Box<JsonPath>>,
+    container: Option<JsonPath>,
 }
 
 /// Equal as written.
 impl PartialEq for JsonPath {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.0.text == other.0.text
     }
 }
 
@@ -69,30 +72,30 @@ impl JsonPath {
                 if matches!(last.as_slice(), [Selector::Wildcard | Selector::Filter(_)]) =>
             {
                 let text = text[..lint::last_segment(text)].trim_end();
-                Some(Box::new(Self::of(text, rest.to_vec(), None)))
+                Some(Self::of(text, rest.to_vec(), None))
             }
             _ => None,
         };
         Ok(Self::of(text, segments, container))
     }
 
-    fn of(text: &str, segments: Vec<Segment>, container: Option<Box<Self>>) -> Self {
-        Self { text: text.into(), plain: plain(&segments), segments, container }
+    fn of(text: &str, segments: Vec<Segment>, container: Option<Self>) -> Self {
+        Self(Arc::new(Compiled { text: text.into(), plain: plain(&segments), segments, container }))
     }
 
     /// As written.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// The steps, for a query of plain names, non-negative indexes and a `[*]` at most at its end.
     pub fn plain_steps(&self) -> Option<&[Step]> {
-        self.plain.as_deref()
+        self.0.plain.as_deref()
     }
 
     /// What the query finds, in document order.
     pub fn select<'a>(&self, document: &'a Json) -> Vec<&'a Json> {
-        eval::select(&self.segments, document)
+        eval::select(&self.0.segments, document)
     }
 
     /// Where it finds it: JSON Pointers (RFC 6901).
@@ -102,12 +105,12 @@ impl JsonPath {
 
     /// Where it finds it, step by step.
     pub(in crate::core) fn ways<'a>(&self, document: &'a Json) -> Vec<Vec<Token<'a>>> {
-        eval::locate(&self.segments, document)
+        eval::locate(&self.0.segments, document)
     }
 
     /// The query without its last segment, where that is `[*]` or a filter.
     pub fn container(&self) -> Option<&Self> {
-        self.container.as_deref()
+        self.0.container.as_ref()
     }
 }
 

@@ -109,8 +109,9 @@ impl Alarm {
     /// The system event of a job that begins anew, to be committed with its poll; none when nobody is told.
     pub(super) fn rebaselined(&self, news: &Rebaselined<'_>, now: Timestamp) -> Option<Notice> {
         let notice = self.0.telling.rebaselined(news, now);
-        log(&notice);
-        self.0.alerts.is_on().then_some(notice)
+        let is_on = self.0.alerts.is_on();
+        log(&notice, is_on);
+        is_on.then_some(notice)
     }
 
     fn watched(&self) -> MutexGuard<'_, Watched> {
@@ -171,13 +172,16 @@ fn past(record: &JobRecord) -> Past {
     }
 }
 
-/// One line for each system event, sent or not.
-fn log(notice: &Notice) {
+/// One line for each system event. When nobody is told, what another line has said already is not said again.
+fn log(notice: &Notice, is_on: bool) {
     let (event, subject, reason) = (notice.kind.as_str(), notice.subject.as_str(), notice.reason());
     let sinks = notice.sinks().count();
+    let is_news = matches!(notice.kind, Kind::JobStale | Kind::JobRebaselined | Kind::SinkBacklog);
     match notice.kind {
-        kind if kind.is_good() => tracing::info!(event, subject, reason, sinks, "system event"),
-        Kind::JobRebaselined => tracing::info!(event, subject, reason, sinks, "system event"),
+        _ if !is_on && !is_news => tracing::debug!(event, subject, reason, sinks, "system event"),
+        Kind::JobRecovered | Kind::SinkRecovered | Kind::JobRebaselined => {
+            tracing::info!(event, subject, reason, sinks, "system event");
+        }
         _ => tracing::warn!(event, subject, reason, sinks, "system event"),
     }
 }

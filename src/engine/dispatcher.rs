@@ -63,6 +63,11 @@ impl Dispatcher {
         Ok(Self { doors: Arc::new(doors) })
     }
 
+    /// Opens no outlet: what the store holds stays there.
+    pub(super) fn closed() -> Self {
+        Self { doors: Arc::new(BTreeMap::new()) }
+    }
+
     /// How many more deliveries each sink has room for in memory.
     pub(super) fn room(&self) -> Room {
         self.doors.iter().map(|(name, door)| (name.clone(), door.room.load(Ordering::Relaxed))).collect()

@@ -79,10 +79,15 @@ impl Engine {
         let records = world.store.jobs().await?.into_iter().collect();
         let bells = if config.alerts.is_on() { world.store.ringing().await? } else { Vec::new() };
         let alarm = Alarm::new(config, begin, &records, &bells, world.clock.now());
-        let dispatcher = Dispatcher::start(&world, config, &alarm, &shutdown).await?;
+        let dispatcher = match begin {
+            Begin::OnSchedule | Begin::WhenAsked => Dispatcher::start(&world, config, &alarm, &shutdown).await?,
+            Begin::ToLook => Dispatcher::closed(),
+        };
         let poller = Arc::new(Poller::new(world.clone(), config, dispatcher.clone(), alarm.clone()));
-        let rounds = alarm::run(world.clone(), alarm, config.sinks.clone(), bells, dispatcher, shutdown.clone());
-        world.tasks.spawn(rounds);
+        if begin != Begin::ToLook {
+            let rounds = alarm::run(world.clone(), alarm, config.sinks.clone(), bells, dispatcher, shutdown.clone());
+            world.tasks.spawn(rounds);
+        }
         let orders = scheduler::start(&world, &poller, config, begin, records, &shutdown);
         world.tasks.spawn(janitor::run(world.clone(), config.daemon.retention, shutdown.clone()));
         let handle = Handle::new(world.clone(), config, orders);

@@ -127,20 +127,23 @@ impl Outlet {
         }
         let room = WINDOW - self.waiting();
         match self.world.store.claim_deliveries(&self.sink.name, now, room).await {
-            Ok(tickets) if tickets.is_empty() => self.look_ahead(now).await,
             Ok(tickets) => {
-                self.more = true;
+                let all_that_is_due = tickets.len() < room;
+                self.more = !all_that_is_due;
                 tickets.into_iter().for_each(|ticket| self.enqueue(ticket));
+                if all_that_is_due {
+                    self.look_ahead(now).await;
+                }
             }
             Err(error) => self.store_failed(now, &error),
         }
     }
 
-    /// Nothing is due now: when will something be?
+    /// Nothing more is due now: when will something be? What has just been claimed may take long, so it can't be
+    /// left to its end to ask.
     async fn look_ahead(&mut self, now: Timestamp) {
-        self.more = false;
         match self.world.store.next_due(&self.sink.name).await {
-            // Never at once again: a claim has just found nothing.
+            // Never at once again: a claim has just found all that was due.
             Ok(due) => self.next_due = due.map(|due| due.max(now.plus(Duration::from_millis(1)))),
             Err(error) => self.store_failed(now, &error),
         }

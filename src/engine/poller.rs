@@ -82,8 +82,10 @@ impl Poller {
         mode: Mode,
         mut trace: Trace,
     ) -> Result<Polled, StoreError> {
-        let round = Round::new(self, job, &ticket, mode);
+        let mut round = Round::new(self, job, &ticket, mode);
         let reading = round.ask(&mut trace).await;
+        // A change is seen when the answer is there, not when it was asked for.
+        round.start.now = self.world.clock.now();
         let (outcome, tally) = match reading {
             Reading::Failed(failure) => {
                 (round.note(ticket, PollOutcome::Failed(failure), None).await?, Tally::default())
@@ -316,7 +318,8 @@ impl<'a> Round<'a> {
         let mut chunks = chunks(self.start.scope.clone(), decided, rows_max, CHUNK_BYTES_MAX);
         let mut last = chunks.pop().unwrap_or_default();
         last.notice = self.rebaselined(&ticket, items);
-        for chunk in chunks {
+        for mut chunk in chunks {
+            chunk.rebaseline = self.start.phase == Phase::Rebaseline;
             let expected = chunk.deliveries();
             let room = self.poller.dispatcher.room();
             let tickets = self.world.store.commit_part(&mut ticket, chunk, &room).await?;
@@ -335,17 +338,19 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Changes since the last poll are the one thing that a re-baseline does not see, so it says so.
+    /// Changes since the last poll are the one thing that a new baseline does not see, so a job that had one before
+    /// says so.
     fn rebaselined(&self, ticket: &PollTicket, items: u64) -> Option<Notice> {
-        let kept = ticket.fingerprints.as_ref().filter(|_| self.start.phase == Phase::Rebaseline)?;
+        let kept = ticket.fingerprints.as_ref().filter(|_| self.start.phase != Phase::Watching)?;
         let now = &self.job.fingerprints;
-        let edited = match (kept.request != now.request, kept.selection != now.selection) {
-            (true, true) => "request and selection",
-            (true, false) => "request",
-            (false, _) => "selection",
+        let why = match (kept.request != now.request, kept.selection != now.selection) {
+            (true, true) => "its request and selection were edited",
+            (true, false) => "its request was edited",
+            (false, true) => "its selection was edited",
+            (false, false) => "its last baseline was cut off or forgotten",
         };
         let since = ticket.record.last_poll.unwrap_or(self.start.now);
-        let news = Rebaselined { job: &self.job.name, edited, since, items };
+        let news = Rebaselined { job: &self.job.name, why, since, items };
         self.poller.alarm.rebaselined(&news, self.start.now)
     }
 

@@ -37,6 +37,8 @@ pub enum Begin {
     OnSchedule,
     /// Only when someone asks for it.
     WhenAsked,
+    /// Only when someone asks to look; nothing is delivered either.
+    ToLook,
 }
 
 /// What the scheduler can be asked for.

@@ -131,6 +131,9 @@ pub struct PollChanges {
     pub rows: Vec<RowWrite>,
     /// Ledger rows that are forgotten without a trace: what a re-baseline no longer saw. Done before `rows`.
     pub remove: Vec<KeyDigest>,
+    /// True for a part of a poll under another request or selection: the scope's baseline and seal are void until a
+    /// poll ends, for its rows are no longer those of one selection.
+    pub rebaseline: bool,
     /// Events in the order of their sequence, beginning at the scope's sequence + 1.
     pub events: Vec<NewEvent>,
     /// A system event that tells of this poll, in the stream of those.

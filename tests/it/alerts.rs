@@ -186,7 +186,9 @@ fn l3_without_a_sink_for_it_trouble_is_logged_only() {
     let bridge = Bridge::with(&format!("{text}\n[alerts]\nafter = 2\nremind = '50ms'\n"));
     let warned = bridge.cli(["check"]).ok();
     assert!(warned.output().contains("`[alerts]` sends to no sink"), "{warned:?}");
-    let daemon = bridge.run();
+    let daemon = Daemon::start(&bridge, |run| {
+        run.args(["--log-level", "debug"]);
+    });
     let line = daemon.wait_for_log("doorbell.job.failing");
     assert!(line.contains("system event") && line.contains("orders"), "{line}");
     assert_eq!(listed(&daemon), Vec::<Value>::new());

@@ -28,18 +28,23 @@ fn check(config: &str) -> Done {
     Bridge::with(config).cli(["check"])
 }
 
-/// Puts `bad` where `good` stands, and says that `check` finds it there, in these words.
+/// Puts `bad` where `good` stands, and says that `check` finds it in its first line, in these words.
 #[track_caller]
 fn found(good: &str, bad: &str, words: &[&str]) {
+    found_in(bad.lines().next().unwrap_or_default(), good, bad, words);
+}
+
+/// Puts `bad` where `good` stands, and says that `check` finds `shown` in it, in these words.
+#[track_caller]
+fn found_in(shown: &str, good: &str, bad: &str, words: &[&str]) {
     assert!(GOOD.contains(good), "`{good}` is not in the config");
     let config = GOOD.replacen(good, bad, 1);
-    let at = config.find(bad).unwrap_or_default();
+    let at = config.find(bad).unwrap_or_default() + bad.find(shown).unwrap_or_default();
     let line = config[..at].matches('\n').count() + 1;
     let done = check(&config);
     let output = done.output();
     assert_eq!(done.code, Some(2), "{output}");
     assert!(output.contains(&format!("doorbell.toml:{line}:")), "no `doorbell.toml:{line}:` in:\n{output}");
-    let shown = bad.lines().next().unwrap_or_default();
     assert!(output.contains(shown), "the line `{shown}` is not shown:\n{output}");
     for word in words {
         assert!(output.contains(word), "no `{word}` in:\n{output}");
@@ -61,7 +66,7 @@ fn bad_toml_is_found() {
 
 #[test]
 fn a_key_that_stands_twice_is_found() {
-    found("every = \"30s\"\nitems", "every = \"30s\"\nevery = \"1m\"\nitems", &["every"]);
+    found_in("every = \"1m\"", "every = \"30s\"", "every = \"30s\"\nevery = \"1m\"", &["every"]);
 }
 
 #[test]
@@ -75,7 +80,7 @@ fn an_unknown_key_is_found_and_the_nearest_is_named() {
 #[test]
 fn a_key_of_a_later_version_says_so() {
     found("base_url", "rate = \"4/s\"\nbase_url", &["rate", "this version"]);
-    found("every = \"30s\"", "every = \"30s\"\nrename = \"old\"", &["this version"]);
+    found("every = \"30s\"", "rename = \"old\"\nevery = \"30s\"", &["this version"]);
 }
 
 #[test]
@@ -95,7 +100,7 @@ fn a_bad_duration_is_found() {
 
 #[test]
 fn a_bad_size_is_found() {
-    found("every = \"30s\"", "every = \"30s\"\nmax_body = \"32 parsecs\"", &[]);
+    found("every = \"30s\"", "max_body = \"32 parsecs\"\nevery = \"30s\"", &["32 MiB"]);
 }
 
 #[test]

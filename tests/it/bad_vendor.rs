@@ -2,14 +2,15 @@
 //!
 //! Each case is one bad answer between a good baseline and a good change.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
 
-use crate::support::bridge::ORDERS;
+use crate::support::bridge::{BY_HAND, ORDERS, config};
 use crate::support::{Bridge, Receiver, Reply, Vendor};
 
 /// More than this no poll of these tests may take, with `max_body` at 4 MiB (a debug build, its stacks, its TLS roots).
@@ -139,9 +140,17 @@ fn invalid_utf_8_fails() {
 }
 
 #[test]
-fn half_a_surrogate_pair_does_no_harm() {
-    let job = after(Reply::json(r#"{"orders":[{"id":1,"status":"paid"},{"id":2,"status":"paid","\ud800":1}]}"#));
-    failed(&job, &["json", "surrogate", "unicode", "utf"]);
+fn half_a_surrogate_pair_becomes_the_replacement_character() {
+    let (vendor, receiver) = (Vendor::in_lockstep(), Receiver::start());
+    let bridge = Bridge::between(&vendor, &receiver, ORDERS, "");
+    let _daemon = bridge.run();
+    let noted = |note: &str| format!(r#"{{"orders":[{{"id":1,"note":"{note}"}}]}}"#);
+    for note in ["paid", r"a\ud800b", r"a\udc00b", r"a\ufffdb", r"\ud83d\ude00"] {
+        vendor.step_json(&noted(note));
+    }
+    let hooks = receiver.wait_for(2);
+    assert_eq!(hooks[0].data()["after"]["note"], "a\u{fffd}b");
+    assert_eq!(hooks[1].data()["after"]["note"], "\u{1f600}", "a whole pair is one character");
 }
 
 #[test]
@@ -162,7 +171,7 @@ fn a_key_that_is_null_fails() {
 
 #[test]
 fn a_key_that_is_missing_fails() {
-    failed(&after(Reply::json(r#"{"orders":[{"id":1},{"name":"x"}]}"#)), &["key"]);
+    failed(&after(Reply::json(r#"{"orders":[{"id":1},{"name":"x"}]}"#)), &["no `$.id`"]);
 }
 
 #[test]
@@ -291,4 +300,40 @@ fn retries_inside_a_poll_are_no_failure() {
     vendor.step_json(&good("sent"));
     assert_eq!(receiver.wait_for(1)[0].sequence(), 1);
     assert_eq!(daemon.job("orders")["failures"], 0);
+}
+
+#[test]
+fn a_compressed_answer_is_read_as_what_it_is() {
+    let (vendor, receiver) = (Vendor::in_lockstep(), Receiver::start());
+    let bridge = Bridge::between(&vendor, &receiver, ORDERS, "");
+    let _daemon = bridge.run();
+    let first = vendor.step_json(&good("paid"));
+    let accepted = first.header("accept-encoding").unwrap_or_default();
+    for encoding in ["gzip", "br", "zstd", "deflate"] {
+        assert!(accepted.contains(encoding), "{accepted}");
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(good("sent").as_bytes()).expect("memory can be written");
+    let body = encoder.finish().expect("memory can be written");
+    vendor.step(Reply::json(body).with("content-encoding", "gzip"));
+    vendor.step_json(&good("sent"));
+    assert_eq!(receiver.wait_for(1)[0].data()["after"]["status"], "sent");
+}
+
+#[test]
+fn a_vendor_without_the_tls_that_its_url_promises_fails() {
+    // What a web server says to one who speaks TLS to it.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
+    let addr = listener.local_addr().expect("a bound listener has an address");
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("somebody connects");
+        let hello = stream.read(&mut [0; 4096]);
+        hello.and_then(|_| stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")).ok();
+    });
+    let (vendor, receiver) = (Vendor::of(&good("paid")), Receiver::start());
+    let text = config(&vendor, &receiver, &format!("{BY_HAND}retries = 0"), "");
+    let bridge = Bridge::with(&text.replace(&vendor.url(), &format!("https://{addr}")));
+    let done = bridge.cli(["poll", "orders", "--json"]);
+    assert_eq!((done.code, &done.json()["failure"]), (Some(1), &"tls".into()), "{done:?}");
+    assert!(done.json()["reason"].as_str().is_some_and(|reason| reason.contains("does not speak TLS")), "{done:?}");
 }

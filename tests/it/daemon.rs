@@ -206,10 +206,8 @@ fn l4_secrets_appear_nowhere() {
          headers = {{ X-Secret = 'a ${{env:LEAK}}' }}"
     );
     let text = config(&vendor, &receiver, &job, "headers = { X-Key = '${env:LEAK}' }\nretry = ['50ms', '50ms']");
-    let bridge = Bridge::with(&text.replace("/hook", "/hook/${env:LEAK}"));
-    let daemon = Daemon::start(&bridge, |command| {
-        command.env("LEAK", "very-s3cret-value");
-    });
+    let bridge = Bridge::with(&text.replace("/hook", "/hook/${env:LEAK}")).with_env("LEAK", "very-s3cret-value");
+    let daemon = bridge.run();
     daemon.job_until("orders", "the baseline", |job| job["last_success"].is_string());
     assert!(vendor.requests().iter().all(|request| request.target.contains("very-s3cret-value")));
     vendor.serve(&order("paid"));
@@ -241,4 +239,23 @@ fn two_jobs_poll_on_their_own() {
     vendor.wait_for_more(10);
     let hung = vendor.requests().iter().filter(|request| request.path() == "/orders").count();
     assert_eq!(hung, 1, "a job never overlaps itself");
+}
+
+#[test]
+fn a_failure_is_said_once_and_its_end_once() {
+    let (vendor, receiver) = (Vendor::in_lockstep(), Receiver::start());
+    let bridge = Bridge::between(&vendor, &receiver, ORDERS, "");
+    let daemon = bridge.run();
+    vendor.step_json(&order("new"));
+    let before = daemon.logs().lines().count();
+    for _ in 0..3 {
+        vendor.step(Reply::status(500));
+    }
+    vendor.step_json(&order("new"));
+    vendor.step_json(&order("new"));
+    daemon.wait_for_log("poll recovered");
+    let logs = daemon.logs();
+    let said: Vec<_> = logs.lines().skip(before).collect();
+    assert_eq!(said.len(), 2, "{said:#?}");
+    assert!(said[0].contains("poll failed") && said[0].contains("500"), "{}", said[0]);
 }

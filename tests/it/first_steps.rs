@@ -245,3 +245,33 @@ fn a_job_that_is_not_enabled_is_not_polled() {
     assert!(vendor.requests().iter().all(|request| request.path() == "/other"));
     assert_eq!(daemon.job("orders")["health"], "disabled");
 }
+
+#[test]
+fn an_expression_that_fails_loses_nothing() {
+    // Text is not ordered against a number: each of these fails for `many`, and works for `7`.
+    let with = |total: &str| format!(r#"{{"orders":[{{"id":1,"total":{total}}}]}}"#);
+    let polls = [with("1"), with("\"many\""), with("7")];
+    let polls: Vec<&str> = polls.iter().map(String::as_str).collect();
+    let totals = |hooks: &[Hook]| hooks.iter().map(|hook| hook.data()["after"]["total"].clone()).collect::<Vec<_>>();
+
+    let hooks = webhooks(&format!("{ORDERS}when = 'after.total > 5'"), &polls, 2);
+    assert_eq!(totals(&hooks), [json!("many"), json!(7)], "a `when` that fails lets the event pass");
+    let hooks = webhooks(&format!("{ORDERS}when = 'after.total > 9'"), &polls, 1);
+    assert_eq!(totals(&hooks), [json!("many")]);
+
+    let job = format!("{ORDERS}type = 'total.{{{{ after.total > 5 }}}}'");
+    let types: Vec<_> = webhooks(&job, &polls, 2).iter().map(|hook| hook.json["type"].clone()).collect();
+    assert_eq!(types[0], "orders.updated", "a `type` that fails falls back");
+    assert_ne!(types[1], "orders.updated");
+}
+
+#[test]
+fn a_sinks_own_when_that_fails_lets_the_event_pass() {
+    let (vendor, receiver) = (Vendor::in_lockstep(), Receiver::start());
+    let bridge = Bridge::between(&vendor, &receiver, ORDERS, "when = 'after.status > 5'");
+    let daemon = bridge.run();
+    vendor.step_json(&two("new"));
+    vendor.step_json(&two("paid"));
+    assert_eq!(receiver.wait_for(1)[0].key(), "2");
+    daemon.wait_for_log("an expression failed");
+}

@@ -2,9 +2,10 @@
 //!
 //! The vendor is in lockstep: each line that calls `step` is one poll, committed when the call returns.
 
-use crate::support::bridge::{ORDERS, config};
+use crate::support::bridge::{BY_HAND, ORDERS, config};
 use crate::support::http::Request;
 use crate::support::receiver::Hook;
+use crate::support::signal::ask_at_once;
 use crate::support::{Bridge, Receiver, Reply, Vendor};
 
 /// Orders with these ids, the last with this status.
@@ -262,4 +263,126 @@ fn s5_what_is_not_identity_or_selection_keeps_everything() {
     let (etag, said) = after_edit(ORDERS, &new, &list(&[1, 2], "paid"), &list(&[1, 2], "sent"));
     assert_eq!(etag.as_deref(), Some("\"1\""));
     assert_eq!(said, ["1 updated 2".to_owned(), "2 created sentinel".to_owned()]);
+}
+
+#[test]
+fn s4_a_deletion_after_one_poll_where_the_job_says_so() {
+    let (vendor, receiver, bridge) = world(&format!("{ORDERS}deletes = {{ after = 1 }}"));
+    let _daemon = bridge.run();
+    for ids in [&[1, 2][..], &[2], &[1, 2], &[2]] {
+        vendor.step_json(&list(ids, "paid"));
+    }
+    let hooks = receiver.wait_for(3);
+    assert_eq!(story(&hooks), ["1 deleted 1", "2 restored 1", "3 deleted 1"]);
+    assert_ne!(hooks[0].id, hooks[2].id);
+}
+
+#[test]
+fn s4_a_dry_poll_is_no_observation() {
+    let (vendor, receiver) = (Vendor::of(&list(&[1, 2], "paid")), Receiver::start());
+    let bridge = Bridge::between(&vendor, &receiver, BY_HAND, "");
+    let daemon = bridge.run();
+    daemon.job_until("orders", "the baseline", |job| job["last_success"].is_string());
+    let poll = |args: &[&str]| daemon.cli([&["poll", "orders", "--json"], args].concat()).ok().json();
+    vendor.serve(&list(&[2], "paid"));
+    poll(&["--commit"]);
+    let looks = [poll(&[]), poll(&[])];
+    assert!(looks.iter().all(|look| look["events"][0]["change"] == "deleted"), "it is what a real one would say");
+    vendor.serve(&list(&[1, 2], "paid"));
+    assert_eq!(poll(&["--commit"])["events"], serde_json::json!([]));
+    assert_eq!(receiver.attempts().len(), 0);
+}
+
+#[test]
+fn s4_a_query_that_finds_nothing_at_all_is_a_failure_unless_the_job_says_so() {
+    let lines = |orders: &str| format!(r#"{{"orders":[{orders}]}}"#);
+    let one = lines(r#"{"lines":[{"id":1,"status":"paid"},{"id":2,"status":"paid"}]}"#);
+    let job = "every = '50ms'\nitems = '$.orders[*].lines[*]'\nkey = '$.id'\ndeletes = { after = 1 }\n";
+    for (empty, outcome, items) in [("", "failed", 2), ("empty = true", "complete", 0)] {
+        let (vendor, _receiver, bridge) = world(&format!("{job}{empty}"));
+        let daemon = bridge.run();
+        vendor.step_json(&one);
+        vendor.step_json(&lines(""));
+        let job = daemon.job("orders");
+        assert_eq!((&job["outcome"], &job["items"]), (&outcome.into(), &items.into()), "`{empty}`: {job}");
+    }
+}
+
+#[test]
+fn s4_an_array_itself_may_be_empty_but_not_missing() {
+    let job = "every = '50ms'\nitems = '$[*]'\nkey = '$.id'\ndeletes = { after = 1 }\n";
+    let (vendor, receiver, bridge) = world(job);
+    let daemon = bridge.run();
+    vendor.step_json(r#"[{"id":1}]"#);
+    vendor.step_json(r#"{"error":"maintenance"}"#);
+    assert_eq!(daemon.job("orders")["outcome"], "failed");
+    vendor.step_json("[]");
+    assert_eq!(story(&receiver.wait_for(1)), ["1 deleted 1"]);
+}
+
+#[test]
+fn s5_an_item_that_a_silent_baseline_forgot_comes_back_under_a_new_id() {
+    let (vendor, receiver, bridge) = world(ORDERS);
+    let daemon = bridge.run();
+    vendor.step_json(&list(&[2, 1], "paid"));
+    vendor.step_json(&list(&[2, 1], "sent"));
+    daemon.terminate_with(&vendor);
+    // Another selection and back: of the baseline that follows, nothing is said.
+    for (items, ids) in [("$.nothing[*]", &[][..]), ("$.orders[*]", &[2])] {
+        bridge.write(&config(&vendor, &receiver, &ORDERS.replace("$.orders[*]", items), ""));
+        let daemon = bridge.run();
+        vendor.step_json(&list(ids, "paid").replace("[]", "[],\"nothing\":[]"));
+        daemon.terminate_with(&vendor);
+    }
+    let _daemon = bridge.run();
+    vendor.step_json(&list(&[2, 1], "sent"));
+    let hooks = receiver.wait_for(2);
+    assert_eq!(story(&hooks), ["1 updated 1", "2 created 1"]);
+    assert_ne!(hooks[0].id, hooks[1].id);
+    assert_eq!(hooks[0].data()["after"], hooks[1].data()["after"]);
+}
+
+/// Is there a part of a baseline, and not the whole?
+fn is_between_chunks(bridge: &Bridge) -> Option<bool> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let db = rusqlite::Connection::open_with_flags(bridge.state(), flags).ok()?;
+    let items: i64 = db.query_one("SELECT count(*) FROM item", [], |row| row.get(0)).ok()?;
+    let baseline = db.query_one("SELECT baseline FROM scope", [], |row| row.get::<_, bool>(0)).ok()?;
+    (items > 0).then_some(!baseline)
+}
+
+#[test]
+fn s3_a_baseline_that_was_killed_between_its_chunks_goes_on_silently() {
+    const ITEMS: u32 = 30_000;
+    let ids: Vec<u32> = (1..=ITEMS).collect();
+    let document = |first: &str, without_the_second: bool| {
+        let rows = ids.iter().filter(|id| !without_the_second || **id != 2);
+        let rows: Vec<_> =
+            rows.map(|id| format!(r#"{{"id":{id},"status":"{}"}}"#, if *id == 1 { first } else { "paid" })).collect();
+        format!(r#"{{"orders":[{}]}}"#, rows.join(","))
+    };
+    // The moment between two chunks is short: it is tried until it has been met.
+    for _ in 0..20 {
+        let (vendor, receiver) = (Vendor::of(&document("paid", false)), Receiver::start());
+        let bridge = Bridge::between(&vendor, &receiver, BY_HAND, "");
+        let daemon = bridge.run();
+        ask_at_once("a part of the baseline", || is_between_chunks(&bridge));
+        daemon.kill9();
+        if is_between_chunks(&bridge) != Some(true) {
+            continue;
+        }
+        vendor.serve(&document("sent", true));
+        let daemon = bridge.run();
+        daemon.job_until("orders", "the baseline", |job| job["last_success"].is_string());
+        let commit = || daemon.cli(["poll", "orders", "--commit"]).ok();
+        vendor.serve(&document("paid", true));
+        commit();
+        vendor.serve(&document("paid", false));
+        commit();
+        let hooks = receiver.wait_for(2);
+        assert_eq!(story(&hooks), ["1 updated 1", "2 created 2"]);
+        assert_eq!(hooks[0].data()["before"]["status"], "sent", "the baseline is what the poll saw that completed it");
+        return;
+    }
+    panic!("the moment between two chunks was never met");
 }

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::cli::table::indent_json;
+
 use super::receiver::{Received, Trust};
 
 /// Lines of a body that are shown.
@@ -139,52 +141,7 @@ fn body_text(body: &[u8]) -> String {
 
 /// JSON over several lines, its values spelled as they came.
 fn pretty(json: &RawValue) -> String {
-    let mut out = String::new();
-    let mut depth = 0_usize;
-    let mut in_string = false;
-    let mut escaped = false;
-    let mut characters = json.get().chars().filter(|c| !c.is_control()).peekable();
-    while let Some(c) = characters.next() {
-        if in_string {
-            out.push(c);
-            in_string = escaped || c != '"';
-            escaped = !escaped && c == '\\';
-            continue;
-        }
-        match c {
-            ' ' => {}
-            '{' | '[' => {
-                while characters.next_if_eq(&' ').is_some() {}
-                out.push(c);
-                if let Some(close) = characters.next_if(|next| matches!(next, '}' | ']')) {
-                    out.push(close);
-                } else {
-                    depth += 1;
-                    new_line(&mut out, depth);
-                }
-            }
-            '}' | ']' => {
-                depth = depth.saturating_sub(1);
-                new_line(&mut out, depth);
-                out.push(c);
-            }
-            ',' => {
-                out.push(c);
-                new_line(&mut out, depth);
-            }
-            ':' => out.push_str(": "),
-            _ => {
-                in_string = c == '"';
-                out.push(c);
-            }
-        }
-    }
-    cut_lines(&out)
-}
-
-fn new_line(out: &mut String, depth: usize) {
-    out.push('\n');
-    out.push_str(&"  ".repeat(depth));
+    cut_lines(&indent_json(json.get()))
 }
 
 fn cut_lines(text: &str) -> String {
@@ -301,7 +258,7 @@ mod tests {
             ("[1.50]", "  [\n    1.50\n  ]\n"),
             ("{\"type\":\"x\",\"data\":7}", "  7\n"),
             ("\u{1b}[2J", "  \u{fffd}[2J\n"),
-            ("\"\u{9b}2J\"", "  \"2J\"\n"),
+            ("\"\u{9b}2J\"", "  \"\u{fffd}2J\"\n"),
             ("", ""),
         ] {
             let shown = block(&received(body, Trust::Rejected(Rejection::Mismatch)));

@@ -21,7 +21,7 @@ use crate::core::job::{Access, Changes, Fingerprints, First, Job, ListKind, Requ
 use crate::core::names::{Digest, JobName, SinkName, VendorName};
 use crate::core::path::{Complaint, JsonPath};
 use crate::core::rules::Rules;
-use crate::core::schedule::{Cron, Schedule};
+use crate::core::schedule::Schedule;
 use crate::core::template::{Condition, Template};
 
 /// Bounds of `every`: shorter would be a loop, longer is a mistake.
@@ -59,7 +59,7 @@ impl<'a> Lift<'a> {
         };
         let request = self.request(section, own.over(below), reader);
         let schedule = schedule(section, reader);
-        let items = section.field("items").and_then(|field| reader.parsed(&field, JsonPath::parse));
+        let items = section.field("items").and_then(|field| reader.query(&field));
         let key = key(section, reader);
         let list = word(section, "list", &[("complete", ListKind::Complete), ("window", ListKind::Window)], reader);
         let first = word(section, "first", &[("silent", First::Silent), ("emit", First::Emit)], reader);
@@ -239,7 +239,7 @@ fn schedule(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Schedule> 
         }
         (None, Some(cron)) => {
             let zone = timezone.map_or(Some(Tz::UTC), |(zone, _)| zone);
-            let parsed = reader.parsed(&cron, |text| Cron::parse(text, zone.unwrap_or(Tz::UTC)));
+            let parsed = reader.cron(&cron, zone.unwrap_or(Tz::UTC));
             zone.and(parsed).map(Schedule::Cron)
         }
         (Some(_), Some(cron)) => {
@@ -281,12 +281,12 @@ fn key(section: &Section<'_>, reader: &mut Reader<'_>) -> Vec<JsonPath> {
         let problem = Problem::error(field.place(), "`key` is an empty list");
         reader.note(problem.hint("write `key = \"$.id\"`, or `key = [\"$.shop\", \"$.id\"]`"));
     }
-    list.iter().filter_map(|field| reader.parsed(field, JsonPath::parse)).collect()
+    list.iter().filter_map(|field| reader.query(field)).collect()
 }
 
 fn paths(section: &Section<'_>, name: &str, reader: &mut Reader<'_>) -> Vec<JsonPath> {
     let list = section.field(name).and_then(|field| reader.list(&field)).unwrap_or_default();
-    list.iter().filter_map(|field| reader.parsed(field, JsonPath::parse)).collect()
+    list.iter().filter_map(|field| reader.query(field)).collect()
 }
 
 fn changes(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Changes> {

@@ -55,11 +55,6 @@ impl Kind {
     pub fn word(self) -> &'static str {
         self.as_str().rsplit('.').next().unwrap_or_default()
     }
-
-    /// Is it good news?
-    pub fn is_good(self) -> bool {
-        matches!(self, Self::JobRecovered | Self::SinkRecovered)
-    }
 }
 
 /// A system event that is about to be committed.
@@ -165,8 +160,8 @@ impl DeadLetter {
 pub struct Rebaselined<'a> {
     /// The job.
     pub job: &'a JobName,
-    /// What was edited: `request`, `selection`, or both.
-    pub edited: &'a str,
+    /// Why, as the beginning of a sentence.
+    pub why: &'a str,
     /// Its last poll before: changes since then were not seen.
     pub since: Timestamp,
     /// Items that it reads now.
@@ -204,7 +199,7 @@ impl Telling {
     /// A job begins anew at `now`.
     pub fn rebaselined(&self, news: &Rebaselined<'_>, now: Timestamp) -> Notice {
         let subject = Key::from(news.job.as_str());
-        let reason = format!("its {} was edited: what it reads now is the new baseline", news.edited);
+        let reason = format!("{}: what it reads now is its new baseline", news.why);
         let mut facts = about("job", &subject, &reason, news.since);
         facts.push(("items", news.items.into()));
         self.notice(Kind::JobRebaselined, subject, now, (news.since, 0), facts)

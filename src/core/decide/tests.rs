@@ -164,6 +164,19 @@ fn s3_the_first_poll_is_silent_and_the_second_is_not() {
 }
 
 #[test]
+fn s3_a_baseline_that_goes_on_after_an_interruption_takes_over_what_changed_meanwhile() {
+    let (job, mut world) = (job(|_| ()), World::default());
+    world.poll(&job, &[item(1, 1), item(2, 1)]);
+    // As after the first chunk of a baseline: rows, but no complete poll.
+    world.baseline = false;
+    assert_eq!(kinds(&world.poll(&job, &[item(1, 2), item(2, 1)])), []);
+    let back = world.poll(&job, &[item(1, 1), item(2, 1)]);
+    assert_eq!(kinds(&back), [("updated", "1")]);
+    let before = parse(&back[0].body).unwrap().pointer("/data/before").unwrap().clone();
+    assert_eq!(before, parse(item(1, 2).as_bytes()).unwrap());
+}
+
+#[test]
 fn first_emit_says_each_item_of_the_first_poll() {
     let job = job(|job| job.first = First::Emit);
     assert_eq!(kinds(&World::default().poll(&job, &[item(1, 1), item(2, 1)])), [("created", "1"), ("created", "2")]);
@@ -201,6 +214,33 @@ fn s7_a_to_b_to_a_is_two_events_with_two_ids() {
     }
     let ids: BTreeSet<_> = world.events.iter().map(|event| event.id.clone()).collect();
     assert_eq!((world.events.len(), ids.len()), (4, 4));
+}
+
+#[test]
+fn no_id_is_used_twice_when_an_item_was_forgotten_without_a_word() {
+    let (job, mut world) = (job(|_| ()), World::default());
+    world.poll(&job, &[item(1, 1), item(2, 1)]);
+    world.poll(&job, &[item(1, 2), item(2, 1)]);
+    // A silent baseline of another selection does not find item 1, and the next poll of the old one does.
+    let forgotten = world.rows.keys().copied().find(|key| world.rows[key].1.key.as_str() == "1");
+    world.rows.remove(&forgotten.unwrap());
+    world.poll(&job, &[item(1, 2), item(2, 1)]);
+    assert_eq!(kinds(&world.events), [("updated", "1"), ("created", "1")]);
+    assert_ne!(world.events[0].id, world.events[1].id);
+}
+
+#[test]
+fn no_id_is_used_twice_when_events_were_kept_back() {
+    let condition = Condition::compile("after.v > 5", &MEMBERS).unwrap();
+    let (job, mut world) = (job(|job| job.when = Some(condition)), World::default());
+    for values in [&[1, 2, 3, 9][..], &[2, 3, 9]] {
+        for value in values {
+            world.poll(&job, &[item(1, *value)]);
+        }
+        world.rows.clear();
+    }
+    assert_eq!(kinds(&world.events), [("updated", "1"), ("updated", "1")]);
+    assert_ne!(world.events[0].id, world.events[1].id);
 }
 
 #[test]

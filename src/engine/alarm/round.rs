@@ -173,7 +173,8 @@ impl Rounds {
     /// first daemon that tells somebody rings for what is wrong by then.
     async fn ring(&self, mut rings: Vec<Ring>) -> Result<(), StoreError> {
         let notices: Vec<_> = rings.iter().filter_map(|ring| ring.notice.clone()).collect();
-        if !self.alarm.0.alerts.is_on() {
+        let is_on = self.alarm.0.alerts.is_on();
+        if !is_on {
             let told = |ring: Ring| Ring { told: ring.told, ..Ring::default() };
             rings = rings.into_iter().filter(|ring| ring.told.is_some()).map(told).collect();
         }
@@ -185,7 +186,7 @@ impl Rounds {
             let tickets = self.world.store.ring(rings, &self.dispatcher.room()).await?;
             self.dispatcher.hand_over(tickets, &expected).await;
         }
-        notices.iter().for_each(log);
+        notices.iter().for_each(|notice| log(notice, is_on));
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use crate::core::observe::{AttemptSeen, Observer, PollSeen, Pulse};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::rules::Rules;
 use crate::core::schedule::Schedule;
-use crate::core::sink::{Order, Sink};
+use crate::core::sink::{Sink, plain};
 use crate::core::template::{Part, Text};
 use crate::core::view::EventFilter;
 use crate::engine::clock::{Clock, Dice};
@@ -87,21 +87,6 @@ impl Observer for Nobody {
     fn attempt_ended(&self, _seen: &AttemptSeen) {}
 }
 
-fn sink(name: &str) -> Arc<Sink> {
-    Arc::new(Sink {
-        name: SinkName::from(name),
-        url: "http://receiver.example/".parse().unwrap(),
-        shown_url: "receiver.example".to_owned(),
-        headers: Vec::new(),
-        keys: Vec::new(),
-        when: None,
-        timeout: Duration::from_secs(20),
-        ladder: crate::core::delivery::Ladder::default(),
-        concurrency: 8,
-        order: Order::Key,
-    })
-}
-
 fn job() -> Arc<Job> {
     let access = Access {
         timeout: Duration::from_secs(30),
@@ -167,7 +152,7 @@ impl House {
             concurrency: 4,
             retention: Duration::from_secs(30 * 86_400),
         };
-        let config = Config { daemon, jobs: vec![job()], sinks: vec![sink("ops")], alerts };
+        let config = Config { daemon, jobs: vec![job()], sinks: vec![plain("ops")], alerts };
         Self { folder: tempfile::tempdir().unwrap(), config }
     }
 

@@ -213,6 +213,21 @@ pub(in crate::store) async fn a_part_leaves_the_baseline_open(bench: &mut impl B
     assert_eq!(ticket.record.events, 3);
 }
 
+pub(in crate::store) async fn a_part_of_a_rebaseline_voids_the_baseline(bench: &mut impl Bench) {
+    adopt(bench.store()).await;
+    let ticket = claim(bench.store()).await;
+    let all = changes(vec![row("a", 1)], Vec::new());
+    bench.store().commit_poll(ticket, all, complete(0), &room(0)).await.unwrap();
+
+    let mut ticket = claim(bench.store()).await;
+    let part = PollChanges { rebaseline: true, ..changes(vec![row("a", 2)], Vec::new()) };
+    bench.store().commit_part(&mut ticket, part, &room(0)).await.unwrap();
+    bench.restart();
+    let ticket = claim(bench.store()).await;
+    let state = &ticket.scopes[&Scope::default()];
+    assert_eq!((state.items, state.baseline, state.seal.clone()), (1, false, None));
+}
+
 pub(in crate::store) async fn new_fingerprints_void_the_other_scopes(bench: &mut impl Bench) {
     adopt(bench.store()).await;
     let (eu, us) = (Scope::from("{\"account\":\"eu\"}"), Scope::from("{\"account\":\"us\"}"));

@@ -92,7 +92,11 @@ impl Commit {
 
     /// The state of the scope but for what the store counts.
     fn state(&self) -> ScopeState {
-        self.ending.as_ref().map_or(&self.before, |ending| &ending.scope).clone()
+        match &self.ending {
+            Some(ending) => ending.scope.clone(),
+            None if self.changes.rebaseline => ScopeState { baseline: false, seal: None, ..self.before.clone() },
+            None => self.before.clone(),
+        }
     }
 
     fn new_scope(&self, db: &Connection) -> Result<i64> {

@@ -238,14 +238,13 @@ impl Jobs {
         }
     }
 
-    /// The records of jobs, where they are known here.
+    /// The records of jobs, where they are known here: whole ones, since what was read from the file may be older.
     pub(super) fn overlay(&self, rows: &mut [(JobName, JobRecord)]) {
         let table = self.lock();
         for (name, record) in rows {
             if let Some(known) = table.jobs.get(name) {
-                let items = record.items;
                 *record = known.record.clone();
-                record.items = items;
+                record.items = known.scopes.iter().map(|scope| scope.state.items).sum();
             }
         }
     }

@@ -22,9 +22,13 @@ use super::vendor::Vendor;
 /// A list of orders, and when to poll it: what most jobs of these tests are.
 pub(crate) const ORDERS: &str = "every = '50ms'\nitems = '$.orders[*]'\nkey = '$.id'\n";
 
+/// The same, polled once at the start and then by hand.
+pub(crate) const BY_HAND: &str = "every = '366d'\nitems = '$.orders[*]'\nkey = '$.id'\n";
+
 /// A folder of its own for one test.
 pub(crate) struct Bridge {
     dir: TempDir,
+    env: Vec<(String, String)>,
 }
 
 /// How a command ended.
@@ -56,7 +60,8 @@ impl Done {
 impl Bridge {
     /// A folder with this config.
     pub(crate) fn with(config: &str) -> Self {
-        let bridge = Self { dir: tempfile::Builder::new().prefix("doorbell-").tempdir().expect("a temporary folder") };
+        let dir = tempfile::Builder::new().prefix("doorbell-").tempdir().expect("a temporary folder");
+        let bridge = Self { dir, env: Vec::new() };
         bridge.write(config);
         bridge
     }
@@ -64,6 +69,12 @@ impl Bridge {
     /// A folder with the job `orders` and the sink `crm`; `job` and `sink` are more lines of their tables.
     pub(crate) fn between(vendor: &Vendor, receiver: &Receiver, job: &str, sink: &str) -> Self {
         Self::with(&config(vendor, receiver, job, sink))
+    }
+
+    /// The same with a variable in the environment of all that runs there.
+    pub(crate) fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// Replaces the config.
@@ -95,6 +106,7 @@ impl Bridge {
         for name in ["RUST_LOG", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
             command.env_remove(name);
         }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -19,6 +19,26 @@ pub(crate) fn raw(document: &[u8], path: &[&str]) -> String {
     text
 }
 
+/// A document as a value. A number that a float can't hold is its digits as text: a receiver may know no greater ones.
+pub(crate) fn lenient(text: &str) -> serde_json::Result<Value> {
+    let first = text.trim_start().bytes().next().unwrap_or_default();
+    match first {
+        b'{' => {
+            let object: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text)?;
+            object.into_iter().map(|(name, value)| Ok((name, lenient(value.get())?))).collect()
+        }
+        b'[' => {
+            let array: Vec<Box<RawValue>> = serde_json::from_str(text)?;
+            array.iter().map(|value| lenient(value.get())).collect()
+        }
+        b'-' | b'0'..=b'9' => {
+            let digits: Box<RawValue> = serde_json::from_str(text)?;
+            Ok(serde_json::from_str(text).unwrap_or_else(|_| Value::String(digits.get().to_owned())))
+        }
+        _ => serde_json::from_str(text),
+    }
+}
+
 /// The rows of a listing, which is an array or an object that holds one as `data`.
 pub(crate) fn rows(listing: &Value) -> Vec<Value> {
     let rows = listing.get("data").unwrap_or(listing);

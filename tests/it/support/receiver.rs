@@ -8,6 +8,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::http::Request;
+use super::json;
 use super::server::{Reply, Server};
 use super::signal::Signal;
 use super::signature;
@@ -34,7 +35,7 @@ pub(crate) struct Hook {
     /// `doorbell-attempt`.
     pub(crate) attempt: u32,
     pub(crate) body: Vec<u8>,
-    /// The body; digits that a float can't hold are lost here, not in `body`.
+    /// The body as [`json::lenient`] has it: digits may be lost here, not in `body`.
     pub(crate) json: Value,
     pub(crate) request: Request,
     pub(crate) at: Instant,
@@ -149,9 +150,14 @@ fn read(request: &Request) -> Result<Hook, String> {
         id: header("webhook-id")?.to_owned(),
         attempt: header("doorbell-attempt")?.parse().map_err(|_| "`doorbell-attempt` is not a number")?,
         body: request.body.clone(),
-        json: serde_json::from_slice(&request.body).map_err(|error| format!("not JSON: {error}"))?,
+        json: parsed(&request.body)?,
         request: request.clone(),
         at: Instant::now(),
         accepted: false,
     })
+}
+
+fn parsed(body: &[u8]) -> Result<Value, String> {
+    let text = std::str::from_utf8(body).map_err(|error| format!("not UTF-8: {error}"))?;
+    json::lenient(text).map_err(|error| format!("not JSON: {error}"))
 }

@@ -193,7 +193,8 @@ fn hang(stream: &mut TcpStream) -> io::Result<bool> {
 
 /// A byte every 50 ms, until the peer gives up.
 fn drip(stream: &mut TcpStream) -> io::Result<bool> {
-    stream.write_all(&head(200, &[], Some(1 << 30)))?;
+    // Short enough for any limit of size: it is the time that must end it.
+    stream.write_all(&head(200, &[], Some(32 << 10)))?;
     loop {
         stream.write_all(b" ")?;
         thread::sleep(Duration::from_millis(50));

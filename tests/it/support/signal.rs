@@ -52,13 +52,22 @@ impl<T> Signal<T> {
 }
 
 /// Waits for something that sends no signal (another process's state) by asking again and again.
-pub(crate) fn ask_until<R>(what: &str, mut ask: impl FnMut() -> Option<R>) -> R {
+pub(crate) fn ask_until<R>(what: &str, ask: impl FnMut() -> Option<R>) -> R {
+    ask_every(Duration::from_millis(20), what, ask)
+}
+
+/// The same for what soon passes.
+pub(crate) fn ask_at_once<R>(what: &str, ask: impl FnMut() -> Option<R>) -> R {
+    ask_every(Duration::from_micros(200), what, ask)
+}
+
+fn ask_every<R>(pause: Duration, what: &str, mut ask: impl FnMut() -> Option<R>) -> R {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = ask() {
             return found;
         }
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(pause);
     }
 }

@@ -129,8 +129,12 @@ impl Vendor {
     /// Waits for `more` requests from now on. All polls but the one of the last request have been committed then
     /// (when there is one job and no retries).
     pub(crate) fn wait_for_more(&self, more: usize) {
-        let goal = self.count() + more;
-        self.state.wait_for("requests to the vendor", |state| (state.requests.len() >= goal).then_some(()));
+        self.wait_until_asked(self.count() + more);
+    }
+
+    /// Waits until there have been so many requests in all.
+    pub(crate) fn wait_until_asked(&self, times: usize) {
+        self.state.wait_for("requests to the vendor", |state| (state.requests.len() >= times).then_some(()));
     }
 
     /// From now on each request is met with a TCP reset, or no longer.
