@@ -15,7 +15,7 @@ use crate::store::{Bells, DeliveryTicket, Room, StoreError};
 
 /// Deliveries whose death was not told.
 pub(super) const UNTOLD: &str =
-    "SELECT id FROM delivery WHERE state = 'dead' AND told IS NOT ended ORDER BY id LIMIT ?1";
+    "SELECT id FROM delivery WHERE state = 'dead' AND rang IS NOT ended ORDER BY id LIMIT ?1";
 
 #[async_trait]
 impl Bells for SqliteStore {
@@ -100,7 +100,7 @@ fn ring(db: &Connection, epoch: i64, rings: &[Ring], room: Room) -> Result<Vec<D
         }
         ring.on.iter().try_for_each(|bell| keep(db, bell))?;
         if let Some((delivery, ended)) = ring.told {
-            db.prepare_cached("UPDATE delivery SET told = ?2 WHERE id = ?1")?.execute([delivery, ended.0])?;
+            db.prepare_cached("UPDATE delivery SET rang = ?2 WHERE id = ?1")?.execute([delivery, ended.0])?;
         }
     }
     enqueue.finish()

@@ -104,7 +104,7 @@ CREATE TABLE sink (
 ) STRICT;
 
 -- `waiting`: behind another of its lane. `due`: may go from `due` on, unless `epoch` is the current one, which means
--- that it is claimed. `held`: its job left the config. `body` is set only where it differs from its event's. `told` is
+-- that it is claimed. `held`: its job left the config. `body` is set only where it differs from its event's. `rang` is
 -- the moment of its death of which a system event tells.
 CREATE TABLE delivery (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -118,7 +118,7 @@ CREATE TABLE delivery (
     ended    INTEGER,
     reason   TEXT,
     body     BLOB,
-    told     INTEGER,
+    rang     INTEGER,
     CHECK ((state = 'due') = (due IS NOT NULL)),
     CHECK ((state IN ('delivered', 'dead')) = (ended IS NOT NULL)),
     CHECK (state <> 'dead' OR reason IS NOT NULL)
@@ -128,7 +128,7 @@ CREATE INDEX delivery_due ON delivery (sink, attempts, due) WHERE state = 'due';
 CREATE INDEX delivery_lane ON delivery (sink, lane) WHERE state IN ('waiting', 'due', 'held') AND lane IS NOT NULL;
 CREATE INDEX delivery_open ON delivery (sink) WHERE state IN ('waiting', 'due', 'held');
 
-CREATE INDEX delivery_untold ON delivery (id) WHERE state = 'dead' AND told IS NOT ended;
+CREATE INDEX delivery_unrung ON delivery (id) WHERE state = 'dead' AND rang IS NOT ended;
 
 -- A trouble that was told and is not over.
 CREATE TABLE bell (
