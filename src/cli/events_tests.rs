@@ -130,6 +130,7 @@ async fn following_needs_a_daemon() {
         },
         jobs: Vec::new(),
         sinks: Vec::new(),
+        alerts: crate::core::alert::Alerts::default(),
     };
     let source = Source::State { archive: Fake::usual(), config: Arc::new(config), now: NOW };
     let mut out = Vec::new();

@@ -198,7 +198,8 @@ shop  waiting  60 s ago      4        12 s ago  0     1     https://shop.example
                 order: crate::core::sink::Order::Key,
             })
         };
-        let config = Config { daemon, jobs: Vec::new(), sinks: vec![sink("new"), sink("shop")] };
+        let (sinks, alerts) = (vec![sink("new"), sink("shop")], crate::core::alert::Alerts::default());
+        let config = Config { daemon, jobs: Vec::new(), sinks, alerts };
         let source = Source::State { archive: Fake::usual(), config: Arc::new(config), now: NOW };
         let mut out = Vec::new();
         run(&StatusArgs::default(), &source, &mut Screen::plain(&mut out), NOW).await.unwrap();

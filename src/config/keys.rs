@@ -119,7 +119,7 @@ pub const KEYS: &[Key] = &[
     key(Root, "vendor", Built, "APIs that are polled"),
     key(Root, "job", Built, "what to poll, when, and how to see a change"),
     key(Root, "sink", Built, "where webhooks go"),
-    key(Root, "alerts", Later, "where Doorbell's own events go"),
+    key(Root, "alerts", Built, "where Doorbell's own events go"),
     key(Daemon, "state", Built, "the state file"),
     key(Daemon, "listen", Built, "where the API, the metrics and the health checks are"),
     key(Daemon, "token", Built, "what a caller of the API must show"),
@@ -276,10 +276,10 @@ pub const KEYS: &[Key] = &[
     key(Tls, "ca", Later, "an added CA"),
     key(Tls, "cert", Later, "a client certificate"),
     key(Tls, "key", Later, "its key"),
-    key(Alerts, "send_to", Later, "the sinks that get them"),
-    key(Alerts, "after", Later, "failed polls in a row"),
-    key(Alerts, "remind", Later, "how often it rings again"),
-    key(Alerts, "stale", Later, "when a job rings as stale"),
+    key(Alerts, "send_to", Built, "the sinks that get them"),
+    key(Alerts, "after", Built, "failed polls in a row"),
+    key(Alerts, "remind", Built, "how often it rings again"),
+    key(Alerts, "stale", Built, "when a job rings as stale"),
 ];
 
 /// The keys that may stand in a table.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::core::alert::Alerts;
 use crate::core::job::Job;
 use crate::core::names::{JobName, SinkName};
 use crate::core::secret::Secret;
@@ -21,6 +22,8 @@ pub struct Config {
     pub jobs: Vec<Arc<Job>>,
     /// In the order of their names.
     pub sinks: Vec<Arc<Sink>>,
+    /// Who is told of Doorbell's own troubles, and when.
+    pub alerts: Alerts,
 }
 
 impl Config {

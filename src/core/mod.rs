@@ -18,6 +18,7 @@ pub mod json;
 pub mod path;
 
 // Deciding: from items and the ledger to events.
+pub mod alert;
 pub mod announce;
 pub mod decide;
 pub mod diff;

@@ -76,3 +76,22 @@ pub enum Order {
     /// All events of a job and scope.
     Job,
 }
+
+/// A sink with nothing special, for tests.
+#[cfg(test)]
+pub(crate) fn plain(name: &str) -> std::sync::Arc<Sink> {
+    std::sync::Arc::new(Sink {
+        name: SinkName::from(name),
+        url: "http://receiver.example/".parse().expect("a URL"),
+        shown_url: "receiver.example".to_owned(),
+        headers: Vec::new(),
+        signer: None,
+        form: crate::core::formats::Form::default(),
+        thin: false,
+        when: None,
+        timeout: Duration::from_secs(20),
+        ladder: Ladder::default(),
+        concurrency: 8,
+        order: Order::Key,
+    })
+}

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::core::config::Config;
 use crate::core::names::SinkName;
 use crate::engine::World;
+use crate::engine::alarm::Alarm;
 use crate::engine::outlet::Outlet;
 use crate::store::{DeliveryTicket, Room, StoreError};
 
@@ -47,6 +48,7 @@ impl Dispatcher {
     pub(super) async fn start(
         world: &Arc<World>,
         config: &Config,
+        alarm: &Alarm,
         shutdown: &CancellationToken,
     ) -> Result<Self, StoreError> {
         let mut doors = BTreeMap::new();
@@ -54,7 +56,7 @@ impl Dispatcher {
             let (fresh, arrivals) = mpsc::channel(COMMITS_WAITING_MAX);
             let room = Arc::new(AtomicUsize::new(WINDOW));
             let state = world.store.sink_state(&sink.name).await?;
-            let outlet = Outlet::new(world.clone(), sink.clone(), state, room.clone());
+            let outlet = Outlet::new(world.clone(), sink.clone(), state, room.clone(), alarm.clone());
             world.tasks.spawn(outlet.run(arrivals, shutdown.clone()));
             doors.insert(sink.name.clone(), Door { fresh, room });
         }

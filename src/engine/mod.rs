@@ -27,12 +27,14 @@ mod report;
 mod dispatcher;
 mod outlet;
 
+mod alarm;
 mod handle;
 mod janitor;
 
 pub use handle::{Handle, send_sample};
 pub use scheduler::{Begin, Run};
 
+use alarm::Alarm;
 use clock::{Clock, Dice};
 use dispatcher::Dispatcher;
 use poller::Poller;
@@ -74,12 +76,18 @@ impl Engine {
         let sinks: Vec<_> = config.sinks.iter().map(|sink| sink.name.clone()).collect();
         world.store.adopt(&jobs, &sinks, world.clock.now()).await?;
         let shutdown = CancellationToken::new();
+        let records = world.store.jobs().await?.into_iter().collect();
+        let bells = if config.alerts.is_on() { world.store.ringing().await? } else { Vec::new() };
+        let alarm = Alarm::new(config, begin, &records, &bells, world.clock.now());
         let dispatcher = match begin {
-            Begin::OnSchedule | Begin::WhenAsked => Dispatcher::start(&world, config, &shutdown).await?,
+            Begin::OnSchedule | Begin::WhenAsked => Dispatcher::start(&world, config, &alarm, &shutdown).await?,
             Begin::ToLook => Dispatcher::closed(),
         };
-        let poller = Arc::new(Poller::new(world.clone(), config, dispatcher));
-        let records = world.store.jobs().await?.into_iter().collect();
+        let poller = Arc::new(Poller::new(world.clone(), config, dispatcher.clone(), alarm.clone()));
+        if begin != Begin::ToLook {
+            let rounds = alarm::run(world.clone(), alarm, config.sinks.clone(), bells, dispatcher, shutdown.clone());
+            world.tasks.spawn(rounds);
+        }
         let orders = scheduler::start(&world, &poller, config, begin, records, &shutdown);
         world.tasks.spawn(janitor::run(world.clone(), config.daemon.retention, shutdown.clone()));
         let handle = Handle::new(world.clone(), config, orders);

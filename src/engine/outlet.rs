@@ -19,6 +19,7 @@ use crate::core::observe::AttemptSeen;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
 use crate::engine::World;
+use crate::engine::alarm::Alarm;
 use crate::engine::dispatcher::{Fresh, WINDOW};
 use crate::sink::Sent;
 use crate::store::{DeliveryTicket, Settlement, SinkState, StoreError};
@@ -44,6 +45,7 @@ pub(super) struct Outlet {
     next_due: Option<Timestamp>,
     attempting: usize,
     work: FuturesUnordered<Work>,
+    alarm: Alarm,
 }
 
 type Work = Pin<Box<dyn Future<Output = Step> + Send>>;
@@ -55,7 +57,13 @@ enum Step {
 }
 
 impl Outlet {
-    pub(super) fn new(world: Arc<World>, sink: Arc<Sink>, state: SinkState, room: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(
+        world: Arc<World>,
+        sink: Arc<Sink>,
+        state: SinkState,
+        room: Arc<AtomicUsize>,
+        alarm: Alarm,
+    ) -> Self {
         Self {
             world,
             sink,
@@ -67,6 +75,7 @@ impl Outlet {
             next_due: None,
             attempting: 0,
             work: FuturesUnordered::new(),
+            alarm,
         }
     }
 
@@ -191,6 +200,7 @@ impl Outlet {
             Step::Settled(settlement, Ok(next)) => {
                 next.into_iter().for_each(|ticket| self.enqueue(ticket));
                 self.note_due(&settlement.verdict);
+                self.alarm.settled(&settlement.verdict);
             }
             Step::Settled(settlement, Err(error)) => self.settle_again(settlement, &error),
         }

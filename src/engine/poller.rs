@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::core::alert::{Notice, Rebaselined};
 use crate::core::config::Config;
 use crate::core::decide::{Decided, Decider, Phase, Start};
 use crate::core::extract::{Item, extract};
@@ -19,6 +20,7 @@ use crate::core::rules::Rules;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
 use crate::engine::World;
+use crate::engine::alarm::Alarm;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::reading::{Reading, read};
 use crate::engine::report::Trace;
@@ -55,15 +57,21 @@ pub(super) struct Poller {
     world: Arc<World>,
     sinks: BTreeMap<JobName, Vec<Arc<Sink>>>,
     dispatcher: Dispatcher,
+    alarm: Alarm,
 }
 
 impl Poller {
-    pub(super) fn new(world: Arc<World>, config: &Config, dispatcher: Dispatcher) -> Self {
+    pub(super) fn new(world: Arc<World>, config: &Config, dispatcher: Dispatcher, alarm: Alarm) -> Self {
         let sinks_of = |job: &Arc<Job>| {
             let leads_to = |sink: &&Arc<Sink>| job.send_to.iter().any(|route| route.sink == sink.name);
             (job.name.clone(), config.sinks.iter().filter(leads_to).cloned().collect())
         };
-        Self { world, sinks: config.jobs.iter().map(sinks_of).collect(), dispatcher }
+        Self { world, sinks: config.jobs.iter().map(sinks_of).collect(), dispatcher, alarm }
+    }
+
+    /// Who is to know how polls end.
+    pub(super) fn alarm(&self) -> &Alarm {
+        &self.alarm
     }
 
     /// Makes one poll of a job that was claimed. An `Err` is our own failure: nothing was committed that is not whole.
@@ -286,7 +294,7 @@ impl<'a> Round<'a> {
         if self.is_idle(&ticket, &decided) {
             return Ok((self.note(ticket, outcome, seal).await?, tally));
         }
-        self.commit(ticket, &outcome, decided, seal).await?;
+        self.commit(ticket, &outcome, decided, seal, items).await?;
         Ok((outcome, tally))
     }
 
@@ -302,12 +310,14 @@ impl<'a> Round<'a> {
         outcome: &PollOutcome,
         decided: Decided,
         seal: Option<Seal>,
+        items: u64,
     ) -> Result<(), StoreError> {
         let is_baseline = self.start.phase != Phase::Watching;
         let rows_max = if is_baseline { BASELINE_CHUNK_ROWS } else { usize::MAX };
         let sequence = self.start.sequence + decided.events.len() as u64;
         let mut chunks = chunks(self.start.scope.clone(), decided, rows_max, CHUNK_BYTES_MAX);
-        let last = chunks.pop().unwrap_or_default();
+        let mut last = chunks.pop().unwrap_or_default();
+        last.notice = self.rebaselined(&ticket, items);
         for mut chunk in chunks {
             chunk.rebaseline = self.start.phase == Phase::Rebaseline;
             let expected = chunk.deliveries();
@@ -326,6 +336,22 @@ impl<'a> Round<'a> {
         let tickets = self.world.store.commit_poll(ticket, last, ending, &room).await?;
         self.poller.dispatcher.hand_over(tickets, &expected).await;
         Ok(())
+    }
+
+    /// Changes since the last poll are the one thing that a new baseline does not see, so a job that had one before
+    /// says so.
+    fn rebaselined(&self, ticket: &PollTicket, items: u64) -> Option<Notice> {
+        let kept = ticket.fingerprints.as_ref().filter(|_| self.start.phase != Phase::Watching)?;
+        let now = &self.job.fingerprints;
+        let why = match (kept.request != now.request, kept.selection != now.selection) {
+            (true, true) => "its request and selection were edited",
+            (true, false) => "its request was edited",
+            (false, true) => "its selection was edited",
+            (false, false) => "its last baseline was cut off or forgotten",
+        };
+        let since = ticket.record.last_poll.unwrap_or(self.start.now);
+        let news = Rebaselined { job: &self.job.name, why, since, items };
+        self.poller.alarm.rebaselined(&news, self.start.now)
     }
 
     fn report_problems(&self, decided: &Decided) {

@@ -298,6 +298,7 @@ async fn poll(
     let took = polled.at.since(began);
     if mode == Mode::Commit {
         journal::polled(job, &polled, failures, took);
+        poller.alarm().polled(job, &polled.outcome, polled.at);
         world.observer.poll_ended(&PollSeen {
             job: job.name.clone(),
             outcome: polled.outcome.as_str(),

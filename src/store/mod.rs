@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::core::alert::{Bell, DeadLetter, Notice, Ring};
 use crate::core::delivery::{Attempt, Parcel, Verdict};
 use crate::core::event::NewEvent;
 use crate::core::job::Fingerprints;
@@ -26,9 +27,9 @@ pub mod sqlite;
 ///
 /// Wait for a verb to its end: one whose future is dropped half-way may still happen, and the delivery tickets that it
 /// would have handed over are lost until the daemon starts again.
-pub trait Store: Polls + Outbox + Archive + Upkeep {}
+pub trait Store: Polls + Outbox + Bells + Archive + Upkeep {}
 
-impl<T: Polls + Outbox + Archive + Upkeep> Store for T {}
+impl<T: Polls + Outbox + Bells + Archive + Upkeep> Store for T {}
 
 /// What is remembered of a job's scope, beside its items.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,6 +136,8 @@ pub struct PollChanges {
     pub rebaseline: bool,
     /// Events in the order of their sequence, beginning at the scope's sequence + 1.
     pub events: Vec<NewEvent>,
+    /// A system event that tells of this poll, in the stream of those.
+    pub notice: Option<Notice>,
 }
 
 impl PollChanges {
@@ -145,6 +148,9 @@ impl PollChanges {
             self.events.iter().flat_map(|event| &event.deliveries).filter(|delivery| delivery.dead.is_none());
         for delivery in sendable {
             *counts.entry(delivery.sink.clone()).or_default() += 1;
+        }
+        for sink in self.notice.iter().flat_map(Notice::sinks) {
+            *counts.entry(sink.clone()).or_default() += 1;
         }
         counts
     }
@@ -316,6 +322,22 @@ pub trait Outbox: Send + Sync {
     /// Enables a disabled sink and forgets its failures: what was held is due again at once, in order. A moment that
     /// the receiver asked to be left alone until stands.
     async fn enable_sink(&self, sink: &SinkName, now: Timestamp) -> Result<(), StoreError>;
+}
+
+/// System events, and which troubles have been told.
+#[async_trait]
+pub trait Bells: Send + Sync {
+    /// Every bell that rings.
+    async fn ringing(&self) -> Result<Vec<Bell>, StoreError>;
+
+    /// Commits rings in their order and in one transaction: each one's system event with its deliveries, numbered in
+    /// the stream of those, and what rings from then on. An event whose id is there already is not told again. Returns
+    /// tickets for the deliveries that can go at once, as far as there is room.
+    async fn ring(&self, rings: Vec<Ring>, room: &Room) -> Result<Vec<DeliveryTicket>, StoreError>;
+
+    /// Up to `limit` deliveries that are dead and whose death was not told, the oldest first. One that was replayed
+    /// and died again is among them again.
+    async fn untold(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
 }
 
 /// Looking back: reads for the API and the commands.

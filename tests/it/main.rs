@@ -6,6 +6,7 @@
 
 mod support;
 
+mod alerts;
 mod bad_config;
 mod bad_vendor;
 mod bounded;

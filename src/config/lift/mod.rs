@@ -2,6 +2,7 @@
 //!
 //! Says what is wrong through the [`Reader`]; prints nothing.
 
+mod alerts;
 mod daemon;
 mod format;
 mod job;
@@ -24,6 +25,7 @@ use crate::config::problem::{Place, Problem};
 use crate::config::reader::{Field, Reader, Section, later};
 use crate::config::source::SourceFile;
 use crate::config::written::Written;
+use crate::core::alert::SYSTEM_JOB;
 use crate::core::config::Config;
 
 /// The longest name of a job, a sink or a vendor, in characters: it stands in URLs, metrics and listings.
@@ -66,6 +68,7 @@ pub(crate) fn config<'a>(parsed: &'a [Parsed<'a>], env: &dyn Lookup, reader: &mu
     let sinks: route::Sinks<'_> =
         sinks.iter().map(|(name, section)| (*name, sink::lift(name, section, reader).map(Arc::new))).collect();
     let mut lift = job::Lift::new(vendors, sinks.clone());
+    let alerts = alerts::lift(parsed, &sinks, reader);
     let jobs: Vec<_> = jobs.iter().map(|(name, section)| lift.job(name, section, reader).map(Arc::new)).collect();
     if jobs.is_empty()
         && let Some(first) = parsed.first()
@@ -81,6 +84,7 @@ pub(crate) fn config<'a>(parsed: &'a [Parsed<'a>], env: &dyn Lookup, reader: &mu
         daemon: daemon?,
         jobs: jobs.into_iter().collect::<Option<_>>()?,
         sinks: sinks.into_values().collect::<Option<_>>()?,
+        alerts,
     })
 }
 
@@ -137,6 +141,10 @@ fn header<'a>(
     if field.name.is_empty() || field.name.len() > NAME_MAX || !field.name.chars().all(plain) {
         let problem = Problem::error(section.place(), format!("`{}` can't be a name", field.name));
         reader.note(problem.hint(format!("a name is at most {NAME_MAX} letters (a to z), digits, `_` and `-`")));
+    }
+    if kind == Table::Job && field.name == SYSTEM_JOB {
+        let problem = Problem::error(section.place(), format!("a job can't be named `{SYSTEM_JOB}`"));
+        reader.note(problem.hint("the events that Doorbell sends about itself have this name: choose another"));
     }
     reader.check_keys(&section);
     Some(section)

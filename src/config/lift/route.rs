@@ -60,7 +60,12 @@ fn table(sinks: &Sinks<'_>, field: &Field<'_>, before: &[Route], reader: &mut Re
 }
 
 /// A sink's name. One that every event goes to already can't be reached once more.
-fn sink(sinks: &Sinks<'_>, field: &Field<'_>, before: &[Route], reader: &mut Reader<'_>) -> Option<SinkName> {
+pub(super) fn sink(
+    sinks: &Sinks<'_>,
+    field: &Field<'_>,
+    before: &[Route],
+    reader: &mut Reader<'_>,
+) -> Option<SinkName> {
     let written = reader.text(field)?;
     let name = written.resolved();
     if before.iter().any(|route| route.sink.as_str() == name && route.when.is_none()) {

@@ -79,10 +79,11 @@ fn every_key_of_this_version_is_in_the_example() {
             "vendor" => Table::Vendor,
             "job" => Table::Job,
             "sink" => Table::Sink,
+            "alerts" => Table::Alerts,
             _ => Table::Daemon,
         };
         let tables: Vec<&DeTable<'_>> = match kind {
-            Table::Daemon => vec![table],
+            Table::Daemon | Table::Alerts => vec![table],
             _ => table.values().filter_map(|value| value.get_ref().as_table()).collect(),
         };
         tables.iter().for_each(|table| collect(kind, table, &mut found));
@@ -133,6 +134,11 @@ fn the_example_loads_and_states_the_defaults() {
     assert_eq!(stated.daemon.concurrency, default.daemon.concurrency);
     assert_eq!(stated.daemon.retention, default.daemon.retention);
     assert_eq!(stated.daemon.listen, default.daemon.listen);
+    let alerts = |config: &crate::core::config::Config| {
+        let alerts = &config.alerts;
+        (alerts.after, alerts.remind, alerts.stale)
+    };
+    assert_eq!(alerts(stated), alerts(default));
     let (stated, default) = (stated.sink(&"crm".into()).unwrap(), &default.sinks[0]);
     assert_eq!(
         (stated.timeout, stated.concurrency, stated.order),
@@ -214,7 +220,10 @@ fn the_reference_shows_what_is_really_printed() {
 
 #[test]
 fn the_reference_names_every_key() {
-    for key in KEYS.iter().filter(|key| matches!(key.table, Table::Daemon | Table::Vendor | Table::Job | Table::Sink)) {
+    for key in KEYS
+        .iter()
+        .filter(|key| matches!(key.table, Table::Daemon | Table::Vendor | Table::Job | Table::Sink | Table::Alerts))
+    {
         assert!(REFERENCE.contains(&format!("`{}`", key.name)), "docs/config.md lacks `{}`", key.name);
     }
 }

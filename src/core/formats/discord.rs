@@ -54,6 +54,15 @@ pub(super) fn message(message: &Message) -> Json {
     ])
 }
 
+/// A sentence of our own under its type. Content holds 2,000 characters.
+pub(super) fn sentence(kind: &str, reason: &str) -> Json {
+    let reason: String = reason.chars().take(900).collect();
+    Json::object([
+        ("content", Json::from(format!("{}: {}", Discord.strong(kind), Discord.plain(&reason)))),
+        ("allowed_mentions", Json::object([("parse", Json::Array(Vec::new()))])),
+    ])
+}
+
 /// The bar beside the embed: green for what came, blue for what changed, red for what went.
 fn colour(change: Change) -> u64 {
     match change {

@@ -119,6 +119,18 @@ pub enum Fault {
     Payload(String),
 }
 
+/// The body in which a chat is told a sentence of our own, under its type; `None` for receivers that read envelopes.
+pub fn sentence(form: &Form, kind: &str, reason: &str) -> Option<Bytes> {
+    let json = match form {
+        Form::Named(Format::Slack) => slack::sentence(kind, reason),
+        Form::Named(Format::Discord) => discord::sentence(kind, reason),
+        Form::Named(Format::Teams) => teams::sentence(kind, reason),
+        Form::Named(Format::Standard | Format::CloudEvents | Format::CloudEventsBinary | Format::Data)
+        | Form::Payload(_) => return None,
+    };
+    Some(json.to_bytes().into())
+}
+
 /// Writes an event. `thin` leaves out the item: what is said is that it changed, and where.
 pub fn write(form: &Form, thin: bool, telling: &Telling<'_>) -> Written {
     let envelope = telling.envelope;

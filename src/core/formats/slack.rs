@@ -64,6 +64,11 @@ pub(super) fn message(message: &Message) -> Json {
     ])
 }
 
+/// A sentence of our own under its type.
+pub(super) fn sentence(kind: &str, reason: &str) -> Json {
+    Json::object([("text", Json::from(format!("{}: {}", Slack.strong(kind), Slack.plain(reason))))])
+}
+
 fn section(text: String) -> Json {
     Json::object([("type", Json::from("section")), ("text", mrkdwn(text))])
 }

@@ -53,6 +53,15 @@ pub(super) fn message(message: &Message) -> Json {
     body.extend(more.map(|more| block(more, [])));
     let origin = format!("{} · {}", message.origin(), message.at);
     body.push(block(escape(&origin), [("size", Json::from("Small")), ("isSubtle", Json::from(true))]));
+    card(body)
+}
+
+/// A sentence of our own under its type.
+pub(super) fn sentence(kind: &str, reason: &str) -> Json {
+    card(vec![block(Teams.strong(kind), [("size", Json::from("Medium"))]), block(escape(reason), [])])
+}
+
+fn card(body: Vec<Json>) -> Json {
     let card = Json::object([
         ("$schema", Json::from("http://adaptivecards.io/schemas/adaptive-card.json")),
         ("type", Json::from("AdaptiveCard")),

@@ -322,3 +322,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_chat_is_told_a_sentence_without_markup_of_its_own() {
+    let told = |format| {
+        let body = sentence(&Form::Named(format), "doorbell.job.failing", "`x` answered <b>*503*</b>").expect("a body");
+        String::from_utf8(body.to_vec()).expect("text")
+    };
+    assert_eq!(told(Format::Slack), r#"{"text":"*doorbell.job.failing*: `x` answered &lt;b&gt;*503*&lt;/b&gt;"}"#);
+    assert!(told(Format::Discord).contains(r"answered \\<b\\>\\*503\\*"));
+    assert!(told(Format::Teams).contains("AdaptiveCard"));
+    assert!(sentence(&Form::default(), "x", "y").is_none(), "others read the envelope");
+}

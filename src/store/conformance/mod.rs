@@ -2,6 +2,7 @@
 //!
 //! A kind of store brings a [`Bench`] and the line `conformance!(its_bench)`; it can't leave a case out.
 
+pub(in crate::store) mod bells;
 pub(in crate::store) mod model;
 pub(in crate::store) mod outbox;
 pub(in crate::store) mod polls;
@@ -71,6 +72,10 @@ macro_rules! conformance {
                 a_sink_that_left_the_config_is_held, a_job_that_left_the_config_is_held_in_order,
                 a_released_claim_can_be_claimed_again, attempts_are_kept, queues_are_counted,
                 without_a_lane_nothing_waits, a_sink_of_its_own_body_gets_it;
+            bells:
+                system_events_are_numbered_by_themselves, a_system_event_is_told_once,
+                a_bell_is_remembered_until_it_is_silent, a_poll_tells_of_itself_or_is_not_made,
+                a_death_is_told_once_and_again_after_the_next, the_job_of_system_events_is_nobodys;
             upkeep:
                 pruning_keeps_what_has_not_ended, pruning_keeps_what_ended_lately,
                 pruning_forgets_items_that_are_gone, pruning_forgets_the_ledger_of_a_job_that_left,

@@ -6,6 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use serde_json::value::RawValue;
 
+use crate::core::alert::SYSTEM_JOB;
 use crate::core::formats::Wire;
 use crate::core::names::JobName;
 use crate::core::time::Timestamp;
@@ -24,9 +25,9 @@ const PAGE_MAX: u32 = 1000;
 pub(super) fn jobs(db: &Connection) -> Result<Vec<(JobName, JobRecord)>> {
     let mut statement = db.prepare_cached(
         "SELECT name, failures, outcome, reason, last_poll, last_success, events, \
-         (SELECT coalesce(sum(items), 0) FROM scope WHERE scope.job = job.id) FROM job ORDER BY name",
+         (SELECT coalesce(sum(items), 0) FROM scope WHERE scope.job = job.id) FROM job WHERE name <> ?1 ORDER BY name",
     )?;
-    let rows = statement.query_map([], |row| {
+    let rows = statement.query_map([SYSTEM_JOB], |row| {
         let record = JobRecord { items: count(row.get(7)?), ..jobs::record(row, 1)? };
         Ok((JobName::from(row.get_ref(0)?.as_str()?), record))
     })?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use crate::core::event::NewEvent;
+use crate::store::sqlite::bells;
 use crate::store::sqlite::error::{Result, int};
 use crate::store::sqlite::jobs::{self, Claim, Ended, Jobs, KnownScope};
 use crate::store::sqlite::ledger::Pen;
@@ -126,6 +127,9 @@ impl Commit {
             for delivery in &event.deliveries {
                 enqueue.add(&origin, delivery)?;
             }
+        }
+        if let Some(notice) = self.changes.notice.take() {
+            bells::tell(db, &mut enqueue, &notice)?;
         }
         enqueue.finish()
     }

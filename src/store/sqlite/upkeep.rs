@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::core::alert::SYSTEM_JOB;
 use crate::core::names::{JobName, KeyDigest, SinkName};
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::{Result, count, int};
@@ -29,7 +30,8 @@ pub(super) fn adopt(
 ) -> Result<()> {
     adopt_sinks(db, names)?;
     let known = listed(db)?;
-    let mut make = db.prepare_cached("INSERT INTO job (uid, name) VALUES (?1, ?2)")?;
+    let mut make = db.prepare_cached("INSERT INTO job (uid, name) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING")?;
+    make.execute(params![uid(seed, epoch, &JobName::from(SYSTEM_JOB)), SYSTEM_JOB])?;
     let stored: HashSet<&str> = known.iter().map(|job| job.name.as_str()).collect();
     let mut wanted = HashSet::with_capacity(jobs.len());
     for job in jobs {
@@ -56,9 +58,9 @@ struct Listed {
 }
 
 fn listed(db: &Connection) -> Result<Vec<Listed>> {
-    let mut statement = db.prepare_cached("SELECT id, name, removed IS NOT NULL FROM job")?;
-    let rows =
-        statement.query_map([], |row| Ok(Listed { id: row.get(0)?, name: row.get(1)?, removed: row.get(2)? }))?;
+    let mut statement = db.prepare_cached("SELECT id, name, removed IS NOT NULL FROM job WHERE name <> ?1")?;
+    let rows = statement
+        .query_map([SYSTEM_JOB], |row| Ok(Listed { id: row.get(0)?, name: row.get(1)?, removed: row.get(2)? }))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -67,13 +67,15 @@ CREATE TABLE body (
     bytes    BLOB NOT NULL
 ) STRICT;
 
+-- The last eight kinds of change are those of system events, which belong to the job `doorbell` and its one scope.
 CREATE TABLE event (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     uid      TEXT NOT NULL UNIQUE,
     job      INTEGER NOT NULL REFERENCES job (id),
     scope    INTEGER NOT NULL REFERENCES scope (id),
     key      TEXT NOT NULL,
-    change   TEXT NOT NULL CHECK (change IN ('created', 'updated', 'deleted', 'restored')),
+    change   TEXT NOT NULL CHECK (change IN ('created', 'updated', 'deleted', 'restored',
+                 'failing', 'recovered', 'stale', 'held', 'rebaselined', 'disabled', 'backlog', 'dead')),
     sequence INTEGER NOT NULL CHECK (sequence > 0),
     at       INTEGER NOT NULL,
     kind     TEXT NOT NULL,
@@ -104,6 +106,7 @@ CREATE TABLE sink (
 -- `waiting`: behind another of its lane. `due`: may go from `due` on, unless `epoch` is the current one, which means
 -- that it is claimed. `held`: its job left the config. `body` is set only where it differs from its event's, and empty
 -- where nothing could be written (then the delivery is dead). `wire`: what it is sent with, where that is not plain JSON.
+-- `rang` is the moment of its death of which a system event tells.
 CREATE TABLE delivery (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     event    INTEGER NOT NULL REFERENCES event (id) ON DELETE CASCADE,
@@ -116,6 +119,7 @@ CREATE TABLE delivery (
     ended    INTEGER,
     reason   TEXT,
     body     BLOB,
+    rang     INTEGER,
     wire     TEXT CHECK (wire IN ('cloudevents', 'cloudevents-binary')),
     CHECK (state = 'dead' OR body IS NULL OR length(body) > 0),
     CHECK ((state = 'due') = (due IS NOT NULL)),
@@ -126,6 +130,19 @@ CREATE INDEX delivery_event ON delivery (event);
 CREATE INDEX delivery_due ON delivery (sink, attempts, due) WHERE state = 'due';
 CREATE INDEX delivery_lane ON delivery (sink, lane) WHERE state IN ('waiting', 'due', 'held') AND lane IS NOT NULL;
 CREATE INDEX delivery_open ON delivery (sink) WHERE state IN ('waiting', 'due', 'held');
+
+CREATE INDEX delivery_unrung ON delivery (id) WHERE state = 'dead' AND rang IS NOT ended;
+
+-- A trouble that was told and is not over.
+CREATE TABLE bell (
+    trouble TEXT NOT NULL CHECK (trouble IN ('failing', 'stale', 'disabled', 'backlog')),
+    subject TEXT NOT NULL CHECK (subject <> ''),
+    since   INTEGER NOT NULL,
+    rang    INTEGER NOT NULL,
+    rings   INTEGER NOT NULL CHECK (rings > 0),
+    reason  TEXT NOT NULL,
+    PRIMARY KEY (trouble, subject)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE attempt (
     delivery INTEGER NOT NULL REFERENCES delivery (id) ON DELETE CASCADE,

@@ -1,0 +1,311 @@
+//! What rings and when, as sentences, and over random lives of a job.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::core::names::{EventId, JobName, JobUid};
+use crate::core::outcome::{Failure, FailureKind, PollOutcome};
+use crate::core::schedule::{Cron, Schedule};
+
+const EVERY: Schedule = Schedule::Every(Duration::from_secs(30));
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp(1_795_000_000_000 + seconds * 1000)
+}
+
+fn orders() -> JobName {
+    JobName::from("orders")
+}
+
+fn failed() -> PollOutcome {
+    PollOutcome::Failed(Failure::new(FailureKind::Status, "the vendor answered 500"))
+}
+
+fn fresh() -> JobWatch {
+    JobWatch::begin(Past::default(), None, Some(&EVERY), &Alerts::default(), at(0))
+}
+
+/// A job and what rings for it, driven as the engine does.
+struct Life {
+    alerts: Alerts,
+    watch: JobWatch,
+    rang: Vec<(&'static str, u32)>,
+}
+
+impl Life {
+    fn of(watch: JobWatch) -> Self {
+        Self { alerts: Alerts::default(), watch, rang: Vec::new() }
+    }
+
+    fn poll(&mut self, outcome: &PollOutcome, second: i64) {
+        self.watch.polled(outcome, at(second), &EVERY, &self.alerts);
+        self.look(second);
+    }
+
+    fn look(&mut self, second: i64) {
+        while let Some(turn) = self.watch.turn(&orders(), &self.alerts, at(second)) {
+            match turn {
+                JobTurn::Ring(bell) => {
+                    self.rang.push((bell.trouble.as_str(), bell.rings));
+                    self.watch.set_bell(Some(bell));
+                }
+                JobTurn::Recovered(_) => {
+                    self.rang.push(("recovered", 0));
+                    self.watch.set_bell(None);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_job_rings_after_so_many_failures_and_once() {
+    let mut life = Life::of(fresh());
+    life.poll(&PollOutcome::Complete, 1);
+    for second in 2..4 {
+        life.poll(&failed(), second);
+        assert_eq!(life.rang, []);
+    }
+    for second in 4..40 {
+        life.poll(&failed(), second);
+        assert_eq!(life.rang, [("failing", 1)]);
+    }
+    let bell = life.watch.bell().unwrap();
+    assert_eq!((bell.since, bell.reason.as_str()), (at(2), "the vendor answered 500"));
+    life.poll(&PollOutcome::Unchanged, 50);
+    assert_eq!(life.rang, [("failing", 1), ("recovered", 0)]);
+}
+
+#[test]
+fn one_good_poll_between_begins_the_count_anew() {
+    let mut life = Life::of(fresh());
+    for (second, outcome) in [(1, failed()), (2, failed()), (3, PollOutcome::Complete), (4, failed()), (5, failed())] {
+        life.poll(&outcome, second);
+    }
+    assert_eq!(life.rang, []);
+}
+
+#[test]
+fn it_rings_again_when_the_reminder_is_due() {
+    let mut life = Life::of(fresh());
+    (1..=3).for_each(|second| life.poll(&failed(), second));
+    let hours = |count: i64| 3 + count * 3600;
+    life.look(hours(6) - 1);
+    assert_eq!(life.rang, [("failing", 1)]);
+    life.look(hours(6));
+    life.look(hours(6) + 1);
+    assert_eq!(life.rang, [("failing", 1), ("failing", 2)]);
+    life.poll(&failed(), hours(12));
+    assert_eq!(life.rang.last(), Some(&("failing", 3)));
+}
+
+#[test]
+fn a_job_that_goes_stale_and_then_fails_recovers_once() {
+    let mut life = Life::of(fresh());
+    life.poll(&PollOutcome::Complete, 0);
+    life.look(89);
+    assert_eq!(life.rang, []);
+    life.look(90);
+    assert_eq!(life.rang, [("stale", 1)]);
+    assert_eq!(life.watch.bell().unwrap().reason, "no complete poll for 1m30s");
+    (91..=93).for_each(|second| life.poll(&failed(), second));
+    life.look(500);
+    life.poll(&PollOutcome::Complete, 501);
+    assert_eq!(life.rang, [("stale", 1), ("failing", 1), ("recovered", 0)]);
+}
+
+#[test]
+fn staleness_takes_a_minute_at_least() {
+    let fast = Schedule::Every(Duration::from_millis(50));
+    let watch = JobWatch::begin(Past::default(), None, Some(&fast), &Alerts::default(), at(0));
+    let turn = |second: i64| watch.turn(&orders(), &Alerts::default(), at(second));
+    assert_eq!(turn(59), None);
+    assert!(matches!(turn(60), Some(JobTurn::Ring(_))));
+}
+
+#[test]
+fn a_weekend_without_polls_is_no_trouble() {
+    let office = Schedule::Cron(Cron::parse("*/5 8-18 * * mon-fri", chrono_tz::UTC).unwrap());
+    let friday = Timestamp::parse("2026-11-20T18:55:01Z").unwrap();
+    let mut watch = JobWatch::begin(Past::default(), None, Some(&office), &Alerts::default(), friday);
+    watch.polled(&PollOutcome::Complete, friday, &office, &Alerts::default());
+    let turn = |date: &str| watch.turn(&orders(), &Alerts::default(), Timestamp::parse(date).unwrap());
+    assert_eq!(turn("2026-11-23T08:09:59Z"), None);
+    assert!(turn("2026-11-23T08:10:00Z").is_some(), "three polls should have been made");
+}
+
+#[test]
+fn a_job_that_nobody_polls_by_itself_is_never_stale() {
+    let watch = JobWatch::begin(Past::default(), None, None, &Alerts::default(), at(0));
+    assert_eq!(watch.turn(&orders(), &Alerts::default(), at(1_000_000)), None);
+}
+
+#[test]
+fn a_restart_neither_rings_again_nor_forgets() {
+    let mut life = Life::of(fresh());
+    (1..=3).for_each(|second| life.poll(&failed(), second));
+    let past = || Past { failures: 3, last_poll: Some(at(3)), ..Past::default() };
+    let bell = life.watch.bell().cloned();
+    let mut again = Life::of(JobWatch::begin(past(), bell, Some(&EVERY), &Alerts::default(), at(100)));
+    again.look(100);
+    again.poll(&failed(), 101);
+    assert_eq!(again.rang, []);
+    again.poll(&PollOutcome::Complete, 102);
+    assert_eq!(again.rang, [("recovered", 0)]);
+    // A crash between the poll and the ring: the record is enough.
+    let mut lost = Life::of(JobWatch::begin(past(), None, Some(&EVERY), &Alerts::default(), at(100)));
+    lost.look(100);
+    assert_eq!(lost.rang, [("failing", 1)]);
+}
+
+#[test]
+fn a_stale_job_is_not_recovered_by_a_restart() {
+    let mut life = Life::of(fresh());
+    life.poll(&PollOutcome::Complete, 0);
+    life.look(90);
+    let past = Past { last_success: Some(at(0)), last_poll: Some(at(0)), ..Past::default() };
+    let mut again =
+        Life::of(JobWatch::begin(past, life.watch.bell().cloned(), Some(&EVERY), &Alerts::default(), at(200)));
+    again.look(200);
+    assert_eq!(again.rang, []);
+    again.poll(&PollOutcome::Unchanged, 201);
+    assert_eq!(again.rang, [("recovered", 0)]);
+}
+
+#[test]
+fn a_baseline_that_is_never_complete_rings_as_failing() {
+    let mut life = Life::of(fresh());
+    let partial = PollOutcome::Partial("page 3 failed".to_owned());
+    (1..=3).for_each(|second| life.poll(&partial, second));
+    assert_eq!(life.rang, [("failing", 1)]);
+    assert_eq!(life.watch.bell().unwrap().reason, "page 3 failed");
+    life.poll(&PollOutcome::Complete, 4);
+    (5..=9).for_each(|second| life.poll(&partial, second));
+    assert_eq!(life.rang, [("failing", 1), ("recovered", 0)], "with a baseline a partial poll is none that failed");
+}
+
+#[test]
+fn a_sink_rings_once_and_recovers_when_it_answers() {
+    let (crm, gone) = (SinkName::from("crm"), Some("the receiver answered 410".to_owned()));
+    let disabled = SinkFacts { disabled: gone, max_backlog: 10, ..SinkFacts::default() };
+    let turn = |facts: &SinkFacts, bell: Option<&Bell>, second: i64| {
+        sink_turn(Trouble::Disabled, &crm, facts, bell, at(second))
+    };
+    let Some(SinkTurn::Ring(bell)) = turn(&disabled, None, 1) else { panic!("it rings") };
+    assert_eq!(turn(&disabled, Some(&bell), 1_000_000), None, "once");
+    let enabled = SinkFacts { disabled: None, last_success: Some(at(0)), ..disabled };
+    assert_eq!(turn(&enabled, Some(&bell), 3), None, "nobody knows yet");
+    let answers = SinkFacts { last_success: Some(at(4)), ..enabled };
+    assert_eq!(turn(&answers, Some(&bell), 5), Some(SinkTurn::Recovered(bell)));
+    assert_eq!(turn(&answers, None, 6), None);
+}
+
+#[test]
+fn a_backlog_is_over_when_half_of_it_is_gone() {
+    let crm = SinkName::from("crm");
+    let facts = |waiting| SinkFacts { waiting, max_backlog: 10, ..SinkFacts::default() };
+    let turn = |waiting, bell: Option<&Bell>| sink_turn(Trouble::Backlog, &crm, &facts(waiting), bell, at(1));
+    assert_eq!(turn(9, None), None);
+    let Some(SinkTurn::Ring(bell)) = turn(10, None) else { panic!("it rings") };
+    assert!((6..20).all(|waiting| turn(waiting, Some(&bell)).is_none()));
+    assert_eq!(turn(5, Some(&bell)), Some(SinkTurn::Recovered(bell)));
+}
+
+#[test]
+fn an_envelope_is_as_documented_and_its_bytes_are_fixed() {
+    let mut life = Life::of(fresh());
+    (1..=3).for_each(|second| life.poll(&failed(), second));
+    let notice = Telling::default().job(life.watch.bell().unwrap(), &life.watch);
+    let event = notice.event(JobUid([7; 16]), 42);
+    assert_eq!(
+        std::str::from_utf8(&event.body).unwrap(),
+        "{\"type\":\"doorbell.job.failing\",\"timestamp\":\"2026-11-18T11:06:43.000Z\",\"data\":{\"job\":\"orders\",\
+         \"reason\":\"the vendor answered 500\",\"since\":\"2026-11-18T11:06:41.000Z\",\"failures\":3,\
+         \"reminders\":0,\"sequence\":42}}"
+    );
+    assert_eq!(event.id, notice.event(JobUid([7; 16]), 43).id, "a repeat is the same event");
+    assert_ne!(event.id, notice.event(JobUid([8; 16]), 42).id, "another state's is not");
+    assert_eq!((notice.kind.word(), event.key.as_str()), ("failing", "orders"));
+}
+
+#[test]
+fn an_alert_that_died_is_told_to_nobody() {
+    let letter = |job: &str| DeadLetter {
+        delivery: 1,
+        ended: at(1),
+        attempts: 2,
+        reason: "the receiver answered 413".into(),
+        sink: "ops".into(),
+        event: EventId::from("evt_a"),
+        kind: "x".into(),
+        job: job.into(),
+        key: "1".into(),
+        seen_at: at(0),
+    };
+    assert!(letter(SYSTEM_JOB).is_an_alert());
+    assert!(!letter("orders").is_an_alert());
+}
+
+fn outcome() -> impl Strategy<Value = PollOutcome> {
+    prop_oneof![
+        3 => Just(failed()),
+        1 => Just(PollOutcome::Partial("a page failed".to_owned())),
+        1 => Just(PollOutcome::Complete),
+        1 => Just(PollOutcome::Unchanged),
+    ]
+}
+
+proptest! {
+    /// Whatever a job lives through: troubles and recoveries alternate, a bell that rings again has waited for the
+    /// reminder, and no bell rings for a job whose last poll was complete and in time.
+    #[test]
+    fn a_bell_rings_and_falls_silent_in_turn(
+        steps in prop::collection::vec((1..20_000_i64, prop::option::of(outcome()), any::<bool>()), 1..60),
+        after in 1..5_u32,
+    ) {
+        let alerts = Alerts { after, ..Alerts::default() };
+        let mut watch = JobWatch::begin(Past::default(), None, Some(&EVERY), &alerts, at(0));
+        let (mut now, mut row) = (0, 0);
+        let mut last: Option<Bell> = None;
+        for (pause, outcome, restarts) in steps {
+            now += pause;
+            if let Some(outcome) = &outcome {
+                watch.polled(outcome, at(now), &EVERY, &alerts);
+                row = if matches!(outcome, PollOutcome::Failed(_)) { row + 1 } else { 0 };
+            }
+            if let Some(turn) = watch.turn(&orders(), &alerts, at(now)) {
+                match (&last, &turn) {
+                    (None, JobTurn::Ring(bell)) => prop_assert_eq!(bell.rings, 1),
+                    (Some(before), JobTurn::Ring(bell)) if bell.trouble == before.trouble => {
+                        prop_assert_eq!(bell.rings, before.rings + 1);
+                        prop_assert_eq!(bell.since, before.since);
+                        prop_assert!(bell.rang.since(before.rang) >= alerts.remind);
+                    }
+                    (Some(before), JobTurn::Ring(bell)) => {
+                        prop_assert_eq!((before.trouble, bell.trouble), (Trouble::Stale, Trouble::Failing));
+                    }
+                    (before, JobTurn::Recovered(bell)) => prop_assert_eq!(before.as_ref(), Some(bell)),
+                }
+                last = match turn {
+                    JobTurn::Ring(bell) => Some(bell),
+                    JobTurn::Recovered(_) => None,
+                };
+                watch.set_bell(last.clone());
+            }
+            if row >= after {
+                prop_assert_eq!(last.as_ref().map(|bell| bell.trouble), Some(Trouble::Failing));
+            }
+            if matches!(outcome, Some(PollOutcome::Complete | PollOutcome::Unchanged)) {
+                prop_assert_eq!(&last, &None);
+            }
+            if restarts && outcome.is_some() {
+                let past = Past { failures: watch.failures(), last_poll: Some(at(now)), ..Past::default() };
+                let again = JobWatch::begin(past, last.clone(), Some(&EVERY), &alerts, at(now));
+                let turn = again.turn(&orders(), &alerts, at(now));
+                prop_assert!(turn.is_none() || watch.turn(&orders(), &alerts, at(now)) == turn, "{turn:?}");
+            }
+        }
+    }
+}

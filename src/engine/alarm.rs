@@ -1,0 +1,187 @@
+//! Rings when something of Doorbell's own goes wrong, or comes right again (promise L3).
+//!
+//! It is told of polls and attempts as they end, and looks by itself for what only time brings. It holds nobody up: who
+//! tells it leaves a note, and what is rung goes the way of every other delivery. What rings is `core`'s to say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::core::alert::{Alerts, Bell, JobTurn, JobWatch, Kind, Notice, Past, Rebaselined, Telling};
+use crate::core::config::Config;
+use crate::core::delivery::Verdict;
+use crate::core::job::Job;
+use crate::core::names::JobName;
+use crate::core::outcome::PollOutcome;
+use crate::core::time::Timestamp;
+use crate::engine::scheduler::Begin;
+use crate::store::JobRecord;
+
+mod round;
+#[cfg(test)]
+mod tests;
+
+pub(super) use round::run;
+
+/// Where the engine's parts leave word. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Alarm(Arc<Shared>);
+
+struct Shared {
+    alerts: Alerts,
+    telling: Telling,
+    watched: Mutex<Watched>,
+    wake: Notify,
+    /// An attempt ended in a way that may concern a sink's bell, or a delivery died.
+    sinks_moved: AtomicBool,
+    /// A sink's bell rings: a delivery that arrives may be its recovery.
+    sink_rings: AtomicBool,
+}
+
+#[derive(Default)]
+struct Watched {
+    jobs: BTreeMap<JobName, Place>,
+    /// Jobs of which something follows.
+    turned: BTreeSet<JobName>,
+}
+
+struct Place {
+    job: Arc<Job>,
+    watch: JobWatch,
+}
+
+impl Alarm {
+    /// Watches the jobs of a config from `now` on; `bells` are those that ring.
+    pub(super) fn new(
+        config: &Config,
+        begin: Begin,
+        records: &BTreeMap<JobName, JobRecord>,
+        bells: &[Bell],
+        now: Timestamp,
+    ) -> Self {
+        let alerts = config.alerts.clone();
+        let sinks = alerts.send_to.iter().filter_map(|name| config.sink(name).cloned()).collect();
+        let enabled = config.jobs.iter().filter(|job| job.enabled);
+        let places = enabled.map(|job| {
+            let bell =
+                bells.iter().find(|bell| bell.trouble.is_of_a_job() && bell.subject.as_str() == job.name.as_str());
+            let past = records.get(&job.name).map(past).unwrap_or_default();
+            let schedule = (begin == Begin::OnSchedule).then_some(&job.schedule);
+            let watch = JobWatch::begin(past, bell.cloned(), schedule, &alerts, now);
+            (job.name.clone(), Place { job: job.clone(), watch })
+        });
+        let watched = Watched { jobs: places.collect(), turned: BTreeSet::new() };
+        Self(Arc::new(Shared {
+            telling: Telling::to(sinks),
+            alerts,
+            watched: Mutex::new(watched),
+            wake: Notify::new(),
+            sinks_moved: AtomicBool::new(true),
+            sink_rings: AtomicBool::new(false),
+        }))
+    }
+
+    /// A poll that was made for real has ended.
+    pub(super) fn polled(&self, job: &Job, outcome: &PollOutcome, at: Timestamp) {
+        let alerts = &self.0.alerts;
+        let mut watched = self.watched();
+        let Some(place) = watched.jobs.get_mut(&job.name) else { return };
+        place.watch.polled(outcome, at, &job.schedule, alerts);
+        if place.watch.turn(&job.name, alerts, at).is_some() && watched.turned.insert(job.name.clone()) {
+            self.0.wake.notify_one();
+        }
+    }
+
+    /// An attempt has been settled.
+    pub(super) fn settled(&self, verdict: &Verdict) {
+        let concerns = match verdict {
+            Verdict::Dead(_) | Verdict::SinkGone(_) => true,
+            Verdict::Delivered => self.0.sink_rings.load(Ordering::Relaxed),
+            Verdict::RetryAt(_) => false,
+        };
+        if concerns && !self.0.sinks_moved.swap(true, Ordering::Relaxed) {
+            self.0.wake.notify_one();
+        }
+    }
+
+    /// The system event of a job that begins anew, to be committed with its poll; none when nobody is told.
+    pub(super) fn rebaselined(&self, news: &Rebaselined<'_>, now: Timestamp) -> Option<Notice> {
+        let notice = self.0.telling.rebaselined(news, now);
+        let is_on = self.0.alerts.is_on();
+        log(&notice, is_on);
+        is_on.then_some(notice)
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        self.0.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds the jobs of which something follows because time has passed.
+    fn look_at_all(&self, now: Timestamp) {
+        let watched = &mut *self.watched();
+        for (name, place) in &watched.jobs {
+            if place.watch.turn(name, &self.0.alerts, now).is_some() {
+                watched.turned.insert(name.clone());
+            }
+        }
+    }
+
+    /// Up to `limit` jobs of which something follows at `now`, and what.
+    fn take_turns(&self, now: Timestamp, limit: usize) -> Vec<(JobName, JobTurn, JobWatch)> {
+        let watched = &mut *self.watched();
+        let mut turns = Vec::new();
+        while turns.len() < limit
+            && let Some(name) = watched.turned.pop_first()
+        {
+            let Some(place) = watched.jobs.get(&name) else { continue };
+            if let Some(turn) = place.watch.turn(&name, &self.0.alerts, now) {
+                turns.push((name, turn, place.watch.clone()));
+            }
+        }
+        turns
+    }
+
+    /// What was committed is so; a poll that ended meanwhile may have changed what follows.
+    fn took_turn(&self, name: &JobName, bell: Option<Bell>, now: Timestamp) {
+        let watched = &mut *self.watched();
+        let Some(place) = watched.jobs.get_mut(name) else { return };
+        place.watch.set_bell(bell);
+        if place.watch.turn(&place.job.name, &self.0.alerts, now).is_some() {
+            watched.turned.insert(name.clone());
+        }
+    }
+
+    /// It could not be committed: it follows still.
+    fn put_back(&self, name: &JobName) {
+        self.watched().turned.insert(name.clone());
+    }
+
+    fn has_turns(&self) -> bool {
+        !self.watched().turned.is_empty()
+    }
+}
+
+fn past(record: &JobRecord) -> Past {
+    Past {
+        failures: record.failures,
+        reason: record.reason.clone(),
+        last_poll: record.last_poll,
+        last_success: record.last_success,
+    }
+}
+
+/// One line for each system event. When nobody is told, what another line has said already is not said again.
+fn log(notice: &Notice, is_on: bool) {
+    let (event, subject, reason) = (notice.kind.as_str(), notice.subject.as_str(), notice.reason());
+    let sinks = notice.sinks().count();
+    let is_news = matches!(notice.kind, Kind::JobStale | Kind::JobRebaselined | Kind::SinkBacklog);
+    match notice.kind {
+        _ if !is_on && !is_news => tracing::debug!(event, subject, reason, sinks, "system event"),
+        Kind::JobRecovered | Kind::SinkRecovered | Kind::JobRebaselined => {
+            tracing::info!(event, subject, reason, sinks, "system event");
+        }
+        _ => tracing::warn!(event, subject, reason, sinks, "system event"),
+    }
+}

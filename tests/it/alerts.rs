@@ -1,0 +1,219 @@
+//! Honest about itself (promise L3): troubles of jobs, sinks and deliveries are events of their own, once each.
+//!
+//! What only time brings (a job that is stale) is tested in the engine, on a clock that can be moved.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::support::bridge::{ORDERS, config};
+use crate::support::json::rows;
+use crate::support::receiver::Hook;
+use crate::support::signature::SECRET;
+use crate::support::{Bridge, Daemon, Receiver, Reply, Vendor};
+
+const ONE: &str = r#"{"orders":[{"id":1,"total":1}]}"#;
+const TWO: &str = r#"{"orders":[{"id":1,"total":2}]}"#;
+const THREE: &str = r#"{"orders":[{"id":1,"total":3}]}"#;
+
+/// The usual config with the sink `ops`, and these lines under `[alerts]`.
+fn with_alerts(vendor: &Vendor, crm: &Receiver, ops: &Receiver, alerts: &str) -> String {
+    let ops = format!("[sink.ops]\nurl = '{}'\nsecret = '{SECRET}'\nretry = []\n", ops.url());
+    format!("{}\n{ops}\n[alerts]\nsend_to = ['ops']\n{alerts}\n", config(vendor, crm, ORDERS, "retry = []"))
+}
+
+fn kinds(hooks: &[Hook]) -> Vec<&str> {
+    hooks.iter().map(|hook| hook.json["type"].as_str().unwrap_or_default()).collect()
+}
+
+/// The system events of the listing, the oldest first.
+fn listed(daemon: &Daemon<'_>) -> Vec<Value> {
+    let mut events = rows(&daemon.cli(["events", "--job", "doorbell", "--json", "-n", "1000"]).ok().json());
+    events.reverse();
+    events
+}
+
+#[test]
+fn l3_a_job_rings_after_three_failed_polls_and_when_it_comes_right() {
+    let (vendor, crm, ops) = (Vendor::of(ONE), Receiver::start(), Receiver::start());
+    let bridge = Bridge::with(&with_alerts(&vendor, &crm, &ops, ""));
+    let daemon = bridge.run();
+    daemon.job_until("orders", "a good poll", |job| job["health"] == "ok");
+    vendor.reply(Reply::status(500));
+    let hooks = ops.wait_for(1);
+    let failing = &hooks[0];
+    assert_eq!(failing.json["type"], "doorbell.job.failing");
+    assert_eq!((&failing.data()["job"], failing.data()["failures"].as_u64()), (&Value::from("orders"), Some(3)));
+    assert!(failing.data()["reason"].as_str().is_some_and(|reason| reason.contains("500")), "{}", failing.json);
+    assert!(failing.data()["since"].as_str() < failing.json["timestamp"].as_str(), "{}", failing.json);
+    vendor.wait_for_more(1);
+    assert_eq!(ops.attempts().len(), 1, "once");
+
+    vendor.serve(ONE);
+    let hooks = ops.wait_for(2);
+    assert_eq!(hooks[1].json["type"], "doorbell.job.recovered");
+    assert_eq!(hooks[1].data()["since"], failing.data()["since"]);
+    assert_eq!((failing.sequence(), hooks[1].sequence()), (1, 2));
+    let listed = listed(&daemon);
+    let shown: Vec<_> = listed.iter().map(|event| (event["job"].as_str(), event["change"].as_str())).collect();
+    assert_eq!(shown, [(Some("doorbell"), Some("failing")), (Some("doorbell"), Some("recovered"))]);
+    assert_eq!(listed[0]["id"], failing.id.as_str());
+    let detail = daemon.cli(["event", &failing.id]).ok();
+    assert!(detail.stdout.contains("doorbell.job.failing"), "{detail:?}");
+    assert_eq!(crm.attempts().len(), 0, "nobody else is told");
+}
+
+#[test]
+fn l3_a_job_that_goes_on_failing_rings_again() {
+    let (vendor, crm, ops) = (Vendor::of("no JSON"), Receiver::start(), Receiver::start());
+    let bridge = Bridge::with(&with_alerts(&vendor, &crm, &ops, "after = 1\nremind = '100ms'"));
+    let _daemon = bridge.run();
+    let hooks = ops.wait_until("three rings", |hooks| hooks.len() >= 3);
+    let reminders: Vec<_> = hooks[..3].iter().map(|hook| hook.data()["reminders"].as_u64()).collect();
+    assert_eq!(reminders, [Some(0), Some(1), Some(2)]);
+    assert!(hooks.iter().all(|hook| hook.json["type"] == "doorbell.job.failing"));
+    assert!(hooks[..3].iter().all(|hook| hook.data()["since"] == hooks[0].data()["since"]));
+    assert!(hooks[0].id != hooks[1].id && hooks[1].id != hooks[2].id);
+}
+
+#[test]
+fn l3_a_restart_does_not_ring_again() {
+    let (vendor, crm, ops) = (Vendor::of("no JSON"), Receiver::start(), Receiver::start());
+    let bridge = Bridge::with(&with_alerts(&vendor, &crm, &ops, "after = 2"));
+    let daemon = bridge.run();
+    ops.wait_for(1);
+    daemon.kill9();
+    let daemon = bridge.run();
+    vendor.wait_for_more(2);
+    assert_eq!(listed(&daemon).len(), 1);
+    daemon.terminate();
+    vendor.serve(ONE);
+    let _daemon = bridge.run();
+    let hooks = ops.wait_until("the recovery", |hooks| kinds(hooks).contains(&"doorbell.job.recovered"));
+    // The kill may have met an attempt that was in flight; its repeat has the same id.
+    let failing: BTreeSet<_> =
+        hooks.iter().filter(|hook| hook.json["type"] == "doorbell.job.failing").map(|hook| &hook.id).collect();
+    assert_eq!(failing.len(), 1, "{hooks:#?}");
+}
+
+#[test]
+fn l3_a_disabled_sink_is_told_once_and_not_to_itself() {
+    let (vendor, crm, ops) = (Vendor::in_lockstep(), Receiver::start(), Receiver::start());
+    crm.reply(Reply::status(410));
+    let text = with_alerts(&vendor, &crm, &ops, "").replace("send_to = ['ops']", "send_to = ['ops', 'crm']");
+    let bridge = Bridge::with(&text);
+    let daemon = bridge.run();
+    vendor.step_json(ONE);
+    vendor.step_json(TWO);
+    let hooks = ops.wait_for(1);
+    assert_eq!(kinds(&hooks), ["doorbell.sink.disabled"]);
+    assert_eq!((&hooks[0].data()["sink"], &hooks[0].data()["waiting"]), (&Value::from("crm"), &Value::from(1)));
+    vendor.step_json(THREE);
+    let told = &listed(&daemon)[0]["deliveries"];
+    assert_eq!(told.as_array().map(Vec::len), Some(1), "{told}");
+    daemon.terminate_with(&vendor);
+    let daemon = bridge.run();
+    vendor.step_json(ONE);
+    assert_eq!(listed(&daemon).len(), 1, "once");
+}
+
+#[test]
+fn l3_a_dead_delivery_is_told_and_a_dead_alert_is_not() {
+    let (vendor, crm, ops) = (Vendor::in_lockstep(), Receiver::start(), Receiver::start());
+    crm.reply(Reply::status(413));
+    ops.reply(Reply::status(415));
+    let bridge = Bridge::with(&with_alerts(&vendor, &crm, &ops, ""));
+    let daemon = bridge.run();
+    vendor.step_json(ONE);
+    vendor.step_json(TWO);
+    let hooks = ops.wait_until("an alert", |hooks| !hooks.is_empty());
+    let dead = hooks[0].data();
+    assert_eq!(hooks[0].json["type"], "doorbell.delivery.dead");
+    assert_eq!((&dead["sink"], &dead["job"], &dead["key"]), (&"crm".into(), &"orders".into(), &"1".into()));
+    assert_eq!(dead["event"], crm.attempts()[0].id.as_str());
+    assert!(dead["reason"].as_str().is_some_and(|reason| reason.contains("413")), "{dead}");
+    daemon.sink_until("ops", "the alert to be dead", |sink| sink["dead"] == 1);
+
+    // The alert's own death rang nothing by the time the next one is told.
+    ops.reply(Reply::status(204));
+    vendor.step_json(THREE);
+    assert_eq!(kinds(&ops.wait_for(1)), ["doorbell.delivery.dead"]);
+    let sequences: Vec<_> = ops.attempts().iter().map(Hook::sequence).collect();
+    assert_eq!(sequences, [1, 2]);
+    assert_eq!(listed(&daemon).len(), 2);
+}
+
+#[test]
+fn l3_an_alert_sink_that_hangs_blocks_nothing() {
+    let (vendor, crm, ops) = (Vendor::in_lockstep(), Receiver::start(), Receiver::scripted(|_| Reply::Hang));
+    let bridge = Bridge::with(&with_alerts(&vendor, &crm, &ops, "after = 1"));
+    let daemon = bridge.run();
+    vendor.step_json(ONE);
+    vendor.step(Reply::status(500));
+    ops.wait_until("the alert", |hooks| !hooks.is_empty());
+    for (at, body) in [TWO, THREE, TWO, THREE].into_iter().enumerate() {
+        vendor.step_json(body);
+        crm.wait_for(at + 1);
+    }
+    assert!(ops.accepted().is_empty());
+    assert_eq!(daemon.job("orders")["events"], 4);
+}
+
+#[test]
+fn s5_a_rebaseline_says_so() {
+    let (vendor, crm, ops) = (Vendor::in_lockstep(), Receiver::start(), Receiver::start());
+    let text = with_alerts(&vendor, &crm, &ops, "");
+    let bridge = Bridge::with(&text);
+    let daemon = bridge.run();
+    vendor.step_json(ONE);
+    daemon.terminate_with(&vendor);
+    bridge.write(&text.replace("url = 'orders'", "url = 'orders'\nquery = { limit = 100 }"));
+    let daemon = bridge.run();
+    vendor.step_json(r#"{"orders":[{"id":1,"total":2},{"id":2,"total":2}]}"#);
+    let hooks = ops.wait_for(1);
+    assert_eq!(hooks[0].json["type"], "doorbell.job.rebaselined");
+    assert_eq!((&hooks[0].data()["job"], &hooks[0].data()["items"]), (&"orders".into(), &2.into()));
+    assert!(hooks[0].data()["reason"].as_str().is_some_and(|reason| reason.contains("request")));
+    vendor.step_json(r#"{"orders":[{"id":1,"total":3},{"id":2,"total":2}]}"#);
+    assert_eq!(crm.wait_for(1)[0].sequence(), 1);
+    assert_eq!(listed(&daemon).len(), 1);
+}
+
+#[test]
+fn l3_without_a_sink_for_it_trouble_is_logged_only() {
+    let (vendor, crm) = (Vendor::of("no JSON"), Receiver::start());
+    let text = config(&vendor, &crm, ORDERS, "");
+    let bridge = Bridge::with(&format!("{text}\n[alerts]\nafter = 2\nremind = '50ms'\n"));
+    let warned = bridge.cli(["check"]).ok();
+    assert!(warned.output().contains("`[alerts]` sends to no sink"), "{warned:?}");
+    let daemon = Daemon::start(&bridge, |run| {
+        run.args(["--log-level", "debug"]);
+    });
+    let line = daemon.wait_for_log("doorbell.job.failing");
+    assert!(line.contains("system event") && line.contains("orders"), "{line}");
+    assert_eq!(listed(&daemon), Vec::<Value>::new());
+}
+
+#[test]
+fn alerts_that_make_no_sense_are_refused() {
+    let (vendor, receiver) = (Vendor::of(ONE), Receiver::start());
+    let text = with_alerts(&vendor, &receiver, &receiver, "after = 2\nremind = '1h'\nstale = '5x'");
+    let bridge = Bridge::with(&text);
+    bridge.cli(["check"]).ok();
+    for (from, to, expected) in [
+        ("stale = '5x'", "stale = '5'", "`stale` can't be `5`"),
+        ("stale = '5x'", "stale = '0x'", "`stale` can't be `0x`"),
+        ("after = 2", "after = 0", "`after` can't be `0`"),
+        ("remind = '1h'", "remind = 3600", "takes a duration with its unit"),
+        ("send_to = ['ops']", "send_to = ['opps']", "did you mean `ops`?"),
+        ("send_to = ['ops']", "send_to = ['ops', 'ops']", "the sink `ops` is there twice"),
+        ("after = 2", "afterr = 2", "did you mean `after`?"),
+        ("[job.orders]", "[job.doorbell]", "a job can't be named `doorbell`"),
+    ] {
+        assert!(text.contains(from));
+        bridge.write(&text.replace(from, to));
+        let done = bridge.cli(["check"]);
+        assert_eq!(done.code, Some(2), "{to}: {done:?}");
+        assert!(done.output().contains(expected), "{to}: {done:?}");
+    }
+}
