@@ -16,6 +16,7 @@ mod event;
 mod events;
 mod listen;
 mod look;
+mod operate;
 mod poll;
 mod run;
 mod say;

@@ -36,4 +36,5 @@ pub mod template;
 
 // Looking in.
 pub mod observe;
+pub mod operate;
 pub mod view;

@@ -20,6 +20,7 @@ use crate::core::time::Timestamp;
 use crate::core::view::{AttemptView, PollReport, TestReport};
 use crate::engine::World;
 use crate::engine::clock::Clock;
+use crate::engine::dispatcher::Dispatcher;
 use crate::engine::poller::Mode;
 use crate::engine::scheduler::{Order, Run};
 use crate::sink::Sender;
@@ -27,14 +28,15 @@ use crate::sink::Sender;
 /// Asks a running engine.
 #[derive(Clone)]
 pub struct Handle {
-    world: Arc<World>,
+    pub(super) world: Arc<World>,
     sinks: Arc<Vec<Arc<Sink>>>,
-    orders: mpsc::Sender<Order>,
+    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) dispatcher: Dispatcher,
 }
 
 impl Handle {
-    pub(super) fn new(world: Arc<World>, config: &Config, orders: mpsc::Sender<Order>) -> Self {
-        Self { world, sinks: Arc::new(config.sinks.clone()), orders }
+    pub(super) fn new(world: Arc<World>, config: &Config, orders: mpsc::Sender<Order>, dispatcher: Dispatcher) -> Self {
+        Self { world, sinks: Arc::new(config.sinks.clone()), orders, dispatcher }
     }
 
     /// Polls a job as soon as it is free. `None`: there is no such job, or the engine has stopped.
@@ -113,5 +115,6 @@ fn sample(now: Timestamp) -> Parcel {
         sequence: 0,
         seen_at: now,
         body: rendered.body,
+        replay: false,
     }
 }

@@ -29,8 +29,10 @@ mod outlet;
 
 mod handle;
 mod janitor;
+mod operate;
 
 pub use handle::{Handle, send_sample};
+pub use operate::{pause_job, pause_sink, replay_all};
 pub use scheduler::{Begin, Run};
 
 use clock::{Clock, Dice};
@@ -75,11 +77,11 @@ impl Engine {
         world.store.adopt(&jobs, &sinks, world.clock.now()).await?;
         let shutdown = CancellationToken::new();
         let dispatcher = Dispatcher::start(&world, config, &shutdown).await?;
-        let poller = Arc::new(Poller::new(world.clone(), config, dispatcher));
+        let poller = Arc::new(Poller::new(world.clone(), config, dispatcher.clone()));
         let records = world.store.jobs().await?.into_iter().collect();
         let orders = scheduler::start(&world, &poller, config, begin, records, &shutdown);
         world.tasks.spawn(janitor::run(world.clone(), config.daemon.retention, shutdown.clone()));
-        let handle = Handle::new(world.clone(), config, orders);
+        let handle = Handle::new(world.clone(), config, orders, dispatcher);
         Ok(Self { handle, world, shutdown })
     }
 

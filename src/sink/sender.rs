@@ -112,6 +112,9 @@ fn headers_of(sink: &Sink, parcel: &Parcel, attempt: u32, now: Timestamp) -> Res
     sent.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     sent.insert("webhook-timestamp", HeaderValue::from(seconds));
     sent.insert("doorbell-attempt", HeaderValue::from(attempt));
+    if parcel.replay {
+        sent.insert("doorbell-replay", HeaderValue::from_static("true"));
+    }
     insert(&mut sent, "webhook-id", id)?;
     if !sink.keys.is_empty() {
         let signatures: Vec<String> = sink.keys.iter().map(|key| key.sign(id, seconds, &parcel.body)).collect();

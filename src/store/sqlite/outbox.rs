@@ -51,6 +51,7 @@ impl Origin<'_> {
             sequence: self.event.sequence,
             seen_at: self.event.at,
             body: delivery.body.as_ref().unwrap_or(&self.event.body).clone(),
+            replay: false,
         }
     }
 }
@@ -149,8 +150,8 @@ impl<'db> Enqueue<'db> {
         };
         self.db
             .prepare_cached(
-                "INSERT INTO delivery (event, sink, lane, state, due, epoch, ended, reason, body) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT INTO delivery (event, sink, lane, state, due, epoch, ended, reason, body, sendable) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8 IS NULL)",
             )?
             .execute(params![
                 origin.id,
@@ -210,7 +211,7 @@ pub(super) fn take(db: &Connection, epoch: i64, sink: &SinkName, id: i64) -> Res
     let ticket = db
         .prepare_cached(
             "SELECT delivery.attempts, delivery.lane, event.uid, event.kind, job.name, scope.text, event.key, \
-             event.sequence, event.at, coalesce(delivery.body, event.body) FROM delivery \
+             event.sequence, event.at, coalesce(delivery.body, event.body), delivery.replay FROM delivery \
              JOIN event ON event.id = delivery.event JOIN job ON job.id = event.job \
              JOIN scope ON scope.id = event.scope WHERE delivery.id = ?1",
         )?
@@ -237,6 +238,7 @@ fn parcel(row: &Row<'_>) -> rusqlite::Result<Parcel> {
         sequence: count(row.get(7)?),
         seen_at: Timestamp(row.get(8)?),
         body: Bytes::from(row.get::<_, Vec<u8>>(9)?),
+        replay: row.get(10)?,
     })
 }
 
