@@ -165,25 +165,43 @@ fn once_more(db: &Connection, id: i64, ended: &Ended, now: Timestamp) -> Result<
     Ok(new)
 }
 
+/// A delivery that someone wants to be sent now.
+struct Asked {
+    state: String,
+    claimed: bool,
+    sink: String,
+    sendable: bool,
+    replayed: bool,
+    open: bool,
+}
+
 /// Makes one delivery due now, or replays it.
 pub(super) fn retry(db: &Connection, id: i64, epoch: i64, now: Timestamp) -> Result<Retried> {
     let found = db
         .prepare_cached(
-            "SELECT delivery.state, delivery.epoch, sink.name, delivery.sendable, delivery.replayed IS NOT NULL \
+            "SELECT delivery.state, delivery.epoch, sink.name, delivery.sendable, delivery.replayed IS NOT NULL, \
+             sink.adopted = 1 AND sink.disabled IS NULL AND sink.paused IS NULL \
              FROM delivery JOIN sink ON sink.id = delivery.sink WHERE delivery.id = ?1",
         )?
         .query_one([id], |row| {
-            let state: String = row.get(0)?;
-            Ok((state, row.get::<_, i64>(1)?, row.get::<_, String>(2)?, row.get::<_, bool>(3)?, row.get::<_, bool>(4)?))
+            Ok(Asked {
+                state: row.get(0)?,
+                claimed: row.get::<_, i64>(1)? == epoch,
+                sink: row.get(2)?,
+                sendable: row.get(3)?,
+                replayed: row.get(4)?,
+                open: row.get(5)?,
+            })
         })
         .optional()?;
-    let Some((state, claimed, name, sendable, replayed)) = found else { return Ok(Retried::Unknown) };
-    let sink = SinkName::from(name.as_str());
+    let Some(asked) = found else { return Ok(Retried::Unknown) };
+    let sink = SinkName::from(asked.sink.as_str());
     let refused = |why: &str| Ok(Retried::Refused(format!("delivery {id} {why}")));
-    match state.as_str() {
-        _ if replayed => refused("was replayed already; retry its newest"),
-        _ if !sendable => refused("could never be sent, so it can't be sent again"),
-        "due" if claimed == epoch => refused("is on its way"),
+    match asked.state.as_str() {
+        _ if asked.replayed => refused("was replayed already; retry the newest of its event"),
+        _ if !asked.sendable => refused("could never be sent, so it can't be sent again"),
+        "due" | "waiting" if !asked.open => refused(&format!("is held: `doorbell resume {sink}` lets it go")),
+        "due" if asked.claimed => refused("is on its way"),
         "due" => {
             db.prepare_cached("UPDATE delivery SET due = min(due, ?2) WHERE id = ?1")?.execute([id, now.0])?;
             Ok(Retried::Due(sink))
