@@ -2,6 +2,8 @@
 //!
 //! Each runs in a task of its own to its end, so that a caller that hangs up cuts nothing in half.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 
 use crate::core::names::{JobName, SinkName};
@@ -92,6 +94,13 @@ pub async fn pause_sink(
     })
 }
 
+/// How long an answer that has come may take to be written: whoever replays what has just arrived is not told that it
+/// is still on its way.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(500);
+
+/// How often it is looked for meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 impl Handle {
     /// Pauses or resumes a job. `None`: the engine has stopped.
     pub async fn pause_job(&self, job: &JobName, paused: bool) -> Option<Result<PauseReport, StoreError>> {
@@ -120,6 +129,7 @@ impl Handle {
     pub async fn replay(&self, filter: &ReplayFilter, dry_run: bool) -> Option<Result<ReplayReport, StoreError>> {
         let (handle, filter) = (self.clone(), filter.clone());
         self.to_its_end(async move {
+            handle.wait_for_answer(&filter).await?;
             let report = replay_all(&*handle.world.store, &filter, dry_run, handle.world.clock.now()).await;
             if !dry_run {
                 // After an error, too: a part of them may be queued.
@@ -143,6 +153,20 @@ impl Handle {
             Ok(retried)
         })
         .await
+    }
+
+    /// Waits, for a moment at most, until one of the event's deliveries has ended.
+    async fn wait_for_answer(&self, filter: &ReplayFilter) -> Result<(), StoreError> {
+        let clock = &self.world.clock;
+        let until = clock.now().plus(WRITTEN_WITHIN);
+        while filter.event.is_some() && clock.now() < until {
+            let found = self.world.store.replayable(filter).await?.report;
+            if found.deliveries > 0 || found.on_their_way == 0 {
+                break;
+            }
+            clock.sleep_until(clock.now().plus(LOOK_EVERY)).await;
+        }
+        Ok(())
     }
 
     async fn to_its_end<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
