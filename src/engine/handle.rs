@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::core::config::Config;
 use crate::core::delivery::{Answer, Parcel};
@@ -32,11 +32,13 @@ pub struct Handle {
     sinks: Arc<Vec<Arc<Sink>>>,
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) dispatcher: Dispatcher,
+    /// One pause at a time, so that the scheduler hears of them in the order in which the store does.
+    pub(super) pausing: Arc<Mutex<()>>,
 }
 
 impl Handle {
     pub(super) fn new(world: Arc<World>, config: &Config, orders: mpsc::Sender<Order>, dispatcher: Dispatcher) -> Self {
-        Self { world, sinks: Arc::new(config.sinks.clone()), orders, dispatcher }
+        Self { world, sinks: Arc::new(config.sinks.clone()), orders, dispatcher, pausing: Arc::default() }
     }
 
     /// Polls a job as soon as it is free. `None`: there is no such job, or the engine has stopped.

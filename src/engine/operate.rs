@@ -106,6 +106,7 @@ impl Handle {
     pub async fn pause_job(&self, job: &JobName, paused: bool) -> Option<Result<PauseReport, StoreError>> {
         let (handle, job) = (self.clone(), job.clone());
         self.to_its_end(async move {
+            let _alone = handle.pausing.lock().await;
             let report = pause_job(&*handle.world.store, &job, paused, handle.world.clock.now()).await?;
             // A scheduler that has ended reads it at the next start.
             let _ = handle.orders.send(Order::Pause(job, paused)).await;
