@@ -19,7 +19,7 @@ use crate::admin::listen::Activity;
 use crate::admin::nearest::unknown;
 use crate::admin::problem::Problem;
 use crate::admin::query::{Query, event_filter};
-use crate::admin::{AdminState, metrics};
+use crate::admin::{AdminState, metrics, operate};
 use crate::core::names::{JobName, SinkName};
 use crate::core::view::{EventDetail, EventView, JobView, Page, PollReport, SinkView, TestReport};
 
@@ -29,9 +29,9 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 /// How long an action may take: a poll of many pages, each with its own timeout.
 const ACT_WITHIN: Duration = Duration::from_secs(600);
 
-type Answer<T> = Result<Body<T>, Problem>;
-type Shared = State<Arc<AdminState>>;
-type Name = Result<Path<String>, PathRejection>;
+pub(super) type Answer<T> = Result<Body<T>, Problem>;
+pub(super) type Shared = State<Arc<AdminState>>;
+pub(super) type Name = Result<Path<String>, PathRejection>;
 
 /// Every path, behind the gate.
 pub(super) fn router(state: AdminState, gate: Gate) -> Router {
@@ -45,6 +45,7 @@ pub(super) fn router(state: AdminState, gate: Gate) -> Router {
         .route("/api/v1/sinks/{name}/test", post(test))
         .route("/api/v1/events", get(events))
         .route("/api/v1/events/{id}", get(event))
+        .merge(operate::routes())
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(scrape))
@@ -88,7 +89,7 @@ async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Resp
 }
 
 /// A JSON body.
-struct Body<T>(T);
+pub(super) struct Body<T>(pub(super) T);
 
 impl<T: Serialize> IntoResponse for Body<T> {
     fn into_response(self) -> Response {
@@ -119,11 +120,11 @@ impl<T> Named<T> {
     }
 }
 
-fn text(path: Name) -> Result<String, Problem> {
+pub(super) fn text(path: Name) -> Result<String, Problem> {
     path.map(|Path(name)| name).map_err(|_| Problem::bad_request("the path is not UTF-8"))
 }
 
-fn no_parameters(RawQuery(query): &RawQuery) -> Result<(), Problem> {
+pub(super) fn no_parameters(RawQuery(query): &RawQuery) -> Result<(), Problem> {
     Query::parse(query.as_deref(), &[]).map(drop)
 }
 

@@ -13,6 +13,7 @@ use crate::admin::{AdminState, Controls, Listener, Metrics, Readiness, Refusal, 
 use crate::core::config::Listen;
 use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
+use crate::core::operate::{DeliveryFilter, DeliveryRow, PauseReport, ReplayFilter, ReplayReport, RetryReport};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::view::{
@@ -39,6 +40,7 @@ pub(crate) fn job(name: &str) -> JobView {
         failures: 0,
         items: 7,
         events: 2,
+        paused: None,
     }
 }
 
@@ -54,6 +56,7 @@ pub(crate) fn sink(name: &str) -> SinkView {
         oldest: Some(before(12)),
         last_success: Some(before(60)),
         not_before: None,
+        paused: None,
     }
 }
 
@@ -65,6 +68,8 @@ pub(crate) fn event(number: i64, job: &str) -> EventDetail {
         attempts: 1,
         due: None,
         reason: None,
+        replay: false,
+        replayed: None,
     };
     let event = EventView {
         id: format!("evt_{number}"),
@@ -161,6 +166,43 @@ impl Controls for Fake {
         let attempt = event(1, "orders").attempts.remove(0);
         Ok(TestReport { sink: sink.to_string(), delivered: true, id: "evt_test".to_owned(), attempt })
     }
+
+    async fn pause_job(&self, job: &JobName, paused: bool) -> Result<PauseReport, Refusal> {
+        Ok(self.paused("job", job.as_str(), paused))
+    }
+
+    async fn pause_sink(&self, sink: &SinkName, paused: bool) -> Result<PauseReport, Refusal> {
+        Ok(self.paused("sink", sink.as_str(), paused))
+    }
+
+    async fn replay(&self, filter: &ReplayFilter, dry_run: bool) -> Result<ReplayReport, Refusal> {
+        self.called(format!("replay {dry_run} {}", serde_json::to_string(filter).unwrap()));
+        let sinks = [("shop".to_owned(), 3)].into();
+        match filter.event.as_deref() {
+            Some("evt_open") => Ok(ReplayReport { dry_run, on_their_way: 1, ..ReplayReport::default() }),
+            _ => Ok(ReplayReport { dry_run, deliveries: 3, sinks, ..ReplayReport::default() }),
+        }
+    }
+
+    async fn retry(&self, delivery: i64) -> Result<RetryReport, Refusal> {
+        self.called(format!("retry {delivery}"));
+        match delivery {
+            7 => Err(Refusal::Conflict("delivery 7 is on its way".to_owned())),
+            _ => Ok(RetryReport { delivery, sink: "shop".to_owned(), replay: false }),
+        }
+    }
+}
+
+impl Fake {
+    fn called(&self, call: String) {
+        self.calls.lock().unwrap().push(call);
+    }
+
+    fn paused(&self, kind: &str, name: &str, paused: bool) -> PauseReport {
+        self.called(format!("{} {kind} {name}", if paused { "pause" } else { "resume" }));
+        let (kind, name) = (kind.to_owned(), name.to_owned());
+        PauseReport { kind, name, paused, changed: true, was_disabled: None, deliveries: 4 }
+    }
 }
 
 #[async_trait]
@@ -207,6 +249,30 @@ impl Archive for Fake {
 
     async fn event(&self, id: &str) -> Result<Option<EventDetail>, StoreError> {
         Ok(self.events.lock().unwrap().iter().find(|event| event.event.id == id).cloned())
+    }
+
+    /// One delivery for each event; of the filter only the job and the page count.
+    async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Page<DeliveryRow>, StoreError> {
+        self.called(format!("deliveries {}", serde_json::to_string(filter).unwrap()));
+        let row = |event: &EventDetail| DeliveryRow {
+            delivery: event.event.deliveries[0].clone(),
+            event: event.event.id.clone(),
+            job: event.event.job.clone(),
+            key: event.event.key.clone(),
+            kind: event.event.kind.clone(),
+            sequence: event.event.sequence,
+            timestamp: event.event.timestamp,
+        };
+        let mut rows: Vec<DeliveryRow> = self.events.lock().unwrap().iter().rev().map(row).collect();
+        rows.retain(|row| {
+            filter.job.as_ref().is_none_or(|job| *job == row.job)
+                && filter.after.is_none_or(|after| row.delivery.id < after)
+        });
+        let limit = filter.limit.unwrap_or(100) as usize;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|row| row.delivery.id);
+        Ok(Page { data: rows, next })
     }
 }
 

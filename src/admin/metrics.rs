@@ -241,7 +241,7 @@ impl Observer for Metrics {
         let sink = self.sink(seen.sink.as_str());
         let label = SinkLabel { sink: sink.clone() };
         self.attempt_duration.get_or_create(&label).observe(seen.took.as_secs_f64());
-        if seen.verdict == "delivered" {
+        if seen.verdict == "delivered" && !seen.replay {
             self.latency.get_or_create(&label).observe(seen.since_seen.as_secs_f64());
         }
         self.attempts.get_or_create(&AttemptLabels { sink, verdict: seen.verdict }).inc();
@@ -265,7 +265,7 @@ mod tests {
 
     fn attempt(verdict: &'static str) -> AttemptSeen {
         let (took, since_seen) = (Duration::from_millis(4), Duration::from_secs(2));
-        AttemptSeen { sink: SinkName::from("shop"), verdict, took, since_seen }
+        AttemptSeen { sink: SinkName::from("shop"), verdict, took, since_seen, replay: false }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
+use crate::core::operate::{PauseReport, ReplayFilter, ReplayReport, RetryReport};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::view::{JobView, PollReport, SinkView, TestReport};
@@ -21,7 +22,9 @@ mod gate;
 mod health;
 mod listen;
 mod metrics;
+mod names;
 mod nearest;
+mod operate;
 mod problem;
 mod query;
 mod views;
@@ -34,6 +37,7 @@ mod tests;
 pub use health::Readiness;
 pub use listen::Listener;
 pub use metrics::Metrics;
+pub use names::unknown_name;
 pub use nearest::nearest;
 pub use views::{job_view, sink_view};
 
@@ -54,6 +58,14 @@ pub trait Controls: Send + Sync {
     async fn poll(&self, job: &JobName, commit: bool) -> Result<PollReport, Refusal>;
     /// Sends a signed sample event through the real delivery path.
     async fn test(&self, sink: &SinkName) -> Result<TestReport, Refusal>;
+    /// Keeps a job from being polled on schedule, or no longer; over restarts.
+    async fn pause_job(&self, job: &JobName, paused: bool) -> Result<PauseReport, Refusal>;
+    /// Keeps a sink from being sent to, or no longer; over restarts. A resume enables one that is disabled.
+    async fn pause_sink(&self, sink: &SinkName, paused: bool) -> Result<PauseReport, Refusal>;
+    /// Sends what has ended once more, or only counts it.
+    async fn replay(&self, filter: &ReplayFilter, dry_run: bool) -> Result<ReplayReport, Refusal>;
+    /// Sends one delivery now: before its moment, or once more when it has ended.
+    async fn retry(&self, delivery: i64) -> Result<RetryReport, Refusal>;
 }
 
 /// Why the daemon did not do what it was asked: becomes problem details (RFC 9457).

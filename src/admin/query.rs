@@ -41,7 +41,12 @@ impl Query {
     }
 
     /// Takes a parameter out and reads it; `what` says what it should have been.
-    fn read<T>(&mut self, name: &str, what: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+    pub(super) fn read<T>(
+        &mut self,
+        name: &str,
+        what: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
         let Some(text) = self.take(name) else { return Ok(None) };
         match read(&text) {
             Some(value) => Ok(Some(value)),

@@ -118,6 +118,57 @@ async fn every_error_is_problem_details() {
 }
 
 #[tokio::test]
+async fn deliveries_are_listed_by_filter_and_a_name_that_is_none_is_told() {
+    let served = usual().await;
+    let query = "sink=shop&job=orders&state=dead,held&since=2026-11-20T00:00:00Z&until=2026-11-21T00:00:00Z&limit=2";
+    let page = get(&served, &format!("/api/v1/deliveries?{query}")).await.json();
+    let row = &page["data"][0];
+    assert_eq!((&row["id"], &row["event"], &row["state"]), (&3.into(), &"evt_3".into(), &"delivered".into()), "{row}");
+    assert_eq!(page["next"], 2);
+    let asked = served.fake.calls.lock().unwrap()[0].clone();
+    for part in [r#""sink":"shop","job":"orders","states":["dead","held"]"#, "2026-11-21T00:00:00.000Z", r#""limit":2"#]
+    {
+        assert!(asked.contains(part), "{asked}");
+    }
+    let none = get(&served, "/api/v1/deliveries?job=ordrs").await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND);
+    assert!(none.text.contains("did you mean `orders`?"), "{}", none.text);
+    let empty = get(&served, "/api/v1/deliveries?job=stock").await.json();
+    assert_eq!(empty, serde_json::json!({ "data": [], "next": null }));
+}
+
+#[tokio::test]
+async fn what_a_person_does_is_handed_on_whole() {
+    let served = usual().await;
+    for path in [
+        "/api/v1/replay?job=orders&sink=shop&state=dead&since=2026-11-20T00:00:00Z&dry_run=true",
+        "/api/v1/events/evt_2/replay?sink=shop",
+        "/api/v1/deliveries/3/retry",
+        "/api/v1/jobs/orders/pause",
+        "/api/v1/sinks/shop/resume",
+    ] {
+        assert_eq!(call(&served, Method::POST, path, &[]).await.status, StatusCode::OK, "{path}");
+        assert_eq!(get(&served, path).await.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+    }
+    let calls = served.fake.calls.lock().unwrap().clone();
+    let filter = r#"{"event":null,"job":"orders","sink":"shop","states":["dead"],"since":"2026-11-20T00:00:00.000Z","until":null}"#;
+    assert_eq!(calls[0], format!("replay true {filter}"));
+    assert!(calls[1].starts_with(r#"replay false {"event":"evt_2","job":null,"sink":"shop""#), "{calls:?}");
+    assert_eq!(calls[2..], ["retry 3", "pause job orders", "resume sink shop"]);
+    for (path, status, detail) in [
+        ("/api/v1/replay", 400, "say what to replay"),
+        ("/api/v1/replay?state=due", 400, "have not ended"),
+        ("/api/v1/replay?state=lost", 400, "but must be `delivered` or `dead`"),
+        ("/api/v1/deliveries/x/retry", 404, "its id is a number"),
+        ("/api/v1/deliveries/7/retry", 409, "is on its way"),
+    ] {
+        let got = call(&served, Method::POST, path, &[]).await;
+        assert_eq!((got.status.as_u16(), &*got.kind), (status, "application/problem+json"), "{path}");
+        assert!(got.text.contains(detail), "{}", got.text);
+    }
+}
+
+#[tokio::test]
 async fn a_poll_is_dry_unless_it_is_asked_to_commit() {
     let served = usual().await;
     for (query, commit) in [("", false), ("?commit=false", false), ("?commit=true", true)] {

@@ -17,10 +17,11 @@ pub fn job_view(job: &Job, record: &JobRecord, polling: bool, next_run: Option<T
         reason: record.reason.clone(),
         last_poll: record.last_poll,
         last_success: record.last_success,
-        next_run: next_run.filter(|_| job.enabled),
+        next_run: next_run.filter(|_| job.enabled && record.paused.is_none()),
         failures: record.failures,
         items: record.items,
         events: record.events,
+        paused: record.paused,
     }
 }
 
@@ -29,6 +30,7 @@ fn job_health(enabled: bool, record: &JobRecord, polling: bool) -> &'static str 
     let failing = record.failures > 0 || matches!(record.outcome.as_deref(), Some("failed" | "partial"));
     match (enabled, failing, polling, record.last_success) {
         (false, ..) => "disabled",
+        _ if record.paused.is_some() => "paused",
         (_, true, ..) => "failing",
         (_, _, true, _) => "polling",
         (.., None) => "new",
@@ -50,12 +52,16 @@ pub fn sink_view(sink: &Sink, state: &SinkState, queue: &Queue, now: Timestamp) 
         oldest: queue.oldest,
         last_success: state.last_success,
         not_before: state.not_before.filter(|moment| *moment > now),
+        paused: state.paused,
     }
 }
 
 fn sink_health(state: &SinkState, now: Timestamp) -> (&'static str, Option<String>) {
     if let Some(reason) = &state.disabled {
         return ("disabled", Some(reason.clone()));
+    }
+    if let Some(since) = state.paused {
+        return ("paused", Some(format!("paused by hand since {since}")));
     }
     if state.not_before.is_some_and(|moment| moment > now) {
         return ("waiting", state.last_failure.clone());
@@ -89,6 +95,8 @@ mod tests {
         ];
         for (enabled, record, polling, health) in cases {
             assert_eq!(job_health(enabled, &record, polling), health, "{record:?}");
+            let paused = JobRecord { paused: Some(Timestamp(0)), ..record };
+            assert_eq!(job_health(enabled, &paused, polling), if enabled { "paused" } else { "disabled" });
         }
     }
 
@@ -108,5 +116,9 @@ mod tests {
         assert_eq!(health(state(None, None, 1)), ("failing", Some("it answered 503".to_owned())));
         assert_eq!(health(state(None, Some(11), 1)), ("waiting", Some("it answered 503".to_owned())));
         assert_eq!(health(state(Some("410"), Some(11), 1)), ("disabled", Some("410".to_owned())));
+        let paused = |disabled| SinkState { paused: Some(Timestamp(0)), ..state(disabled, Some(11), 1) };
+        let since = "paused by hand since 1970-01-01T00:00:00.000Z".to_owned();
+        assert_eq!(health(paused(None)), ("paused", Some(since)));
+        assert_eq!(health(paused(Some("410"))).0, "disabled");
     }
 }

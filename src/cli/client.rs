@@ -212,7 +212,7 @@ impl Client {
     }
 
     /// `/api/v1/…` below the base, each segment percent-encoded.
-    fn path(&self, segments: &[&str]) -> Url {
+    pub(super) fn path(&self, segments: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["api", "v1"]).extend(segments);
@@ -220,7 +220,7 @@ impl Client {
         url
     }
 
-    async fn call<T: DeserializeOwned>(&self, method: Method, url: Url) -> Result<T, ClientError> {
+    pub(super) async fn call<T: DeserializeOwned>(&self, method: Method, url: Url) -> Result<T, ClientError> {
         let within = if method == Method::GET { READ_WITHIN } else { ACT_WITHIN };
         let mut request = self.http.request(method, url).timeout(within);
         if let Some(token) = &self.token {

@@ -9,10 +9,12 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, AdminState, Controls, Listener, Metrics, Readiness, Refusal, nearest};
+use crate::cli::operate::{self, internal, stopping};
 use crate::cli::{FAILED, STATE_IN_USE, say};
 use crate::core::config::Config;
 use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
+use crate::core::operate::{PauseReport, ReplayFilter, ReplayReport, RetryReport};
 use crate::core::view::{JobView, PollReport, SinkView, TestReport};
 use crate::engine::clock::{Clock, SystemClock, SystemDice, wall_clock};
 use crate::engine::tasks::Tasks;
@@ -169,14 +171,30 @@ impl Controls for EngineControls {
         }
         self.handle.test(sink).await.ok_or_else(stopping)
     }
-}
 
-fn internal(error: StoreError) -> Refusal {
-    Refusal::Internal(error.to_string())
-}
+    async fn pause_job(&self, job: &JobName, paused: bool) -> Result<PauseReport, Refusal> {
+        if self.config.job(job).is_none() {
+            let names = self.config.jobs.iter().map(|job| job.name.as_str());
+            return Err(Refusal::NotFound(unknown("job", job.as_str(), names)));
+        }
+        operate::pause_job(&self.handle, job, paused).await
+    }
 
-fn stopping() -> Refusal {
-    Refusal::Unavailable("the daemon is stopping".to_owned())
+    async fn pause_sink(&self, sink: &SinkName, paused: bool) -> Result<PauseReport, Refusal> {
+        if self.config.sink(sink).is_none() {
+            let names = self.config.sinks.iter().map(|sink| sink.name.as_str());
+            return Err(Refusal::NotFound(unknown("sink", sink.as_str(), names)));
+        }
+        operate::pause_sink(&self.handle, sink, paused).await
+    }
+
+    async fn replay(&self, filter: &ReplayFilter, dry_run: bool) -> Result<ReplayReport, Refusal> {
+        operate::replay(&self.handle, &*self.store, filter, dry_run).await
+    }
+
+    async fn retry(&self, delivery: i64) -> Result<RetryReport, Refusal> {
+        operate::retry(&self.handle, delivery).await
+    }
 }
 
 /// There is no such thing; the nearest, or all there are.

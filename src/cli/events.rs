@@ -64,7 +64,7 @@ pub(super) enum Since {
 }
 
 impl Since {
-    fn moment(self, now: Timestamp) -> Timestamp {
+    pub(super) fn moment(self, now: Timestamp) -> Timestamp {
         match self {
             Self::Ago(ago) => Timestamp(now.0.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX))),
             Self::At(moment) => moment,
@@ -72,7 +72,7 @@ impl Since {
     }
 }
 
-fn parse_since(text: &str) -> Result<Since, String> {
+pub(super) fn parse_since(text: &str) -> Result<Since, String> {
     let ago = || parse_duration(text).ok().map(Since::Ago);
     let hint = "write a time ago, such as `90s`, `1h30m` or `7d`, or a date such as `2026-11-20T15:04:05Z`";
     Timestamp::parse(text).map(Since::At).or_else(ago).ok_or_else(|| hint.to_owned())

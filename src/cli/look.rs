@@ -90,7 +90,7 @@ where
 }
 
 /// The exit code; the reader of a pipe that has left is no failure.
-fn code(done: Result<(), CommandError>) -> u8 {
+pub(super) fn code(done: Result<(), CommandError>) -> u8 {
     match done {
         Ok(()) => DONE,
         Err(error) if error.is_closed_pipe() => DONE,

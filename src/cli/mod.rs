@@ -8,15 +8,21 @@ use clap::{Parser, Subcommand};
 
 use look::look;
 
+mod act;
+mod calls;
 mod check;
 mod client;
 mod daemon;
+mod deliveries;
 mod demo;
 mod event;
 mod events;
 mod listen;
 mod look;
+mod operate;
+mod pause;
 mod poll;
+mod replay;
 mod run;
 mod say;
 mod show;
@@ -78,6 +84,14 @@ enum Command {
     Events(events::EventsArgs),
     /// One event with its body, deliveries and attempts.
     Event(event::EventArgs),
+    /// List deliveries, the newest first, by state, sink, job and time.
+    Deliveries(deliveries::DeliveriesArgs),
+    /// Send again what was delivered or is dead: by event, or by job, sink, state and time.
+    Replay(replay::ReplayArgs),
+    /// Keep a job from being polled, or a sink from being sent to, until it is resumed.
+    Pause(pause::PauseArgs),
+    /// Let a paused job or sink go on; a sink that is disabled is enabled.
+    Resume(pause::PauseArgs),
 }
 
 /// Runs the command that the arguments name.
@@ -100,6 +114,12 @@ pub fn main() -> ExitCode {
         Command::Event(args) => on_one_core(look(config, &args.reach, async |source, screen, now| {
             event::run(&args, source, screen, now).await
         })),
+        Command::Deliveries(args) => on_one_core(look(config, &args.reach, async |source, screen, now| {
+            deliveries::run(&args, source, screen, now).await
+        })),
+        Command::Replay(args) => on_one_core(replay::run(config, &args)),
+        Command::Pause(args) => on_one_core(pause::run(config, &args, true)),
+        Command::Resume(args) => on_one_core(pause::run(config, &args, false)),
     };
     ExitCode::from(code)
 }

@@ -18,7 +18,7 @@ mod tests;
 pub use retry_after::{RETRY_AFTER_MAX, parse_http_date, parse_retry_after};
 
 /// The headers that every attempt sets itself: a sink's own headers of these names are not sent.
-pub const OWN_HEADERS: [&str; 8] = [
+pub const OWN_HEADERS: [&str; 9] = [
     "content-type",
     "content-length",
     "transfer-encoding",
@@ -27,6 +27,7 @@ pub const OWN_HEADERS: [&str; 8] = [
     "webhook-timestamp",
     "webhook-signature",
     "doorbell-attempt",
+    "doorbell-replay",
 ];
 
 /// The greatest part of a wait that jitter adds to it. It never takes anything away.
@@ -68,6 +69,8 @@ pub struct Parcel {
     pub body: Bytes,
     /// What they are sent with.
     pub wire: Wire,
+    /// A person asked for it to be sent again: said in the header `doorbell-replay`.
+    pub replay: bool,
 }
 
 /// The waits after failed attempts: the first after the first. When they are spent, the delivery is dead.

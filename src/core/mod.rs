@@ -38,4 +38,5 @@ pub mod template;
 
 // Looking in.
 pub mod observe;
+pub mod operate;
 pub mod view;

@@ -46,6 +46,8 @@ pub struct AttemptSeen {
     pub took: Duration,
     /// From the sight of the change to the end of the attempt.
     pub since_seen: Duration,
+    /// A person asked for it to be sent again: how long ago the change was says nothing then.
+    pub replay: bool,
 }
 
 /// How long the scheduler and the store may show no progress: both beat every few seconds when idle, and no commit

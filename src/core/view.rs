@@ -12,7 +12,7 @@ use crate::core::time::Timestamp;
 pub struct JobView {
     /// Its name.
     pub name: String,
-    /// `ok`, `failing`, `new` (no complete poll yet), `polling`, `disabled`.
+    /// `ok`, `failing`, `new` (no complete poll yet), `polling`, `paused`, `disabled`.
     pub health: String,
     /// The outcome of the last poll: `complete`, `partial`, `unchanged`, `failed`.
     pub outcome: Option<String>,
@@ -30,6 +30,8 @@ pub struct JobView {
     pub items: u64,
     /// Events it has emitted, ever.
     pub events: u64,
+    /// Since when a person keeps it from being polled.
+    pub paused: Option<Timestamp>,
 }
 
 /// A sink, as `doorbell status` shows it.
@@ -39,7 +41,7 @@ pub struct SinkView {
     pub name: String,
     /// Its URL, or its host when the URL holds a secret.
     pub url: String,
-    /// `ok`, `waiting` (a Retry-After), `failing`, `disabled`.
+    /// `ok`, `waiting` (a Retry-After), `failing`, `paused`, `disabled`.
     pub health: String,
     /// Why, where it is not `ok`.
     pub reason: Option<String>,
@@ -55,6 +57,8 @@ pub struct SinkView {
     pub last_success: Option<Timestamp>,
     /// Nothing is sent before this moment.
     pub not_before: Option<Timestamp>,
+    /// Since when a person keeps it from being sent to.
+    pub paused: Option<Timestamp>,
 }
 
 /// An event in a list.
@@ -97,6 +101,12 @@ pub struct DeliveryView {
     pub due: Option<Timestamp>,
     /// Why it is dead or held, or how its last attempt failed.
     pub reason: Option<String>,
+    /// True when a person asked for its event to be sent again.
+    #[serde(default)]
+    pub replay: bool,
+    /// When it was replayed: another delivery of the same event to the same sink came after it.
+    #[serde(default)]
+    pub replayed: Option<Timestamp>,
 }
 
 /// An event with all that is known of it.

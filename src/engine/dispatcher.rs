@@ -30,6 +30,8 @@ pub(super) struct Fresh {
     pub(super) tickets: Vec<DeliveryTicket>,
     /// True when the store holds more.
     pub(super) more: bool,
+    /// True when a person has changed the sink's state in the store.
+    pub(super) changed: bool,
 }
 
 /// Hands deliveries over to their outlets.
@@ -84,7 +86,20 @@ impl Dispatcher {
             let tickets = by_sink.remove(sink).unwrap_or_default();
             let more = tickets.len() < *count;
             // An outlet that has ended takes nothing: what it would have got is in the store.
-            let _ = door.fresh.send(Fresh { tickets, more }).await;
+            let _ = door.fresh.send(Fresh { tickets, more, changed: false }).await;
+        }
+    }
+
+    /// The sinks that have an outlet.
+    pub(super) fn sinks(&self) -> impl Iterator<Item = &SinkName> {
+        self.doors.keys()
+    }
+
+    /// Tells an outlet to look into the store again: a person has changed the sink's state, or queued deliveries.
+    pub(super) async fn wake(&self, sink: &SinkName) {
+        if let Some(door) = self.doors.get(sink) {
+            // An outlet that has ended looks when it is started again.
+            let _ = door.fresh.send(Fresh { tickets: Vec::new(), more: true, changed: true }).await;
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::core::config::Config;
 use crate::core::delivery::{Answer, Parcel};
@@ -21,6 +21,7 @@ use crate::core::time::Timestamp;
 use crate::core::view::{AttemptView, PollReport, TestReport};
 use crate::engine::World;
 use crate::engine::clock::Clock;
+use crate::engine::dispatcher::Dispatcher;
 use crate::engine::poller::Mode;
 use crate::engine::scheduler::{Order, Run};
 use crate::sink::Sender;
@@ -28,14 +29,17 @@ use crate::sink::Sender;
 /// Asks a running engine.
 #[derive(Clone)]
 pub struct Handle {
-    world: Arc<World>,
+    pub(super) world: Arc<World>,
     sinks: Arc<Vec<Arc<Sink>>>,
-    orders: mpsc::Sender<Order>,
+    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) dispatcher: Dispatcher,
+    /// One pause at a time, so that the scheduler hears of them in the order in which the store does.
+    pub(super) pausing: Arc<Mutex<()>>,
 }
 
 impl Handle {
-    pub(super) fn new(world: Arc<World>, config: &Config, orders: mpsc::Sender<Order>) -> Self {
-        Self { world, sinks: Arc::new(config.sinks.clone()), orders }
+    pub(super) fn new(world: Arc<World>, config: &Config, orders: mpsc::Sender<Order>, dispatcher: Dispatcher) -> Self {
+        Self { world, sinks: Arc::new(config.sinks.clone()), orders, dispatcher, pausing: Arc::default() }
     }
 
     /// Polls a job as soon as it is free. `None`: there is no such job, or the engine has stopped.
@@ -118,5 +122,5 @@ fn sample(sink: &Sink, now: Timestamp) -> (Parcel, Option<Fault>) {
     let body = written.body.unwrap_or_else(|| envelope.render().body);
     let kind = "doorbell.test".to_owned();
     let wire = written.wire;
-    (Parcel { event, kind, job, scope, key, sequence: 0, seen_at: now, body, wire }, written.fault)
+    (Parcel { event, kind, job, scope, key, sequence: 0, seen_at: now, body, wire, replay: false }, written.fault)
 }

@@ -30,8 +30,10 @@ mod outlet;
 mod alarm;
 mod handle;
 mod janitor;
+mod operate;
 
 pub use handle::{Handle, send_sample};
+pub use operate::{pause_job, pause_sink, replay_all};
 pub use scheduler::{Begin, Run};
 
 use alarm::Alarm;
@@ -85,12 +87,13 @@ impl Engine {
         };
         let poller = Arc::new(Poller::new(world.clone(), config, dispatcher.clone(), alarm.clone()));
         if begin != Begin::ToLook {
-            let rounds = alarm::run(world.clone(), alarm, config.sinks.clone(), bells, dispatcher, shutdown.clone());
+            let rounds =
+                alarm::run(world.clone(), alarm, config.sinks.clone(), bells, dispatcher.clone(), shutdown.clone());
             world.tasks.spawn(rounds);
         }
         let orders = scheduler::start(&world, &poller, config, begin, records, &shutdown);
         world.tasks.spawn(janitor::run(world.clone(), config.daemon.retention, shutdown.clone()));
-        let handle = Handle::new(world.clone(), config, orders);
+        let handle = Handle::new(world.clone(), config, orders, dispatcher);
         Ok(Self { handle, world, shutdown })
     }
 

@@ -41,6 +41,8 @@ pub(super) struct Outlet {
     room: Arc<AtomicUsize>,
     /// True when the store may hold deliveries that are due now.
     more: bool,
+    /// True when a person has changed the sink's state in the store.
+    changed: bool,
     /// When the store's next delivery falls due.
     next_due: Option<Timestamp>,
     attempting: usize,
@@ -54,6 +56,7 @@ type Work = Pin<Box<dyn Future<Output = Step> + Send>>;
 enum Step {
     Attempted(DeliveryTicket, Timestamp, Sent),
     Settled(Arc<Settlement>, Result<Option<DeliveryTicket>, StoreError>),
+    Released(Result<(), StoreError>),
 }
 
 impl Outlet {
@@ -72,6 +75,7 @@ impl Outlet {
             again: VecDeque::new(),
             room,
             more: true,
+            changed: false,
             next_due: None,
             attempting: 0,
             work: FuturesUnordered::new(),
@@ -82,6 +86,7 @@ impl Outlet {
     /// Runs until shutdown; then ends what is on its way and gives the rest back.
     pub(super) async fn run(mut self, mut arrivals: mpsc::Receiver<Fresh>, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
+            self.follow_person().await;
             self.refill().await;
             self.begin_attempts();
             self.note_room();
@@ -105,6 +110,39 @@ impl Outlet {
         self.report(released);
     }
 
+    /// Takes over what a person has changed: a pause, its end, a sink that is enabled again. What else is remembered of
+    /// the sink is newer here.
+    async fn follow_person(&mut self) {
+        if !std::mem::take(&mut self.changed) {
+            return;
+        }
+        match self.world.store.sink_state(&self.sink.name).await {
+            Ok(stored) => {
+                self.state.paused = stored.paused;
+                if self.state.disabled.is_some() && stored.disabled.is_none() {
+                    let SinkState { paused, not_before, last_success, .. } = self.state;
+                    self.state = SinkState { paused, not_before, last_success, ..SinkState::default() };
+                }
+            }
+            Err(error) => {
+                self.changed = true;
+                self.store_failed(self.world.clock.now(), &error);
+            }
+        }
+        if self.is_shut() {
+            self.give_back();
+        }
+    }
+
+    /// Gives back what has not been attempted: others may hold, list and change it in the store.
+    fn give_back(&mut self) {
+        let rest: Vec<_> = self.first.drain(..).chain(self.again.drain(..)).collect();
+        if !rest.is_empty() {
+            let world = self.world.clone();
+            self.work.push(Box::pin(async move { Step::Released(world.store.release(rest).await) }));
+        }
+    }
+
     fn waiting(&self) -> usize {
         self.first.len() + self.again.len()
     }
@@ -113,9 +151,14 @@ impl Outlet {
         self.room.store(WINDOW.saturating_sub(self.waiting()), Ordering::Relaxed);
     }
 
-    /// True when attempts may begin at `now`: enabled, and no `Retry-After` stands.
+    /// True until a person acts: disabled, or paused.
+    fn is_shut(&self) -> bool {
+        self.state.disabled.is_some() || self.state.paused.is_some()
+    }
+
+    /// True when attempts may begin at `now`: not shut, and no `Retry-After` stands.
     fn is_open(&self, now: Timestamp) -> bool {
-        self.state.disabled.is_none() && self.state.not_before.is_none_or(|moment| moment <= now)
+        !self.is_shut() && self.state.not_before.is_none_or(|moment| moment <= now)
     }
 
     /// Claims what is due from the store while there is room for it.
@@ -157,6 +200,7 @@ impl Outlet {
 
     fn admit(&mut self, fresh: Fresh) {
         self.more |= fresh.more;
+        self.changed |= fresh.changed;
         fresh.tickets.into_iter().for_each(|ticket| self.enqueue(ticket));
     }
 
@@ -179,7 +223,7 @@ impl Outlet {
 
     /// When something happens by itself: a `Retry-After` ends, or the store's next delivery falls due.
     fn wake_at(&self) -> Option<Timestamp> {
-        if self.state.disabled.is_some() {
+        if self.is_shut() {
             return None;
         }
         let queued = self.waiting() > 0 || self.more;
@@ -203,6 +247,10 @@ impl Outlet {
                 self.alarm.settled(&settlement.verdict);
             }
             Step::Settled(settlement, Err(error)) => self.settle_again(settlement, &error),
+            Step::Released(done) => {
+                self.more = true;
+                self.report(done);
+            }
         }
     }
 
@@ -221,8 +269,7 @@ impl Outlet {
         self.observe(&ticket, &verdict, &sent, now);
         if let Verdict::SinkGone(_) = &verdict {
             // The settlement holds them all in the store.
-            self.first.clear();
-            self.again.clear();
+            self.give_back();
         }
         let attempt = Attempt { number, at: began, took: sent.took, answer: sent.answer };
         let settlement = Arc::new(Settlement { ticket, attempt, verdict, sink: self.state.clone() });
@@ -274,6 +321,7 @@ impl Outlet {
             verdict: word,
             took: sent.took,
             since_seen,
+            replay: ticket.parcel.replay,
         });
         let (sink, parcel, attempt) = (&self.sink.name, &ticket.parcel, ticket.attempts + 1);
         let (took_ms, since_seen_ms) = (sent.took.as_millis() as u64, since_seen.as_millis() as u64);

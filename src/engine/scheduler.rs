@@ -45,6 +45,8 @@ pub enum Begin {
 pub(super) enum Order {
     /// Poll a job as soon as it is free.
     Poll(JobName, Mode, oneshot::Sender<PollReport>),
+    /// A person has paused a job, or resumed it.
+    Pause(JobName, bool),
     /// Say when each job is due, and whether it is being polled.
     Runs(oneshot::Sender<BTreeMap<JobName, Run>>),
 }
@@ -52,7 +54,7 @@ pub(super) enum Order {
 /// Where a job stands in the schedule.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
-    /// When it is due next.
+    /// When it is due next; none while it is paused.
     pub due: Option<Timestamp>,
     /// True while it is being polled.
     pub running: bool,
@@ -108,6 +110,8 @@ struct Slot {
     spread: u64,
     /// False for a job that is polled only when someone asks for it.
     scheduled: bool,
+    /// A person keeps it from being polled on schedule; it stays due.
+    paused: bool,
     due: Option<Timestamp>,
     running: bool,
     failures: u32,
@@ -144,12 +148,13 @@ impl Scheduler {
         let failures = record.map_or(0, |record| record.failures);
         let scheduled = job.enabled && begin == Begin::OnSchedule;
         let due = due.filter(|_| scheduled);
-        self.slots.push(Slot { job, spread, scheduled, due, running: false, failures });
+        let paused = record.is_some_and(|record| record.paused.is_some());
+        self.slots.push(Slot { job, spread, scheduled, paused, due, running: false, failures });
         self.enqueue(slot);
     }
 
     fn enqueue(&mut self, slot: usize) {
-        if let Some(due) = self.slots[slot].due {
+        if let Some(due) = self.slots[slot].due.filter(|_| !self.slots[slot].paused) {
             self.heap.push(Reverse((due, slot)));
         }
     }
@@ -201,8 +206,8 @@ impl Scheduler {
                 return;
             }
             self.heap.pop();
-            let is_current = self.slots[slot].due == Some(due);
-            if is_current && !self.slots[slot].running {
+            let Slot { due: current, running, paused, .. } = self.slots[slot];
+            if current == Some(due) && !running && !paused {
                 self.begin(slot, Mode::Commit, None);
             }
         }
@@ -246,6 +251,20 @@ impl Scheduler {
         self.enqueue(ended.slot);
     }
 
+    /// A job that is resumed starts afresh: at once when it has missed a poll or was backing off, else in its phase.
+    fn pause(&mut self, at: usize, paused: bool) {
+        let now = self.world.clock.now();
+        let slot = &mut self.slots[at];
+        if std::mem::replace(&mut slot.paused, paused) == paused || paused {
+            return;
+        }
+        let backs_off = std::mem::take(&mut slot.failures) > 0;
+        slot.due = slot.due.map(|due| if backs_off { now } else { due.max(now) });
+        if !slot.running {
+            self.enqueue(at);
+        }
+    }
+
     fn obey(&mut self, order: Order) {
         match order {
             Order::Poll(name, mode, reply) => {
@@ -254,9 +273,14 @@ impl Scheduler {
                     self.asked.push_back(Asked { slot: *slot, mode, reply });
                 }
             }
+            Order::Pause(name, paused) => {
+                if let Some(slot) = self.by_name.get(&name) {
+                    self.pause(*slot, paused);
+                }
+            }
             Order::Runs(reply) => {
-                let runs = self.slots.iter();
-                let runs = runs.map(|slot| (slot.job.name.clone(), Run { due: slot.due, running: slot.running }));
+                let run = |slot: &Slot| Run { due: slot.due.filter(|_| !slot.paused), running: slot.running };
+                let runs = self.slots.iter().map(|slot| (slot.job.name.clone(), run(slot)));
                 // Whoever asked may have gone.
                 let _ = reply.send(runs.collect());
             }

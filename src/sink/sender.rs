@@ -115,6 +115,9 @@ fn headers_of(sink: &Sink, parcel: &Parcel, attempt: u32, now: Timestamp) -> Res
     sent.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     sent.insert("webhook-timestamp", HeaderValue::from(now.unix_seconds()));
     sent.insert("doorbell-attempt", HeaderValue::from(attempt));
+    if parcel.replay {
+        sent.insert("doorbell-replay", HeaderValue::from_static("true"));
+    }
     insert(&mut sent, "webhook-id", id)?;
     sign(&mut sent, sink, parcel, now)?;
     Ok(sent)

@@ -15,21 +15,25 @@ use crate::core::event::NewEvent;
 use crate::core::job::Fingerprints;
 use crate::core::ledger::{Remembered, Row, RowWrite};
 use crate::core::names::{Digest, JobName, JobUid, KeyDigest, Lane, Scope, SinkName};
+use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::outcome::PollOutcome;
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
 
 #[cfg(test)]
 mod conformance;
+mod operations;
 pub mod sqlite;
+
+pub use operations::{Operations, ReplayCursor, Replayable, Retried};
 
 /// Everything that a daemon asks of a store.
 ///
 /// Wait for a verb to its end: one whose future is dropped half-way may still happen, and the delivery tickets that it
 /// would have handed over are lost until the daemon starts again.
-pub trait Store: Polls + Outbox + Bells + Archive + Upkeep {}
+pub trait Store: Polls + Outbox + Operations + Bells + Archive + Upkeep {}
 
-impl<T: Polls + Outbox + Bells + Archive + Upkeep> Store for T {}
+impl<T: Polls + Outbox + Operations + Bells + Archive + Upkeep> Store for T {}
 
 /// What is remembered of a job's scope, beside its items.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,6 +80,8 @@ pub struct JobRecord {
     pub items: u64,
     /// Events emitted, ever, over all scopes.
     pub events: u64,
+    /// Since when a person keeps it from being polled. Only [`Operations::pause_job`] changes it.
+    pub paused: Option<Timestamp>,
 }
 
 impl JobRecord {
@@ -271,6 +277,8 @@ pub struct SinkState {
     pub last_success: Option<Timestamp>,
     /// The sentence of its last failed attempt.
     pub last_failure: Option<String>,
+    /// Since when a person keeps it from being sent to. Only [`Operations::pause_sink`] changes it.
+    pub paused: Option<Timestamp>,
 }
 
 /// An attempt that has ended, and what follows from it.
@@ -291,7 +299,8 @@ pub struct Settlement {
 pub trait Outbox: Send + Sync {
     /// Claims up to `limit` deliveries of a sink that are due at `now`: those with the fewest attempts first, then
     /// those that have been due the longest (first attempts are due from when their event was seen), then by number.
-    /// Never one that waits behind another of its lane, and none of a sink that is disabled or not in the config.
+    /// Never one that waits behind another of its lane, and none of a sink that is disabled, paused or not in the
+    /// config.
     async fn claim_deliveries(
         &self,
         sink: &SinkName,
@@ -307,7 +316,7 @@ pub trait Outbox: Send + Sync {
     /// ended, the next of its lane becomes due and comes back as a ticket. `Verdict::SinkGone` disables the sink, which
     /// holds the delivery and every other of the sink that has not ended. The attempt is numbered by the store.
     ///
-    /// `sink` overwrites what was remembered, except that it never enables: attempts in flight know less than the one
+    /// `sink` overwrites what was remembered, except that it never enables, pauses or resumes: attempts in flight know less than the one
     /// that was answered 410. Only [`Outbox::enable_sink`] does.
     ///
     /// After an error nothing is written, and the same settlement may be handed in again.
@@ -351,6 +360,8 @@ pub trait Archive: Send + Sync {
     async fn events(&self, filter: &EventFilter) -> Result<Page<EventView>, StoreError>;
     /// One event with its body, deliveries and attempts.
     async fn event(&self, id: &str) -> Result<Option<EventDetail>, StoreError>;
+    /// Deliveries by filter, the newest first.
+    async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Page<DeliveryRow>, StoreError>;
 }
 
 /// How many deliveries of a sink stand where.
@@ -360,7 +371,7 @@ pub struct Queue {
     pub backlog: u64,
     /// Held.
     pub held: u64,
-    /// Dead.
+    /// Dead, and not replayed since.
     pub dead: u64,
     /// When the oldest of the backlog was seen.
     pub oldest: Option<Timestamp>,

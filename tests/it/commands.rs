@@ -27,7 +27,8 @@ fn world(job: &str) -> (Vendor, Receiver, Bridge) {
 fn help_teaches_every_command() {
     let bridge = Bridge::with("");
     let help = bridge.cli_raw(["--help"]).ok().stdout;
-    for command in ["run", "demo", "check", "poll", "test", "listen", "status", "events", "event"] {
+    let looking = ["run", "demo", "check", "poll", "test", "listen", "status", "events", "event"];
+    for command in looking.into_iter().chain(["deliveries", "replay", "pause", "resume"]) {
         assert!(help.contains(command), "no `{command}` in:\n{help}");
         assert!(bridge.cli_raw([command, "--help"]).ok().stdout.len() > 100, "`{command} --help` says little");
     }

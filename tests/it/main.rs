@@ -18,6 +18,7 @@ mod first_steps;
 mod formats;
 mod kinto;
 mod numbers;
+mod operate;
 mod queue;
 mod seeing;
 mod signing;

@@ -124,6 +124,7 @@ fn a_cloudevent_in_the_binary_mode_has_its_attributes_in_headers() {
         sequence: 42,
         seen_at: Timestamp(0),
         body: Bytes::new(),
+        replay: false,
         wire: Wire::CloudEventsBinary,
     };
     let headers = Wire::CloudEventsBinary.headers(&parcel("Euro € 😀\n"));

@@ -44,6 +44,7 @@ fn parcel() -> Parcel {
         seen_at: NOW,
         body: bytes::Bytes::from_static(BODY.as_bytes()),
         wire: Wire::Json,
+        replay: false,
     }
 }
 
@@ -91,6 +92,15 @@ async fn an_attempt_carries_the_bytes_and_the_headers() {
         assert_eq!(header_of(sent, name).as_deref(), Some(value));
     }
     assert_eq!(header_of(sent, "webhook-signature").or(header_of(sent, "accept-encoding")), None);
+    assert_eq!(header_of(sent, "doorbell-replay"), None);
+}
+
+#[tokio::test]
+async fn a_replay_says_so() {
+    let server = Server::always(Act::Reply(answer("204 No Content", "", b""))).await;
+    let parcel = Parcel { replay: true, ..parcel() };
+    HttpSender::new().send(&Arc::new(sink(&server.url("/"))), &parcel, 1, NOW).await;
+    assert_eq!(header_of(&server.requests()[0], "doorbell-replay").as_deref(), Some("true"));
 }
 
 #[tokio::test]

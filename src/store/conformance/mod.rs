@@ -4,6 +4,7 @@
 
 pub(in crate::store) mod bells;
 pub(in crate::store) mod model;
+pub(in crate::store) mod operations;
 pub(in crate::store) mod outbox;
 pub(in crate::store) mod polls;
 pub(in crate::store) mod upkeep;
@@ -76,6 +77,14 @@ macro_rules! conformance {
                 system_events_are_numbered_by_themselves, a_system_event_is_told_once,
                 a_bell_is_remembered_until_it_is_silent, a_poll_tells_of_itself_or_is_not_made,
                 a_death_is_told_once_and_again_after_the_next, the_job_of_system_events_is_nobodys;
+            operations:
+                a_replay_is_a_new_delivery_of_the_same_bytes, a_replay_stands_behind_its_lane_in_the_order_of_events,
+                a_replay_of_what_is_dead_leaves_none_dead, what_can_not_be_replayed_is_left_out,
+                a_replay_is_filtered, a_long_replay_goes_in_parts_and_finds_nothing_of_its_own,
+                a_replay_for_a_job_that_left_is_held, a_retry_is_due_now_or_a_replay,
+                a_paused_sink_is_held_over_restarts, an_attempt_in_flight_does_not_resume_a_sink,
+                a_paused_job_stays_paused_over_polls_and_restarts, deliveries_are_listed_by_state,
+                deliveries_are_paged_and_filtered;
             upkeep:
                 pruning_keeps_what_has_not_ended, pruning_keeps_what_ended_lately,
                 pruning_forgets_items_that_are_gone, pruning_forgets_the_ledger_of_a_job_that_left,

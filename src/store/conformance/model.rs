@@ -7,6 +7,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::core::delivery::Verdict;
 use crate::core::names::{JobName, Lane, Scope};
+use crate::core::operate::ReplayFilter;
 use crate::store::conformance::{
     Bench, adopt, at, attempt, changes, claim, complete, crm, event, room, run, settlement,
 };
@@ -25,6 +26,10 @@ enum Step {
     Enable,
     JobLeaves,
     JobReturns,
+    Pause,
+    Resume,
+    /// All that has ended is sent again, so many in one transaction.
+    Replay(usize),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,19 +53,26 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Enable),
         1 => Just(Step::JobLeaves),
         2 => Just(Step::JobReturns),
+        1 => Just(Step::Pause),
+        2 => Just(Step::Resume),
+        1 => (1..5_usize).prop_map(Step::Replay),
     ]
 }
 
 /// What must be true of the store, beside the tickets that are out.
 #[derive(Default)]
 struct Model {
-    /// Of each lane, the sequences that have not ended, in order.
-    open: BTreeMap<Lane, Vec<u64>>,
+    /// Of each lane, the deliveries that have not ended, in order: their numbers and their events' sequences.
+    open: BTreeMap<Lane, Vec<(u64, u64)>>,
+    /// The lane of each event that has ended, by its sequence.
+    ended: BTreeMap<u64, Lane>,
+    deliveries: u64,
     dead: u64,
     sequence: u64,
     hand: Vec<DeliveryTicket>,
     /// Tickets may be handed out: the sink is enabled, and for claims the job is there.
     enabled: bool,
+    paused: bool,
     here: bool,
     now: i64,
 }
@@ -69,10 +81,11 @@ impl Model {
     /// A ticket must be that of the first of its lane, and the only one.
     fn take(&mut self, tickets: impl IntoIterator<Item = DeliveryTicket>) {
         for ticket in tickets {
-            assert!(self.enabled, "a disabled sink is not sent to");
+            assert!(self.enabled && !self.paused, "a sink that is disabled or paused is not sent to");
             let lane = ticket.lane.expect("a lane");
             assert!(self.hand.iter().all(|other| other.lane != Some(lane)), "two of a lane are out");
-            assert_eq!(self.open[&lane].first(), Some(&ticket.parcel.sequence), "not the first of its lane");
+            let first = self.open[&lane].first().map(|(_, sequence)| *sequence);
+            assert_eq!(first, Some(ticket.parcel.sequence), "not the first of its lane");
             self.hand.push(ticket);
         }
     }
@@ -81,9 +94,16 @@ impl Model {
         (!self.hand.is_empty()).then(|| self.hand.swap_remove(which % self.hand.len()))
     }
 
+    fn queue(&mut self, lane: Lane, sequence: u64) {
+        self.deliveries += 1;
+        self.open.entry(lane).or_default().push((self.deliveries, sequence));
+    }
+
     fn end(&mut self, ticket: &DeliveryTicket) {
-        let lane = self.open.get_mut(&ticket.lane.expect("a lane")).expect("an open lane");
-        assert_eq!(lane.remove(0), ticket.parcel.sequence);
+        let name = ticket.lane.expect("a lane");
+        let lane = self.open.get_mut(&name).expect("an open lane");
+        assert_eq!(lane.remove(0).1, ticket.parcel.sequence);
+        self.ended.insert(ticket.parcel.sequence, name);
     }
 }
 
@@ -110,6 +130,7 @@ async fn live(bench: &mut impl Bench, steps: Vec<Step>) {
     // Once all is well again everything that is open ends, in order.
     take_step(bench, &mut model, Step::JobReturns).await;
     take_step(bench, &mut model, Step::Enable).await;
+    take_step(bench, &mut model, Step::Resume).await;
     model.now += 1_000_000;
     loop {
         take_step(bench, &mut model, Step::Claim(3)).await;
@@ -148,6 +169,11 @@ async fn take_step(bench: &mut impl Bench, model: &mut Model, step: Step) {
             bench.store().enable_sink(&crm(), now).await.expect("enabled");
             model.enabled = true;
         }
+        Step::Pause | Step::Resume => {
+            model.paused = matches!(step, Step::Pause);
+            bench.store().pause_sink(&crm(), model.paused.then_some(now)).await.expect("paused");
+        }
+        Step::Replay(limit) => replay(bench.store(), model, limit).await,
         Step::JobLeaves => {
             bench.store().adopt(&[JobName::from("other")], &[crm()], now).await.expect("adopted");
             model.here = false;
@@ -169,13 +195,28 @@ async fn poll(store: &dyn Store, model: &mut Model, keys: &[u8], rooms: usize) {
     for key in keys {
         model.sequence += 1;
         let event = event(&key.to_string(), model.sequence, &["crm"]);
-        model.open.entry(event.deliveries[0].lane.expect("a lane")).or_default().push(model.sequence);
+        model.queue(event.deliveries[0].lane.expect("a lane"), model.sequence);
         events.push(event);
     }
     let ending = complete(model.sequence);
     let tickets = store.commit_poll(ticket, changes(vec![], events), ending, &room(rooms)).await.expect("committed");
     assert!(tickets.len() <= rooms);
     model.take(tickets);
+}
+
+/// What has ended is sent again in the order of its events, and nothing is dead then.
+async fn replay(store: &dyn Store, model: &mut Model, limit: usize) {
+    let filter = ReplayFilter { job: Some("orders".to_owned()), ..ReplayFilter::default() };
+    let found = store.replayable(&filter).await.expect("counted");
+    assert_eq!(found.report.deliveries, model.ended.len() as u64);
+    let mut next = Some(found.from);
+    while let Some(from) = next {
+        next = store.replay(&filter, from, limit, at(model.now)).await.expect("replayed").1;
+    }
+    for (sequence, lane) in std::mem::take(&mut model.ended) {
+        model.queue(lane, sequence);
+    }
+    model.dead = 0;
 }
 
 async fn settle(store: &dyn Store, model: &mut Model, which: usize, how: Answered) {
@@ -206,10 +247,11 @@ async fn check(store: &dyn Store, model: &Model) {
     let queue = &sinks.iter().find(|(name, _, _)| *name == crm()).expect("crm").2;
     let open: usize = model.open.values().map(Vec::len).sum();
     assert_eq!((queue.backlog + queue.held, queue.dead), (open as u64, model.dead));
-    assert!(queue.held == 0 || !model.enabled || !model.here, "held without a reason");
-    assert!(queue.backlog == 0 || model.enabled, "a disabled sink has a backlog");
+    let open_sink = model.enabled && !model.paused;
+    assert!(queue.held == 0 || !open_sink || !model.here, "held without a reason");
+    assert!(queue.backlog == 0 || open_sink, "a sink that is disabled or paused has a backlog");
     if queue.backlog > 0 && queue.held == 0 {
         let oldest = model.open.values().filter_map(|lane| lane.first()).min().copied();
-        assert_eq!(queue.oldest, oldest.map(|sequence| at(i64::try_from(sequence).expect("small"))));
+        assert_eq!(queue.oldest, oldest.map(|(_, sequence)| at(i64::try_from(sequence).expect("small"))));
     }
 }

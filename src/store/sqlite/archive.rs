@@ -16,19 +16,19 @@ use crate::store::sqlite::{jobs, sinks};
 use crate::store::{JobRecord, StoreError};
 
 /// Rows of a page when nobody says how many.
-const PAGE: u32 = 100;
+pub(super) const PAGE: u32 = 100;
 
 /// The most rows of a page.
-const PAGE_MAX: u32 = 1000;
+pub(super) const PAGE_MAX: u32 = 1000;
 
 /// Every job that has a state.
 pub(super) fn jobs(db: &Connection) -> Result<Vec<(JobName, JobRecord)>> {
     let mut statement = db.prepare_cached(
-        "SELECT name, failures, outcome, reason, last_poll, last_success, events, \
+        "SELECT name, failures, outcome, reason, last_poll, last_success, events, paused, \
          (SELECT coalesce(sum(items), 0) FROM scope WHERE scope.job = job.id) FROM job WHERE name <> ?1 ORDER BY name",
     )?;
     let rows = statement.query_map([SYSTEM_JOB], |row| {
-        let record = JobRecord { items: count(row.get(7)?), ..jobs::record(row, 1)? };
+        let record = JobRecord { items: count(row.get(8)?), ..jobs::record(row, 1)? };
         Ok((JobName::from(row.get_ref(0)?.as_str()?), record))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -98,16 +98,20 @@ fn event_view(row: &Row<'_>) -> rusqlite::Result<(i64, EventView)> {
 }
 
 fn deliveries(db: &Connection, event: i64) -> Result<Vec<DeliveryView>> {
-    let mut statement = db.prepare_cached(
-        "SELECT delivery.id, sink.name, delivery.state, delivery.attempts, delivery.due, delivery.reason, \
-         sink.disabled, sink.adopted FROM delivery JOIN sink ON sink.id = delivery.sink \
-         WHERE delivery.event = ?1 ORDER BY delivery.id",
-    )?;
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {DELIVERY} FROM delivery JOIN sink ON sink.id = delivery.sink \
+         WHERE delivery.event = ?1 ORDER BY delivery.id"
+    ))?;
     let rows = statement.query_map([event], delivery_view)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-fn delivery_view(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
+/// What [`delivery_view`] reads, from the first column on.
+pub(super) const DELIVERY: &str = "delivery.id, sink.name, delivery.state, delivery.attempts, delivery.due, delivery.reason, \
+     sink.disabled, sink.adopted, sink.paused IS NOT NULL, delivery.replay, delivery.replayed";
+
+/// A delivery as it is meant.
+pub(super) fn delivery_view(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
     let view = DeliveryView {
         id: row.get(0)?,
         sink: row.get(1)?,
@@ -115,9 +119,16 @@ fn delivery_view(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
         attempts: small(row.get(3)?),
         due: row.get::<_, Option<i64>>(4)?.map(Timestamp),
         reason: row.get(5)?,
+        replay: row.get(9)?,
+        replayed: row.get::<_, Option<i64>>(10)?.map(Timestamp),
     };
-    let adopted: bool = row.get(7)?;
-    let held = row.get::<_, Option<String>>(6)?.or_else(|| (!adopted).then(|| sinks::GONE.to_owned()));
+    let (adopted, paused): (bool, bool) = (row.get(7)?, row.get(8)?);
+    let by_hand = match (adopted, paused) {
+        (false, _) => Some(sinks::GONE),
+        (true, true) => Some(sinks::PAUSED),
+        (true, false) => None,
+    };
+    let held = row.get::<_, Option<String>>(6)?.or_else(|| by_hand.map(str::to_owned));
     Ok(match held {
         Some(reason) if matches!(view.state.as_str(), "due" | "waiting") => {
             DeliveryView { state: "held".to_owned(), due: None, reason: Some(reason), ..view }
@@ -137,7 +148,7 @@ pub(super) fn event(db: &Connection, id: &str) -> Result<Option<EventDetail>> {
 }
 
 /// The number of the one event whose id begins so.
-fn resolve(db: &Connection, id: &str) -> Result<Option<i64>> {
+pub(super) fn resolve(db: &Connection, id: &str) -> Result<Option<i64>> {
     let exact: Option<i64> =
         db.prepare_cached("SELECT id FROM event WHERE uid = ?1")?.query_one([id], |row| row.get(0)).optional()?;
     if exact.is_some() || id.is_empty() {

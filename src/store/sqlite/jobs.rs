@@ -176,12 +176,19 @@ impl Jobs {
                 known.scopes.iter_mut().for_each(|other| void(&mut other.state));
             }
             known.fingerprints = Some(ended.fingerprints);
-            known.record = ended.record;
+            known.record = JobRecord { paused: known.record.paused, ..ended.record };
         }
         known.record.events = events;
         match known.scopes.binary_search_by(|other| other.name.cmp(&scope.name)) {
             Ok(at) => known.scopes[at] = scope,
             Err(at) => known.scopes.insert(at, scope),
+        }
+    }
+
+    /// A person has paused or resumed a job that may be known.
+    pub(super) fn pause(&self, job: &JobName, paused: Option<Timestamp>) {
+        if let Some(known) = self.lock().jobs.get_mut(job) {
+            known.record.paused = paused;
         }
     }
 
@@ -317,8 +324,8 @@ pub(super) fn write_record(db: &Connection, job: i64, record: &JobRecord) -> Res
     Ok(())
 }
 
-const JOB: &str = "SELECT id, uid, request, selection, rules, failures, outcome, reason, last_poll, last_success, events \
-                   FROM job WHERE name = ?1";
+const JOB: &str = "SELECT id, uid, request, selection, rules, failures, outcome, reason, last_poll, last_success, events, \
+                   paused FROM job WHERE name = ?1";
 
 /// Loads a job from the file; `None` when it isn't there.
 pub(super) fn load(db: &Connection, name: &JobName) -> Result<Option<Known>> {
@@ -364,6 +371,7 @@ pub(super) fn record(row: &Row<'_>, at: usize) -> rusqlite::Result<JobRecord> {
         last_success: row.get::<_, Option<i64>>(at + 4)?.map(Timestamp),
         items: 0,
         events: count(row.get(at + 5)?),
+        paused: row.get::<_, Option<i64>>(at + 6)?.map(Timestamp),
     })
 }
 

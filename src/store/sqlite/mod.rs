@@ -6,14 +6,17 @@
 mod archive;
 mod bells;
 mod commit;
+mod deliveries;
 mod error;
 mod file;
 mod jobs;
 mod ledger;
 mod lock;
 mod migrate;
+mod operations;
 mod outbox;
 mod readers;
+mod replay;
 mod settle;
 mod sinks;
 #[cfg(test)]

@@ -53,6 +53,7 @@ impl Origin<'_> {
             seen_at: self.event.at,
             body: delivery.body.as_ref().unwrap_or(&self.event.body).clone(),
             wire: delivery.wire,
+            replay: false,
         }
     }
 }
@@ -151,8 +152,8 @@ impl<'db> Enqueue<'db> {
         };
         self.db
             .prepare_cached(
-                "INSERT INTO delivery (event, sink, lane, state, due, epoch, ended, reason, body, wire) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                "INSERT INTO delivery (event, sink, lane, state, due, epoch, ended, reason, body, wire, sendable) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?8 IS NULL)",
             )?
             .execute(params![
                 origin.id,
@@ -213,7 +214,7 @@ pub(super) fn take(db: &Connection, epoch: i64, sink: &SinkName, id: i64) -> Res
     let ticket = db
         .prepare_cached(
             "SELECT delivery.attempts, delivery.lane, event.uid, event.kind, job.name, scope.text, event.key, \
-             event.sequence, event.at, coalesce(delivery.body, event.body), delivery.wire FROM delivery \
+             event.sequence, event.at, coalesce(delivery.body, event.body), delivery.wire, delivery.replay FROM delivery \
              JOIN event ON event.id = delivery.event JOIN job ON job.id = event.job \
              JOIN scope ON scope.id = event.scope WHERE delivery.id = ?1",
         )?
@@ -241,6 +242,7 @@ fn parcel(row: &Row<'_>) -> rusqlite::Result<Parcel> {
         seen_at: Timestamp(row.get(8)?),
         body: Bytes::from(row.get::<_, Vec<u8>>(9)?),
         wire: Wire::of_word(row.get_ref(10)?.as_str_or_null()?),
+        replay: row.get(11)?,
     })
 }
 

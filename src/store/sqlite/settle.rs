@@ -104,7 +104,8 @@ fn promote(db: &Connection, ended: &DeliveryTicket, sink: i64, now: Timestamp) -
     if open { outbox::take(db, ended.epoch, &ended.sink, id).map(Some) } else { Ok(None) }
 }
 
-/// Makes the first of a lane due, if it waits. It has been due, for the order of the queue, since it was seen.
+/// Makes the first of a lane due, if it waits. It has been due, for the order of the queue, since it was seen; a
+/// replay stands behind what is new.
 fn wake(db: &Connection, sink: i64, lane: Lane, now: Timestamp) -> Result<Option<i64>> {
     let first = db
         .prepare_cached(FIRST_OF_LANE)?
@@ -113,7 +114,7 @@ fn wake(db: &Connection, sink: i64, lane: Lane, now: Timestamp) -> Result<Option
     let Some((id, true)) = first else { return Ok(None) };
     db.prepare_cached(
         "UPDATE delivery SET state = 'due', \
-         due = (SELECT min(event.at, ?2) FROM event WHERE event.id = delivery.event) WHERE id = ?1",
+         due = iif(replay, ?2, (SELECT min(event.at, ?2) FROM event WHERE event.id = delivery.event)) WHERE id = ?1",
     )?
     .execute([id, now.0])?;
     Ok(Some(id))

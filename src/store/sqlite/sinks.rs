@@ -13,6 +13,9 @@ use crate::core::time::Timestamp;
 use crate::store::sqlite::error::{Result, count, small};
 use crate::store::{Queue, SinkState};
 
+/// Why the deliveries of a sink that a person paused are held.
+pub(super) const PAUSED: &str = "the sink is paused";
+
 /// Why the deliveries of a sink that left the config are held.
 pub(super) const GONE: &str = "the sink is not in the config";
 
@@ -40,14 +43,14 @@ impl Sinks {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Open {
     pub(super) id: i64,
-    /// In the config and not disabled: its deliveries may go.
+    /// In the config, not disabled and not paused: its deliveries may go.
     pub(super) open: bool,
 }
 
 /// Finds a sink.
 pub(super) fn find(db: &Connection, name: &SinkName) -> Result<Option<Open>> {
     let found = db
-        .prepare_cached("SELECT id, adopted = 1 AND disabled IS NULL FROM sink WHERE name = ?1")?
+        .prepare_cached("SELECT id, adopted = 1 AND disabled IS NULL AND paused IS NULL FROM sink WHERE name = ?1")?
         .query_one([name.as_str()], |row| Ok(Open { id: row.get(0)?, open: row.get(1)? }))
         .optional()?;
     Ok(found)
@@ -81,13 +84,13 @@ pub(super) fn recount(db: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Writes a sink's state. It never enables a sink that is disabled. Gives back the state as it now is.
+/// Writes a sink's state. It never enables a sink that is disabled, and neither pauses nor resumes one. Gives back the state as it now is.
 pub(super) fn write(db: &Connection, name: &SinkName, state: &SinkState) -> Result<SinkState> {
     let written = db
         .prepare_cached(
             "UPDATE sink SET disabled = coalesce(disabled, ?2), not_before = ?3, failures = ?4, failing_since = ?5, \
              last_success = ?6, last_failure = ?7 WHERE name = ?1 \
-             RETURNING disabled, not_before, failures, failing_since, last_success, last_failure",
+             RETURNING disabled, not_before, failures, failing_since, last_success, last_failure, paused",
         )?
         .query_one(
             params![
@@ -113,11 +116,17 @@ pub(super) fn enable(db: &Connection, name: &SinkName, now: Timestamp) -> Result
     .execute([sink.id])?;
     db.prepare_cached("UPDATE delivery SET due = ?2 WHERE sink = ?1 AND state = 'due' AND due > ?2")?
         .execute([sink.id, now.0])?;
+    stored(db, sink.id)
+}
+
+/// What the file remembers of a sink.
+pub(super) fn stored(db: &Connection, id: i64) -> Result<SinkState> {
     let state = db
         .prepare_cached(
-            "SELECT disabled, not_before, failures, failing_since, last_success, last_failure FROM sink WHERE id = ?1",
+            "SELECT disabled, not_before, failures, failing_since, last_success, last_failure, paused FROM sink \
+             WHERE id = ?1",
         )?
-        .query_one([sink.id], |row| state(row, 0))?;
+        .query_one([id], |row| state(row, 0))?;
     Ok(state)
 }
 
@@ -127,7 +136,7 @@ pub(super) fn all(db: &Connection) -> Result<Vec<(SinkName, SinkState, Queue)>> 
         "SELECT name, adopted, backlog, held, dead, \
          (SELECT event.at FROM delivery JOIN event ON event.id = delivery.event WHERE delivery.id = \
           (SELECT min(id) FROM delivery WHERE sink = sink.id AND state IN ('waiting', 'due', 'held'))), \
-         disabled, not_before, failures, failing_since, last_success, last_failure \
+         disabled, not_before, failures, failing_since, last_success, last_failure, paused \
          FROM sink WHERE adopted = 1 OR backlog > 0 OR held > 0 OR dead > 0 ORDER BY name",
     )?;
     let rows = statement.query_map([], |row| {
@@ -137,7 +146,7 @@ pub(super) fn all(db: &Connection) -> Result<Vec<(SinkName, SinkState, Queue)>> 
             state.disabled = Some(GONE.to_owned());
         }
         let (backlog, held) = (count(row.get(2)?), count(row.get(3)?));
-        let open = state.disabled.is_none();
+        let open = state.disabled.is_none() && state.paused.is_none();
         let queue = Queue {
             backlog: if open { backlog } else { 0 },
             held: if open { held } else { held + backlog },
@@ -151,8 +160,9 @@ pub(super) fn all(db: &Connection) -> Result<Vec<(SinkName, SinkState, Queue)>> 
 
 /// The states of all sinks, for the copy in memory.
 pub(super) fn load(db: &Connection) -> Result<Sinks> {
-    let mut statement =
-        db.prepare("SELECT name, disabled, not_before, failures, failing_since, last_success, last_failure FROM sink")?;
+    let mut statement = db.prepare(
+        "SELECT name, disabled, not_before, failures, failing_since, last_success, last_failure, paused FROM sink",
+    )?;
     let states = statement
         .query_map([], |row| Ok((SinkName::from(row.get_ref(0)?.as_str()?), state(row, 1)?)))?
         .collect::<rusqlite::Result<_>>()?;
@@ -169,5 +179,6 @@ fn state(row: &Row<'_>, at: usize) -> rusqlite::Result<SinkState> {
         failing_since: moment(at + 3)?,
         last_success: moment(at + 4)?,
         last_failure: row.get(at + 5)?,
+        paused: moment(at + 6)?,
     })
 }

@@ -14,7 +14,7 @@ use crate::store::sqlite::ledger::Pen;
 use crate::store::sqlite::sinks;
 
 /// Why the deliveries of a job that left the config are held.
-const JOB_GONE: &str = "the job is not in the config";
+pub(super) const JOB_GONE: &str = "the job is not in the config";
 
 /// Free pages that one step gives back to the file system: 16 MiB.
 const VACUUM_PAGES: usize = 4096;
@@ -133,7 +133,7 @@ pub(super) fn old_events(db: &Connection, before: Timestamp, limit: i64, cursor:
 pub(super) fn delete_events(db: &Connection, events: &[Cursor]) -> Result<u64> {
     let mut dead = db.prepare_cached(
         "UPDATE sink SET dead = dead - (SELECT count(*) FROM delivery WHERE event = ?1 AND sink = sink.id \
-         AND state = 'dead') WHERE id IN (SELECT sink FROM delivery WHERE event = ?1 AND state = 'dead')",
+         AND state = 'dead' AND replayed IS NULL) WHERE id IN (SELECT sink FROM delivery WHERE event = ?1 AND state = 'dead')",
     )?;
     let mut open = db.prepare_cached("SELECT 1 FROM delivery WHERE event = ?1 AND ended IS NULL")?;
     let mut delete = db.prepare_cached("DELETE FROM event WHERE id = ?1")?;

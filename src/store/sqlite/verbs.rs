@@ -9,12 +9,13 @@ use async_trait::async_trait;
 
 use crate::core::ledger::{Remembered, Row};
 use crate::core::names::{JobName, KeyDigest, Scope, SinkName};
+use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
 use crate::store::sqlite::commit::{Commit, Committed};
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::{Claimed, KnownScope};
-use crate::store::sqlite::{START, SqliteStore, archive, jobs, ledger, outbox, settle, sinks, upkeep};
+use crate::store::sqlite::{START, SqliteStore, archive, deliveries, jobs, ledger, outbox, settle, sinks, upkeep};
 use crate::store::{
     Archive, DeliveryTicket, JobRecord, Outbox, PollChanges, PollEnding, PollNote, PollTicket, Polls, Queue, Room,
     Settlement, SinkState, StoreError, Upkeep,
@@ -243,6 +244,11 @@ impl Archive for SqliteStore {
     async fn event(&self, id: &str) -> Result<Option<EventDetail>> {
         let id = id.to_owned();
         self.readers.read(move |db| archive::event(db, &id)).await
+    }
+
+    async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Page<DeliveryRow>> {
+        let filter = filter.clone();
+        self.readers.read(move |db| deliveries::list(db, &filter)).await
     }
 }
 

@@ -21,6 +21,8 @@ CREATE TABLE job (
     last_poll    INTEGER,
     last_success INTEGER,
     events       INTEGER NOT NULL DEFAULT 0 CHECK (events >= 0),
+    -- Since when a person keeps it from being polled.
+    paused       INTEGER,
     -- When it left the config.
     removed      INTEGER,
     CHECK ((request IS NULL) = (selection IS NULL) AND (request IS NULL) = (rules IS NULL))
@@ -85,14 +87,16 @@ CREATE INDEX event_job ON event (job);
 CREATE INDEX event_key ON event (key);
 CREATE INDEX event_at ON event (at);
 
--- While `disabled` is set, or `adopted` is 0 (not in the config), everything of the sink that has not ended is held:
--- one row says it for all of them. `backlog`, `held` and `dead` count its deliveries in states waiting and due, held,
--- and dead.
+-- While `disabled` or `paused` is set, or `adopted` is 0 (not in the config), everything of the sink that has not ended
+-- is held: one row says it for all of them. `backlog`, `held` and `dead` count its deliveries in states waiting and due,
+-- held, and dead without those that were replayed.
 CREATE TABLE sink (
     id            INTEGER PRIMARY KEY,
     name          TEXT NOT NULL UNIQUE CHECK (name <> ''),
     adopted       INTEGER NOT NULL DEFAULT 0 CHECK (adopted IN (0, 1)),
     disabled      TEXT,
+    -- Since when a person keeps it from being sent to.
+    paused        INTEGER,
     not_before    INTEGER,
     failures      INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
     failing_since INTEGER,
@@ -107,6 +111,8 @@ CREATE TABLE sink (
 -- that it is claimed. `held`: its job left the config. `body` is set only where it differs from its event's, and empty
 -- where nothing could be written (then the delivery is dead). `wire`: what it is sent with, where that is not plain JSON.
 -- `rang` is the moment of its death of which a system event tells.
+-- `sendable` is 0 for one that was born dead: there is nothing to send. A delivery that has ended is never opened again:
+-- a replay is a row of its own with `replay` 1, and the row before it says in `replayed` when that was.
 CREATE TABLE delivery (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     event    INTEGER NOT NULL REFERENCES event (id) ON DELETE CASCADE,
@@ -121,6 +127,10 @@ CREATE TABLE delivery (
     body     BLOB,
     rang     INTEGER,
     wire     TEXT CHECK (wire IN ('cloudevents', 'cloudevents-binary')),
+    sendable INTEGER NOT NULL DEFAULT 1 CHECK (sendable IN (0, 1)),
+    replay   INTEGER NOT NULL DEFAULT 0 CHECK (replay IN (0, 1)),
+    replayed INTEGER,
+    CHECK (replayed IS NULL OR ended IS NOT NULL),
     CHECK (state = 'dead' OR body IS NULL OR length(body) > 0),
     CHECK ((state = 'due') = (due IS NOT NULL)),
     CHECK ((state IN ('delivered', 'dead')) = (ended IS NOT NULL)),
@@ -130,6 +140,7 @@ CREATE INDEX delivery_event ON delivery (event);
 CREATE INDEX delivery_due ON delivery (sink, attempts, due) WHERE state = 'due';
 CREATE INDEX delivery_lane ON delivery (sink, lane) WHERE state IN ('waiting', 'due', 'held') AND lane IS NOT NULL;
 CREATE INDEX delivery_open ON delivery (sink) WHERE state IN ('waiting', 'due', 'held');
+CREATE INDEX delivery_dead ON delivery (sink) WHERE state = 'dead' AND replayed IS NULL;
 
 CREATE INDEX delivery_unrung ON delivery (id) WHERE state = 'dead' AND rang IS NOT ended;
 

@@ -1,0 +1,159 @@
+//! How the commands that change something reach what they change: the daemon's API where one runs, else the state file.
+//!
+//! What they change is in their own files.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::admin::Refusal;
+use crate::cli::client::{Client, ClientError, CommandError, Reach};
+use crate::cli::daemon::open_state;
+use crate::cli::look::{Reached, code, reach};
+use crate::cli::operate::known;
+use crate::cli::{DONE, FAILED, STATE_IN_USE, say};
+use crate::core::config::{Config, Listen};
+use crate::core::names::{JobName, SinkName};
+use crate::core::operate::{PauseReport, ReplayFilter, ReplayReport};
+use crate::engine::clock::{Clock, SystemClock};
+use crate::engine::{pause_job, pause_sink, replay_all};
+use crate::store::Store;
+
+/// What a command changes things with.
+pub(super) enum Hands {
+    /// A daemon runs.
+    Api(Client),
+    /// None does: the state itself, and the config that it belongs to.
+    State(Arc<dyn Store>, Arc<Config>),
+}
+
+/// The names of all jobs and of all sinks of the config.
+pub(super) struct Names {
+    pub(super) jobs: Vec<String>,
+    pub(super) sinks: Vec<String>,
+}
+
+impl From<Refusal> for CommandError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotFound(why) | Refusal::Conflict(why) | Refusal::Unavailable(why) | Refusal::Internal(why) => {
+                Self::Asked(why)
+            }
+        }
+    }
+}
+
+impl Hands {
+    /// True when what is queued goes at once.
+    pub(super) fn at_once(&self) -> bool {
+        matches!(self, Self::Api(_))
+    }
+
+    /// What there is.
+    ///
+    /// # Errors
+    ///
+    /// The daemon does not answer.
+    pub(super) async fn names(&self) -> Result<Names, CommandError> {
+        match self {
+            Self::Api(client) => Ok(Names {
+                jobs: client.jobs().await?.into_iter().map(|job| job.name).collect(),
+                sinks: client.sinks().await?.into_iter().map(|sink| sink.name).collect(),
+            }),
+            Self::State(_, config) => Ok(Names {
+                jobs: config.jobs.iter().map(|job| job.name.to_string()).collect(),
+                sinks: config.sinks.iter().map(|sink| sink.name.to_string()).collect(),
+            }),
+        }
+    }
+
+    /// Pauses or resumes a job of the config.
+    ///
+    /// # Errors
+    ///
+    /// The daemon or the state does not answer.
+    pub(super) async fn pause_job(&self, name: &str, paused: bool) -> Result<PauseReport, CommandError> {
+        match self {
+            Self::Api(client) => Ok(client.pause("jobs", name, paused).await?),
+            Self::State(store, config) => {
+                adopt(&**store, config).await?;
+                Ok(pause_job(&**store, &JobName::from(name), paused, SystemClock.now()).await?)
+            }
+        }
+    }
+
+    /// Pauses or resumes a sink of the config.
+    ///
+    /// # Errors
+    ///
+    /// The daemon or the state does not answer.
+    pub(super) async fn pause_sink(&self, name: &str, paused: bool) -> Result<PauseReport, CommandError> {
+        match self {
+            Self::Api(client) => Ok(client.pause("sinks", name, paused).await?),
+            Self::State(store, config) => {
+                adopt(&**store, config).await?;
+                Ok(pause_sink(&**store, &SinkName::from(name), paused, SystemClock.now()).await?)
+            }
+        }
+    }
+
+    /// Sends again what has ended, or only counts it.
+    ///
+    /// # Errors
+    ///
+    /// The daemon or the state does not answer, or a name of the filter is none.
+    pub(super) async fn replay(&self, filter: &ReplayFilter, dry_run: bool) -> Result<ReplayReport, CommandError> {
+        match self {
+            Self::Api(client) => Ok(client.replay(filter, dry_run).await?),
+            Self::State(store, _) => {
+                known(&**store, filter).await?;
+                Ok(replay_all(&**store, filter, dry_run, SystemClock.now()).await?)
+            }
+        }
+    }
+}
+
+/// The state of a config that no daemon has run yet knows none of its names.
+async fn adopt(store: &dyn Store, config: &Config) -> Result<(), CommandError> {
+    let jobs: Vec<JobName> = config.jobs.iter().map(|job| job.name.clone()).collect();
+    let sinks: Vec<SinkName> = config.sinks.iter().map(|sink| sink.name.clone()).collect();
+    Ok(store.adopt(&jobs, &sinks, SystemClock.now()).await?)
+}
+
+/// Runs a command that changes something, and gives its exit code.
+pub(super) async fn act<F>(config: Option<&Path>, at: &Reach, command: F) -> u8
+where
+    F: AsyncFn(&Hands) -> Result<u8, CommandError>,
+{
+    let loaded = match reach(config, at) {
+        Ok(Reached::Daemon(client, loaded)) => match (command(&Hands::Api(client)).await, loaded) {
+            (Err(CommandError::Client(error)), Some(loaded)) if error.is_no_daemon() && at.url.is_none() => loaded,
+            (done, _) => return exit(done),
+        },
+        Ok(Reached::Unreachable(loaded)) => loaded,
+        Err(code) => return code,
+    };
+    let store = match open_state(&loaded.config) {
+        Ok(store) => store,
+        Err(code) => {
+            if code == STATE_IN_USE && loaded.config.daemon.listen == Listen::Off {
+                say::problem(&ClientError::Off.to_string(), None);
+            }
+            return code;
+        }
+    };
+    let done = command(&Hands::State(store.clone(), Arc::new(loaded.config))).await;
+    match (exit(done), store.close().await) {
+        (DONE, Err(error)) => {
+            say::problem(&error.to_string(), None);
+            FAILED
+        }
+        (code, _) => code,
+    }
+}
+
+fn exit(done: Result<u8, CommandError>) -> u8 {
+    match done {
+        Ok(code) => code,
+        Err(error) => code(Err(error)),
+    }
+}

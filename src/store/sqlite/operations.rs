@@ -1,0 +1,89 @@
+//! The verbs of a person: each hands its work to the writer, and what is remembered in memory follows the commit.
+//!
+//! What can be replayed is sought beside the writer, so that nobody's commit waits for a walk through the past.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
+
+use crate::core::names::{JobName, SinkName};
+use crate::core::operate::ReplayFilter;
+use crate::core::time::Timestamp;
+use crate::store::sqlite::error::Result;
+use crate::store::sqlite::{SqliteStore, replay, sinks};
+use crate::store::{Operations, ReplayCursor, Replayable, Retried, SinkState, StoreError};
+
+#[async_trait]
+impl Operations for SqliteStore {
+    async fn pause_job(&self, job: &JobName, paused: Option<Timestamp>) -> Result<bool> {
+        let name = job.clone();
+        // What is loaded after the commit would be right, but what is being loaded now may not be.
+        self.load(vec![name.clone()]).await?;
+        let (jobs, known) = (Arc::clone(&self.jobs), name.clone());
+        let done = move |written: &Result<bool>| {
+            if matches!(written, Ok(true)) {
+                jobs.pause(&known, paused);
+            }
+        };
+        self.writer.write(0, move |db| pause_job(db, &name, paused), done).await
+    }
+
+    async fn pause_sink(&self, sink: &SinkName, paused: Option<Timestamp>) -> Result<bool> {
+        let (name, sinks, known) = (sink.clone(), Arc::clone(&self.sinks), sink.clone());
+        let done = move |written: &Result<(bool, SinkState)>| {
+            if let Ok((_, state)) = written {
+                sinks.put(known, state.clone());
+            }
+        };
+        let (news, _) = self.writer.write(0, move |db| pause_sink(db, &name, paused), done).await?;
+        Ok(news)
+    }
+
+    async fn replayable(&self, filter: &ReplayFilter) -> Result<Replayable> {
+        let filter = filter.clone();
+        self.readers.read(move |db| replay::count_all(db, &filter)).await
+    }
+
+    async fn replay(
+        &self,
+        filter: &ReplayFilter,
+        from: ReplayCursor,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<(BTreeMap<SinkName, u64>, Option<ReplayCursor>)> {
+        let filter = filter.clone();
+        let found = self.readers.read(move |db| replay::next(db, &filter, from, limit)).await?;
+        let next = found.last().filter(|_| found.len() >= limit).map(|last| ReplayCursor { last: *last, ..from });
+        if found.is_empty() {
+            return Ok((BTreeMap::new(), None));
+        }
+        let queued = self.writer.write(0, move |db| replay::again(db, &found, now), |_| {}).await?;
+        Ok((queued, next))
+    }
+
+    async fn retry(&self, delivery: i64, now: Timestamp) -> Result<Retried> {
+        let epoch = self.epoch;
+        self.writer.write(0, move |db| replay::retry(db, delivery, epoch, now), |_| {}).await
+    }
+}
+
+fn pause_job(db: &Connection, job: &JobName, paused: Option<Timestamp>) -> Result<bool> {
+    let known = db.prepare_cached("SELECT 1 FROM job WHERE name = ?1")?.exists([job.as_str()])?;
+    if !known {
+        return Err(StoreError::UnknownJob(job.clone()));
+    }
+    let changed = db
+        .prepare_cached("UPDATE job SET paused = ?2 WHERE name = ?1 AND (paused IS NULL) <> (?2 IS NULL)")?
+        .execute(params![job.as_str(), paused.map(|at| at.0)])?;
+    Ok(changed == 1)
+}
+
+fn pause_sink(db: &Connection, sink: &SinkName, paused: Option<Timestamp>) -> Result<(bool, SinkState)> {
+    let id = sinks::find_or_make(db, sink)?.id;
+    let changed = db
+        .prepare_cached("UPDATE sink SET paused = ?2 WHERE id = ?1 AND (paused IS NULL) <> (?2 IS NULL)")?
+        .execute(params![id, paused.map(|at| at.0)])?;
+    Ok((changed == 1, sinks::stored(db, id)?))
+}
