@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::admin::Refusal;
-use crate::cli::client::{Client, ClientError, CommandError, Reach};
-use crate::cli::daemon::open_state;
-use crate::cli::look::{Reached, code, reach};
+use crate::cli::client::{Client, CommandError, Reach};
+use crate::cli::daemon::open_idle_state;
+use crate::cli::look::{Reached, code, load, reach};
 use crate::cli::operate::known;
-use crate::cli::{DONE, FAILED, STATE_IN_USE, say};
-use crate::core::config::{Config, Listen};
+use crate::cli::{DONE, FAILED, say};
+use crate::core::config::Config;
 use crate::core::names::{JobName, SinkName};
 use crate::core::operate::{PauseReport, ReplayFilter, ReplayReport};
 use crate::engine::clock::{Clock, SystemClock};
@@ -125,21 +125,17 @@ where
     F: AsyncFn(&Hands) -> Result<u8, CommandError>,
 {
     let loaded = match reach(config, at) {
-        Ok(Reached::Daemon(client, loaded)) => match (command(&Hands::Api(client)).await, loaded) {
-            (Err(CommandError::Client(error)), Some(loaded)) if error.is_no_daemon() && at.url.is_none() => loaded,
-            (done, _) => return exit(done),
+        Ok(Reached::Daemon(client)) => match command(&Hands::Api(client)).await {
+            Err(CommandError::Client(error)) if error.is_no_daemon() && at.url.is_none() => load(config),
+            done => return exit(done),
         },
-        Ok(Reached::Unreachable(loaded)) => loaded,
+        Ok(Reached::Unreachable(loaded)) => Ok(loaded),
         Err(code) => return code,
     };
-    let store = match open_state(&loaded.config) {
-        Ok(store) => store,
-        Err(code) => {
-            if code == STATE_IN_USE && loaded.config.daemon.listen == Listen::Off {
-                say::problem(&ClientError::Off.to_string(), None);
-            }
-            return code;
-        }
+    let opened = loaded.and_then(|loaded| open_idle_state(&loaded.config).map(|store| (loaded, store)));
+    let (loaded, store) = match opened {
+        Ok(opened) => opened,
+        Err(code) => return code,
     };
     let done = command(&Hands::State(store.clone(), Arc::new(loaded.config))).await;
     match (exit(done), store.close().await) {

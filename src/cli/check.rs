@@ -119,7 +119,8 @@ fn runs(job: &Job, now: Timestamp) -> Vec<Timestamp> {
     std::iter::successors(first, |run| job.schedule.next(*run, spread)).take(RUNS_SHOWN).collect()
 }
 
-/// Requests that the job's schedule makes in the 24 hours from `now` on.
+/// Requests that the job's schedule makes in a day, on average over the week from `now` on: a calendar may rest on
+/// some of its days.
 fn per_day(job: &Job, now: Timestamp) -> u64 {
     if !job.enabled {
         return 0;
@@ -128,9 +129,9 @@ fn per_day(job: &Job, now: Timestamp) -> u64 {
         crate::core::schedule::Schedule::Every(every) => (DAY.as_millis() / every.as_millis().max(1)) as u64,
         crate::core::schedule::Schedule::Cron(_) => {
             let spread = spread_of(job.name.as_str());
-            let until = now.plus(DAY);
+            let until = now.plus(7 * DAY);
             let runs = std::iter::successors(job.schedule.next(now, spread), |run| job.schedule.next(*run, spread));
-            runs.take_while(|run| *run <= until).count() as u64
+            (runs.take_while(|run| *run <= until).count() as u64).div_ceil(7)
         }
     }
 }

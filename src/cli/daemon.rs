@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, AdminState, Controls, Listener, Metrics, Readiness, Refusal, nearest};
+use crate::cli::client::ClientError;
 use crate::cli::operate::{self, internal, stopping};
 use crate::cli::{FAILED, STATE_IN_USE, say};
-use crate::core::config::Config;
+use crate::core::config::{Config, Listen};
 use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
 use crate::core::operate::{PauseReport, ReplayFilter, ReplayReport, RetryReport};
@@ -41,12 +42,24 @@ pub(super) struct Daemon {
 
 /// Opens the state that the config names; says why it can't, and gives the exit code.
 pub(super) fn open_state(config: &Config) -> Result<Arc<dyn Store>, u8> {
+    open(config, |why| say::problem(why, None))
+}
+
+/// As [`open_state`], for a command that would rather have asked the daemon: where `listen` is off, that is what is said.
+pub(super) fn open_idle_state(config: &Config) -> Result<Arc<dyn Store>, u8> {
+    open(config, |why| match config.daemon.listen {
+        Listen::Off => say::problem(&ClientError::Off.to_string(), None),
+        Listen::Tcp(_) | Listen::Unix(_) => say::problem(why, None),
+    })
+}
+
+fn open(config: &Config, say_locked: impl FnOnce(&str)) -> Result<Arc<dyn Store>, u8> {
     let path = config.daemon.state.clone();
     let options = Options { path, uid_seed: fastrand::u64(..), now: SystemClock.now() };
     match SqliteStore::open(&options) {
         Ok(store) => Ok(Arc::new(store)),
         Err(OpenError::Locked(why)) => {
-            say::problem(&why, None);
+            say_locked(&why);
             Err(STATE_IN_USE)
         }
         Err(OpenError::Refused(why)) => {

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::cli::client::{Client, ClientError, CommandError, Reach, Source};
-use crate::cli::daemon::open_state;
+use crate::cli::daemon::open_idle_state;
 use crate::cli::table::Screen;
-use crate::cli::{DONE, FAILED, STATE_IN_USE, USAGE, say};
-use crate::config::Loaded;
+use crate::cli::{DONE, FAILED, USAGE, say};
+use crate::config::{self, Loaded, SystemLookup};
 use crate::core::config::Listen;
 use crate::core::time::Timestamp;
 use crate::engine::clock::{Clock, SystemClock};
@@ -18,27 +18,34 @@ use crate::engine::clock::{Clock, SystemClock};
 /// Where a command gets its answers.
 pub(super) enum Reached {
     /// A daemon may run there.
-    Daemon(Client, Option<Loaded>),
+    Daemon(Client),
     /// The config says that a daemon can't be asked.
     Unreachable(Loaded),
 }
 
-/// Finds the daemon: at `--url`, for which no config is needed, or where the config says that it listens.
+/// Finds the daemon: at `--url`, for which no config is needed, or where the config says that it listens. Of the config
+/// only `[daemon]` is read: who looks need not hold the secrets of jobs and sinks.
 pub(super) fn reach(config: Option<&Path>, reach: &Reach) -> Result<Reached, u8> {
-    let loaded = match (config, &reach.url) {
-        (None, Some(_)) if crate::config::find(None).is_err() => None,
-        _ => Some(say::load(config).ok_or(USAGE)?),
+    let found = config::find(config).ok().and_then(|path| config::daemon(&path, &SystemLookup));
+    let daemon = match (found, &reach.url) {
+        (None, None) => Some(load(config)?.config.daemon),
+        (found, _) => found,
     };
-    let listen = loaded.as_ref().map_or(&Listen::Off, |loaded| &loaded.config.daemon.listen);
-    let token = loaded.as_ref().and_then(|loaded| loaded.config.daemon.token.as_ref());
-    match (Client::new(reach, listen, token), loaded) {
-        (Ok(client), loaded) => Ok(Reached::Daemon(client, loaded)),
-        (Err(ClientError::Off), Some(loaded)) => Ok(Reached::Unreachable(loaded)),
-        (Err(error), _) => {
+    let listen = daemon.as_ref().map_or(&Listen::Off, |daemon| &daemon.listen);
+    let token = daemon.as_ref().and_then(|daemon| daemon.token.as_ref());
+    match Client::new(reach, listen, token) {
+        Ok(client) => Ok(Reached::Daemon(client)),
+        Err(ClientError::Off) => Ok(Reached::Unreachable(load(config)?)),
+        Err(error) => {
             say::problem(&error.to_string(), None);
             Err(USAGE)
         }
     }
+}
+
+/// The whole config, for a command that has to work without a daemon.
+pub(super) fn load(config: Option<&Path>) -> Result<Loaded, u8> {
+    say::load(config).ok_or(USAGE)
 }
 
 /// Runs a command that looks, and gives its exit code.
@@ -47,14 +54,15 @@ where
     F: AsyncFn(&Source, &mut Screen<'_>, Timestamp) -> Result<(), CommandError>,
 {
     let loaded = match reach(config, at) {
-        Ok(Reached::Daemon(client, loaded)) => {
-            let found = show(&Source::Api(client), &command).await;
-            match (found, loaded) {
-                (Err(CommandError::Client(error)), Some(loaded)) if error.is_no_daemon() && at.url.is_none() => loaded,
-                (found, _) => return code(found),
-            }
-        }
-        Ok(Reached::Unreachable(loaded)) => loaded,
+        Ok(Reached::Daemon(client)) => match show(&Source::Api(client), &command).await {
+            Err(CommandError::Client(error)) if error.is_no_daemon() && at.url.is_none() => load(config),
+            found => return code(found),
+        },
+        Ok(Reached::Unreachable(loaded)) => Ok(loaded),
+        Err(code) => return code,
+    };
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
         Err(code) => return code,
     };
     if !loaded.config.daemon.state.exists() {
@@ -64,7 +72,7 @@ where
         );
         return FAILED;
     }
-    match open_state(&loaded.config) {
+    match open_idle_state(&loaded.config) {
         Ok(archive) => {
             let source =
                 Source::State { archive: archive.clone(), config: Arc::new(loaded.config), now: SystemClock.now() };
@@ -72,10 +80,6 @@ where
             // Only looked at: there is nothing to lose.
             let _ = archive.close().await;
             code(found)
-        }
-        Err(STATE_IN_USE) if loaded.config.daemon.listen == Listen::Off => {
-            say::problem(&ClientError::Off.to_string(), None);
-            STATE_IN_USE
         }
         Err(code) => code,
     }

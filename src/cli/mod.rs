@@ -80,7 +80,7 @@ enum Command {
     Listen(listen::ListenArgs),
     /// Jobs and sinks: health, last success, next run, backlog.
     Status(status::StatusArgs),
-    /// List events, newest last; -f goes on as they come.
+    /// List events, newest first; -f goes on as they come.
     Events(events::EventsArgs),
     /// One event with its body, deliveries and attempts.
     Event(event::EventArgs),

@@ -9,12 +9,11 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::client::{Client, ClientError, Reach};
-use crate::cli::daemon::{Daemon, open_state, unknown};
-use crate::cli::look::{Reached, reach};
+use crate::cli::daemon::{Daemon, open_idle_state, unknown};
+use crate::cli::look::{Reached, load, reach};
 use crate::cli::show::{Brush, poll_report};
-use crate::cli::{DONE, FAILED, STATE_IN_USE, USAGE, say};
+use crate::cli::{DONE, FAILED, USAGE, say};
 use crate::config::Loaded;
-use crate::core::config::Listen;
 use crate::core::names::JobName;
 use crate::core::view::{EventDetail, PollReport};
 use crate::engine::Begin;
@@ -49,18 +48,21 @@ pub(super) struct PollArgs {
 
 pub(super) async fn run(config: Option<&Path>, args: PollArgs) -> u8 {
     let loaded = match reach(config, &args.reach) {
-        Ok(Reached::Daemon(client, loaded)) => match (by_daemon(&client, &args).await, loaded) {
-            (Err(error), Some(loaded)) if error.is_no_daemon() && args.reach.url.is_none() => loaded,
-            (Err(error), _) => {
+        Ok(Reached::Daemon(client)) => match by_daemon(&client, &args).await {
+            Err(error) if error.is_no_daemon() && args.reach.url.is_none() => load(config),
+            Err(error) => {
                 say::problem(&error.to_string(), None);
                 return FAILED;
             }
-            (Ok(report), _) => return print(&report, &[], &args),
+            Ok(report) => return print(&report, &[], &args),
         },
-        Ok(Reached::Unreachable(loaded)) => loaded,
+        Ok(Reached::Unreachable(loaded)) => Ok(loaded),
         Err(code) => return code,
     };
-    by_hand(loaded, &args).await.unwrap_or_else(|code| code)
+    match loaded {
+        Ok(loaded) => by_hand(loaded, &args).await.unwrap_or_else(|code| code),
+        Err(code) => code,
+    }
 }
 
 async fn by_daemon(client: &Client, args: &PollArgs) -> Result<PollReport, ClientError> {
@@ -75,11 +77,7 @@ async fn by_hand(loaded: Loaded, args: &PollArgs) -> Result<u8, u8> {
         say::problem(&unknown("job", &args.job, config.jobs.iter().map(|job| job.name.as_str())), None);
         return Err(USAGE);
     }
-    let store = open_state(&config).inspect_err(|code| {
-        if *code == STATE_IN_USE && config.daemon.listen == Listen::Off {
-            say::problem(&ClientError::Off.to_string(), None);
-        }
-    })?;
+    let store = open_idle_state(&config)?;
     let failed = |error: crate::store::StoreError| {
         say::problem(&error.to_string(), None);
         FAILED

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::cli::client::Reach;
 use crate::cli::daemon::unknown;
-use crate::cli::look::{Reached, reach};
+use crate::cli::look::{Reached, load, reach};
 use crate::cli::{DONE, FAILED, USAGE, say};
 use crate::config::Loaded;
 use crate::core::names::SinkName;
@@ -35,18 +35,21 @@ pub(super) struct TestArgs {
 
 pub(super) async fn run(config: Option<&Path>, args: TestArgs) -> u8 {
     let loaded = match reach(config, &args.reach) {
-        Ok(Reached::Daemon(client, loaded)) => match (client.test(&args.sink).await, loaded) {
-            (Err(error), Some(loaded)) if error.is_no_daemon() && args.reach.url.is_none() => loaded,
-            (Err(error), _) => {
+        Ok(Reached::Daemon(client)) => match client.test(&args.sink).await {
+            Err(error) if error.is_no_daemon() && args.reach.url.is_none() => load(config),
+            Err(error) => {
                 say::problem(&error.to_string(), None);
                 return FAILED;
             }
-            (Ok(report), _) => return print(&report, &args),
+            Ok(report) => return print(&report, &args),
         },
-        Ok(Reached::Unreachable(loaded)) => loaded,
+        Ok(Reached::Unreachable(loaded)) => Ok(loaded),
         Err(code) => return code,
     };
-    by_hand(&loaded, &args).await
+    match loaded {
+        Ok(loaded) => by_hand(&loaded, &args).await,
+        Err(code) => code,
+    }
 }
 
 /// Sends from this process: no state is needed for it.

@@ -25,7 +25,7 @@ pub use lookup::{Lookup, SystemLookup};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use source::SourceFile;
 
-use crate::core::config::Config;
+use crate::core::config::{Config, Daemon};
 use crate::core::sign::Scheme;
 use reader::Reader;
 
@@ -104,6 +104,16 @@ pub fn scheme(text: &str, env: &dyn Lookup) -> Result<Scheme, Problems> {
     let scheme = field.and_then(|field| lift::sign::scheme(&field, "", &mut reader));
     let broken = reader.problems.iter().any(|problem| problem.severity() == Severity::Error);
     scheme.filter(|_| !broken).ok_or_else(|| Problems::new(PathBuf::from("sign"), reader.problems))
+}
+
+/// The `[daemon]` of a config alone, for commands that only need to know where the daemon is: the secrets of jobs and
+/// sinks are not read, and nothing is said of what may be wrong with them. `None` when it can't be read.
+pub fn daemon(path: &Path, env: &dyn Lookup) -> Option<Daemon> {
+    let mut reader = Reader::new(env);
+    let file = files::read(path, env).ok()?;
+    let tree = syntax::parse(&file, &mut reader);
+    let daemon = lift::daemon_alone(&lift::Parsed { file: &file, tree }, env, &mut reader);
+    daemon.filter(|_| reader.problems.iter().all(|problem| problem.severity() != Severity::Error))
 }
 
 /// What came of some files: no config when there were errors.

@@ -26,7 +26,7 @@ pub(super) fn polled(job: &Job, polled: &Polled, failures: u32, took: Duration) 
         PollOutcome::Complete | PollOutcome::Unchanged if failures > 0 => {
             tracing::info!(%job, outcome, items, events, failures, took_ms, "poll recovered");
         }
-        PollOutcome::Complete if events > 0 => {
+        PollOutcome::Complete | PollOutcome::Unchanged if events > 0 => {
             tracing::info!(%job, outcome, items, events, took_ms, "poll found changes");
         }
         PollOutcome::Complete | PollOutcome::Unchanged => {

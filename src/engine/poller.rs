@@ -322,7 +322,9 @@ impl<'a> Round<'a> {
             chunk.rebaseline = self.start.phase == Phase::Rebaseline;
             let expected = chunk.deliveries();
             let room = self.poller.dispatcher.room();
+            let began = self.world.clock.now();
             let tickets = self.world.store.commit_part(&mut ticket, chunk, &room).await?;
+            self.world.observer.committed(self.world.clock.now().since(began));
             self.poller.dispatcher.hand_over(tickets, &expected).await;
         }
         let ending = PollEnding {
@@ -333,7 +335,9 @@ impl<'a> Round<'a> {
         };
         let expected = last.deliveries();
         let room = self.poller.dispatcher.room();
+        let began = self.world.clock.now();
         let tickets = self.world.store.commit_poll(ticket, last, ending, &room).await?;
+        self.world.observer.committed(self.world.clock.now().since(began));
         self.poller.dispatcher.hand_over(tickets, &expected).await;
         Ok(())
     }

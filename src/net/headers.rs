@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::core::delivery::parse_retry_after;
+use crate::core::delivery::{parse_http_date, parse_retry_after};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::secret::Masked;
 use crate::core::time::Timestamp;
@@ -39,9 +39,37 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     parse_retry_after(&asked, text(headers, &header::DATE).as_deref(), now)
 }
 
+/// The answer's `Last-Modified`, where it can be relied on: it is at least a second older than the answer. A younger one
+/// stands for every body of its second, so that a change later in the same second would be answered 304 (RFC 9110,
+/// section 8.8.2.2).
+pub fn last_modified(headers: &HeaderMap, now: Timestamp) -> Option<String> {
+    let written = text(headers, &header::LAST_MODIFIED)?;
+    let modified = parse_http_date(&written, now)?;
+    let answered = text(headers, &header::DATE).and_then(|date| parse_http_date(&date, now)).unwrap_or(now);
+    (answered.since(modified) >= Duration::from_secs(1)).then_some(written)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_last_modified_of_the_answers_own_second_is_not_relied_on() {
+        let kept = |modified: &str, date: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::LAST_MODIFIED, HeaderValue::from_str(modified).expect("text"));
+            if let Some(date) = date {
+                headers.insert(header::DATE, HeaderValue::from_str(date).expect("text"));
+            }
+            last_modified(&headers, Timestamp(1_000_000_000_000)).is_some()
+        };
+        let date = Some("Sun, 09 Sep 2001 01:46:40 GMT");
+        assert!(!kept("Sun, 09 Sep 2001 01:46:40 GMT", date), "the same second");
+        assert!(kept("Sun, 09 Sep 2001 01:46:39 GMT", date));
+        assert!(kept("Sun, 09 Sep 2001 01:46:39 GMT", None), "our clock where the answer has no date");
+        assert!(!kept("Sun, 09 Sep 2001 01:46:41 GMT", date), "a clock that runs ahead");
+        assert!(!kept("yesterday", date));
+    }
 
     #[test]
     fn a_header_can_not_be_split() {

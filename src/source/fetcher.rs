@@ -232,7 +232,8 @@ impl<'a> Exchange<'a> {
         Answer {
             status: StatusCode::NOT_MODIFIED.as_u16(),
             etag: text(headers, &header::ETAG).or_else(|| self.request.etag.clone()),
-            last_modified: text(headers, &header::LAST_MODIFIED).or_else(|| self.request.last_modified.clone()),
+            last_modified: headers::last_modified(headers, (self.wall_clock)())
+                .or_else(|| self.request.last_modified.clone()),
             content_type: text(headers, &header::CONTENT_TYPE),
             body: None,
             digest: Digest::default(),
@@ -243,7 +244,7 @@ impl<'a> Exchange<'a> {
         let status = response.status().as_u16();
         let headers = response.headers();
         let etag = text(headers, &header::ETAG);
-        let last_modified = text(headers, &header::LAST_MODIFIED);
+        let last_modified = headers::last_modified(headers, (self.wall_clock)());
         let content_type = text(headers, &header::CONTENT_TYPE);
         let max = self.request.access.max_body;
         let whole = body::read_whole(response, max).await.map_err(|unread| match unread {

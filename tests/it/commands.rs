@@ -322,3 +322,22 @@ fn l7_a_state_of_another_program_is_refused_and_kept() {
     drop(db);
     refused(&bridge, &["not ours", "another", "no state", "not a state", "Doorbell"]);
 }
+
+#[test]
+fn who_looks_at_a_daemon_needs_no_secret_of_its_jobs_and_sinks() {
+    let (vendor, receiver) = (Vendor::of(&order("new")), Receiver::start());
+    let bridge = Bridge::between(&vendor, &receiver, ORDERS, "");
+    let daemon = bridge.run();
+    daemon.job_until("orders", "the baseline", |job| job["last_success"].is_string());
+    let address = daemon.url();
+    let listen = address.trim_start_matches("http://");
+    bridge.write(&format!(
+        "[daemon]\nlisten = \"{listen}\"\n[job.orders]\nurl = \"{address}/${{env:NOT_SET_HERE}}\"\nevery = \"1s\"\n"
+    ));
+    let status = bridge.cli(["status", "--json"]).ok().json();
+    assert_eq!(status["jobs"][0]["name"], "orders");
+    daemon.kill9();
+    let done = bridge.cli(["status"]);
+    assert_eq!(done.code, Some(2), "without a daemon the whole config is needed");
+    assert!(done.stderr.contains("NOT_SET_HERE"), "{}", done.stderr);
+}

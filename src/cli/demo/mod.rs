@@ -157,7 +157,7 @@ fn opening(shop: &str, config: &str, api: &str) -> String {
     let job: String =
         config.lines().skip_while(|line| !line.starts_with("[job")).fold(String::new(), |mut text, line| {
             // Writing to a String can't fail.
-            let _ = writeln!(text, "    {line}");
+            let _ = writeln!(text, "{}", format!("    {line}").trim_end());
             text
         });
     format!(
@@ -170,8 +170,8 @@ fn opening(shop: &str, config: &str, api: &str) -> String {
 
 fn closing(told: usize, api: &str) -> String {
     format!(
-        "\n{told} things happened in the shop, and each was one webhook. What the bridge remembers of them was at \
-         {api}/api/v1/events\n\nWhere to go next:\n  doorbell --help          the commands\n  \
+        "\n{told} things happened in the shop, and each was one webhook. While it ran, the bridge told of them at \
+         {api}/api/v1/events too.\n\nWhere to go next:\n  doorbell --help          the commands\n  \
          docs/guide.md            a config of your own, in ten lines\n  config.example.toml      every key with its \
          meaning"
     )

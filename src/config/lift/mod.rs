@@ -26,7 +26,7 @@ use crate::config::reader::{Field, Reader, Section, later};
 use crate::config::source::SourceFile;
 use crate::config::written::Written;
 use crate::core::alert::SYSTEM_JOB;
-use crate::core::config::Config;
+use crate::core::config::{Config, Daemon};
 
 /// The longest name of a job, a sink or a vendor, in characters: it stands in URLs, metrics and listings.
 const NAME_MAX: usize = 64;
@@ -42,6 +42,14 @@ pub(crate) struct Parsed<'a> {
 
 /// The named tables of one kind, from all files.
 type Named<'a> = BTreeMap<&'a str, Section<'a>>;
+
+/// The `[daemon]` of a file, as if nothing else stood there.
+pub(crate) fn daemon_alone(parsed: &Parsed<'_>, env: &dyn Lookup, reader: &mut Reader<'_>) -> Option<Daemon> {
+    let Parsed { file, tree } = parsed;
+    let root = Section { kind: Table::Root, title: "the file".into(), file, header: 0..0, table: tree };
+    let section = root.field("daemon").and_then(|field| reader.table(&field, Table::Daemon));
+    daemon::lift(section.as_ref(), env, reader)
+}
 
 /// All files as one config; `None` when something is wrong with it, which then is noted.
 pub(crate) fn config<'a>(parsed: &'a [Parsed<'a>], env: &dyn Lookup, reader: &mut Reader<'_>) -> Option<Config> {
