@@ -87,6 +87,8 @@ pub(crate) fn event(number: i64, job: &str) -> EventDetail {
         status: Some(204),
         reason: None,
         answer: None,
+        timing: None,
+        request_headers: std::collections::BTreeMap::new(),
     };
     EventDetail { event, body: serde_json::value::RawValue::from_string(body).unwrap(), attempts: vec![attempt] }
 }

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use look::look;
 
+mod attempt;
 mod check;
 mod client;
 mod daemon;

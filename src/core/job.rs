@@ -11,6 +11,7 @@ use crate::core::path::JsonPath;
 use crate::core::rules::Rules;
 use crate::core::schedule::Schedule;
 use crate::core::template::{Condition, Template, Text};
+use crate::core::transport::Transport;
 
 /// What to poll, when, and how to see a change.
 #[derive(Debug)]
@@ -123,6 +124,8 @@ pub struct Access {
     pub retries: u32,
     /// Send `If-None-Match` and `If-Modified-Since`.
     pub conditional: bool,
+    /// Whose certificates count, and which proxy is used.
+    pub transport: Transport,
 }
 
 /// What an item's absence from the list means.

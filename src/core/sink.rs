@@ -5,10 +5,12 @@
 use std::time::Duration;
 
 use crate::core::delivery::Ladder;
+use crate::core::job::Auth;
 use crate::core::names::SinkName;
 use crate::core::secret::Masked;
 use crate::core::sign::SigningKey;
 use crate::core::template::Condition;
+use crate::core::transport::Transport;
 
 /// Where webhooks go, and how.
 #[derive(Debug)]
@@ -21,6 +23,12 @@ pub struct Sink {
     pub shown_url: String,
     /// Headers of the user's own.
     pub headers: Vec<(http::HeaderName, Masked)>,
+    /// The credentials; their texts hold no expressions.
+    pub auth: Option<Auth>,
+    /// Which addresses are refused, whose certificates count, and which proxy is used.
+    pub transport: Transport,
+    /// Ask the receiver for its consent before the first delivery.
+    pub handshake: bool,
     /// Keys to sign with, each giving a signature; empty: unsigned.
     pub keys: Vec<SigningKey>,
     /// Which events it gets.

@@ -17,7 +17,7 @@ use crate::core::names::{Digest, JobName, JobUid, Key, Scope, SinkName};
 use crate::core::rules::Rules;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
-use crate::core::view::{AttemptView, PollReport, TestReport};
+use crate::core::view::{AttemptView, PollReport, TestReport, TimingView, by_name};
 use crate::engine::World;
 use crate::engine::clock::Clock;
 use crate::engine::poller::Mode;
@@ -80,6 +80,8 @@ pub async fn send_sample(sender: &dyn Sender, clock: &dyn Clock, sink: &Arc<Sink
         status,
         reason: (!delivered).then(|| sent.answer.sentence()),
         answer,
+        timing: Some(TimingView::from(sent.trace.phases)),
+        request_headers: by_name(&sent.trace.headers),
     };
     TestReport { sink: sink.name.to_string(), delivered, id: parcel.event.to_string(), attempt }
 }

@@ -211,7 +211,7 @@ impl Outlet {
             self.first.clear();
             self.again.clear();
         }
-        let attempt = Attempt { number, at: began, took: sent.took, answer: sent.answer };
+        let attempt = Attempt { number, at: began, took: sent.took, answer: sent.answer, trace: sent.trace };
         let settlement = Arc::new(Settlement { ticket, attempt, verdict, sink: self.state.clone() });
         self.work.push(Box::pin(write(self.world.clone(), settlement)));
     }

@@ -6,6 +6,7 @@ mod daemon;
 mod job;
 mod request;
 mod sink;
+mod transport;
 mod vendor;
 
 use std::collections::BTreeMap;

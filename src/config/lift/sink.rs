@@ -2,7 +2,6 @@
 //!
 //! Signs nothing; it only reads the keys.
 
-use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -12,16 +11,20 @@ use url::{Host, Url};
 use super::daemon::CONCURRENCY_BOUNDS;
 use super::job::condition;
 use super::vendor::TIMEOUT_BOUNDS;
-use super::{check_header_value, header_name};
+use super::{check_header_value, header_name, transport};
 use crate::config::keys::Table;
+use crate::config::mask;
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section};
 use crate::config::written::Written;
+use crate::core::address::{Verdict, judge_url};
 use crate::core::delivery::Ladder;
+use crate::core::job::Auth;
 use crate::core::names::SinkName;
 use crate::core::secret::{Masked, Secret};
 use crate::core::sign::SigningKey;
 use crate::core::sink::{Order, Sink};
+use crate::core::transport::Transport;
 
 /// For a whole attempt, when nothing is said.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -62,6 +65,9 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
         }
     };
     let headers = section.field("headers").map(|field| headers(&field, reader)).unwrap_or_default();
+    let auth = section.field("auth").and_then(|field| auth(&field, &headers, reader));
+    let handshake = section.field("handshake").and_then(|field| reader.boolean(&field)).unwrap_or(false);
+    let transport = transport(section, url.as_ref().map(|(url, _)| url), reader);
     let keys = section.field("secret").map(|field| keys(&field, reader)).unwrap_or_default();
     if let Some(field) = section.field("sign")
         && !section.has("secret")
@@ -81,6 +87,9 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
         url,
         shown_url,
         headers,
+        auth,
+        transport,
+        handshake,
         keys,
         when,
         timeout: timeout.unwrap_or(TIMEOUT),
@@ -88,6 +97,35 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
         concurrency: concurrency.unwrap_or(CONCURRENCY) as usize,
         order: order.unwrap_or(Order::Key),
     })
+}
+
+/// The credentials: as those of a vendor, without templates.
+fn auth(field: &Field<'_>, headers: &[(HeaderName, Masked)], reader: &mut Reader<'_>) -> Option<Auth> {
+    let auth = super::vendor::auth(field, &[], reader);
+    let header = match &auth {
+        Some(Auth::Bearer { .. } | Auth::Basic { .. }) => Some(&http::header::AUTHORIZATION),
+        Some(Auth::ApiKeyHeader { name, .. }) => Some(name),
+        Some(Auth::ApiKeyQuery { .. }) | None => None,
+    };
+    if let Some(header) = header.filter(|header| headers.iter().any(|(name, _)| name == *header)) {
+        let message = format!("`auth` and the header `{header}` are two answers to one question");
+        reader.note(Problem::error(field.place(), message).hint("keep `auth`, and take the header out"));
+    }
+    if let Some((_, why)) = RESERVED.iter().find(|(reserved, _)| header.is_some_and(|header| header == reserved)) {
+        let message = format!("`auth` can't use this header: {why}");
+        reader.note(Problem::error(field.place(), message).hint("name another header"));
+    }
+    auth
+}
+
+/// Which addresses are refused, whose certificates count, and which proxy is used.
+fn transport(section: &Section<'_>, url: Option<&Url>, reader: &mut Reader<'_>) -> Transport {
+    let policy = transport::policy(section, reader);
+    if let (Some(field), Some(url)) = (section.field("url"), url) {
+        transport::warn_of_refusal(&field, url, &policy, reader);
+    }
+    let tls = transport::tls(section, reader).value();
+    Transport { policy, tls, proxy: transport::proxy(section, reader).flatten() }
 }
 
 fn default_ladder() -> Ladder {
@@ -134,17 +172,7 @@ fn is_public(url: &Url) -> bool {
             let local = ["localhost", "local", "internal", "lan", "home", "test", "corp"];
             name.contains('.') && !local.iter().any(|end| name.rsplit('.').next() == Some(end))
         }
-        Some(Host::Ipv4(address)) => {
-            !(address.is_loopback() || address.is_private() || address.is_link_local() || address.is_unspecified())
-        }
-        Some(Host::Ipv6(address)) => {
-            let address = address.to_canonical();
-            let local = match address {
-                IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
-                IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
-            };
-            !local
-        }
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => judge_url(url) == Some(Verdict::Public),
         None => false,
     }
 }
@@ -162,7 +190,12 @@ fn headers(field: &Field<'_>, reader: &mut Reader<'_>) -> Vec<(HeaderName, Maske
             reader.note(Problem::error(place, message).hint("upper and lower case are the same: take one out"));
             continue;
         }
-        headers.push((name, written.masked()));
+        // What is written out and looks like a secret is shown no more than what a reference yields.
+        let value = match mask::hides_header(field.name) && !written.hides() {
+            true => Masked::new(written.resolved(), "***".to_owned()),
+            false => written.masked(),
+        };
+        headers.push((name, value));
     }
     headers
 }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::*;
+use crate::core::address::Policy;
 use crate::core::delivery::Ladder;
 use crate::core::names::{EventId, JobName, Key, Scope, SinkName};
 use crate::core::secret::Secret;
 use crate::core::sign::{SigningKey, Verifier};
 use crate::core::sink::Order;
+use crate::core::transport::Transport;
 use crate::net::testing::{Act, Server, answer, header as header_of, self_signed};
 
 /// 2023-11-14T22:13:20Z.
@@ -21,6 +23,9 @@ fn sink(url: &str) -> Sink {
         url: url::Url::parse(url).expect("a URL"),
         shown_url: url.to_owned(),
         headers: Vec::new(),
+        auth: None,
+        transport: Transport { policy: Policy::Guarded { private: true, allow: [].into() }, ..Transport::default() },
+        handshake: false,
         keys: Vec::new(),
         when: None,
         timeout: Duration::from_secs(20),

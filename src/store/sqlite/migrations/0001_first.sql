@@ -124,6 +124,7 @@ CREATE INDEX delivery_due ON delivery (sink, attempts, due) WHERE state = 'due';
 CREATE INDEX delivery_lane ON delivery (sink, lane) WHERE state IN ('waiting', 'due', 'held') AND lane IS NOT NULL;
 CREATE INDEX delivery_open ON delivery (sink) WHERE state IN ('waiting', 'due', 'held');
 
+-- `phases` and `headers` (those of the request, without secrets) are JSON; NULL where nothing is known.
 CREATE TABLE attempt (
     delivery INTEGER NOT NULL REFERENCES delivery (id) ON DELETE CASCADE,
     number   INTEGER NOT NULL CHECK (number > 0),
@@ -133,5 +134,7 @@ CREATE TABLE attempt (
     kind     TEXT,
     reason   TEXT,
     answer   TEXT,
+    phases   TEXT,
+    headers  TEXT,
     PRIMARY KEY (delivery, number)
 ) STRICT, WITHOUT ROWID;
