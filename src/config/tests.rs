@@ -2,6 +2,7 @@
 
 mod cases;
 mod keys;
+mod transport;
 mod values;
 
 use std::collections::BTreeMap;
