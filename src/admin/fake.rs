@@ -92,6 +92,8 @@ pub(crate) fn event(number: i64, job: &str) -> EventDetail {
         status: Some(204),
         reason: None,
         answer: None,
+        timing: None,
+        request_headers: std::collections::BTreeMap::new(),
     };
     EventDetail {
         event,

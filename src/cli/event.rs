@@ -2,6 +2,7 @@
 //!
 //! It only looks. The body is shown indented; the digits in it are the vendor's own.
 
+use crate::cli::attempt;
 use crate::cli::client::{CommandError, Reach, Source};
 use crate::cli::table::{Cell, Screen, Table, ago, indent_json, until};
 use crate::core::time::Timestamp;
@@ -68,6 +69,7 @@ fn show(event: &EventDetail, screen: &mut Screen<'_>, now: Timestamp) -> Result<
     if !event.attempts.is_empty() {
         screen.line("")?;
         screen.table(&attempt_table(&event.attempts))?;
+        event.attempts.iter().try_for_each(|attempt| attempt::show(attempt, screen))?;
     }
     Ok(())
 }

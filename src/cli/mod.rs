@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use look::look;
 
 mod act;
+mod attempt;
 mod calls;
 mod check;
 mod client;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use clap::Args;
 
+use crate::cli::attempt::spell;
 use crate::cli::client::Reach;
 use crate::cli::daemon::unknown;
 use crate::cli::look::{Reached, load, reach};
@@ -73,8 +74,9 @@ fn print(report: &TestReport, args: &TestArgs) -> u8 {
         let status = report.attempt.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
         let verdict = if report.delivered { "delivered" } else { "not delivered" };
         let why = report.attempt.reason.as_ref().map_or_else(String::new, |reason| format!("\n{reason}"));
+        let timing = report.attempt.timing.as_ref().map_or_else(String::new, |timing| format!("\n{}", spell(timing)));
         say::result(&format!(
-            "{} to {}: {verdict}, {status} in {} ms{why}",
+            "{} to {}: {verdict}, {status} in {} ms{timing}{why}",
             report.id, report.sink, report.attempt.took_ms
         ));
     }

@@ -89,8 +89,17 @@ fn hides(path: &[&str]) -> bool {
     if above.len() == 1 && matches!(above[0], "job" | "sink" | "vendor") {
         return false;
     }
+    // PEM may be written out where a path may stand.
+    if above.last() == Some(&"tls") {
+        return *name == "key";
+    }
     let names_a_key = matches!(above.last(), Some(&("headers" | "query" | "body" | "params")));
     secret_name(name) || (names_a_key && words(name).any(|word| word == "key"))
+}
+
+/// Is the value of a header of this name a secret?
+pub(crate) fn hides_header(name: &str) -> bool {
+    secret_name(name) || words(name).any(|word| word == "key")
 }
 
 /// Does this name stand for a secret? One slip of the finger is forgiven.

@@ -125,6 +125,11 @@ impl<'e> Reader<'e> {
         Self { problems: Vec::new(), resolver: Resolver::new(env), queries: HashMap::new(), crons: HashMap::new() }
     }
 
+    /// The machine that the config is read on.
+    pub(crate) fn machine(&self) -> &'e dyn Lookup {
+        self.resolver.machine()
+    }
+
     /// Notes a problem.
     pub(crate) fn note(&mut self, problem: Problem) {
         self.problems.push(problem);

@@ -88,6 +88,11 @@ impl<'e> Resolver<'e> {
         Self { env, known: HashMap::new() }
     }
 
+    /// Where references are looked up.
+    pub(crate) fn machine(&self) -> &'e dyn Lookup {
+        self.env
+    }
+
     /// What a reference yields; `folder` is that of the file it stands in.
     pub(crate) fn resolve(&mut self, reference: &str, folder: &Path) -> Result<Secret, Unresolved> {
         let id = (folder.to_path_buf(), reference.to_owned());

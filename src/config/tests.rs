@@ -3,6 +3,7 @@
 mod cases;
 mod formats;
 mod keys;
+mod transport;
 mod values;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@ use crate::core::formats::Wire;
 use crate::core::names::{EventId, JobName, Key, Lane, Scope, SinkName};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::time::Timestamp;
+use crate::core::trace::Trace;
 
 mod retry_after;
 #[cfg(test)]
@@ -163,6 +164,8 @@ pub struct Attempt {
     pub took: Duration,
     /// How it went.
     pub answer: Answer,
+    /// What is kept beside the answer.
+    pub trace: Trace,
 }
 
 /// What happens next to a delivery.

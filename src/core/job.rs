@@ -12,6 +12,7 @@ use crate::core::rules::Rules;
 use crate::core::schedule::Schedule;
 use crate::core::sink::Route;
 use crate::core::template::{Condition, Template, Text};
+use crate::core::transport::Transport;
 
 /// What to poll, when, and how to see a change.
 #[derive(Debug)]
@@ -124,6 +125,8 @@ pub struct Access {
     pub retries: u32,
     /// Send `If-None-Match` and `If-Modified-Since`.
     pub conditional: bool,
+    /// Whose certificates count, and which proxy is used.
+    pub transport: Transport,
 }
 
 /// What an item's absence from the list means.

@@ -4,12 +4,15 @@
 //! may use this one; it uses none of them.
 
 // The values a config is lifted to.
+pub mod address;
 pub mod config;
 pub mod job;
 pub mod names;
+pub mod proxy;
 pub mod secret;
 pub mod sink;
 pub mod time;
+pub mod transport;
 pub mod units;
 
 // Reading: from bytes to items.
@@ -31,10 +34,12 @@ pub mod rules;
 pub mod schedule;
 
 // Telling: from events to requests, and what their answers mean.
+pub mod credentials;
 pub mod delivery;
 pub mod formats;
 pub mod sign;
 pub mod template;
+pub mod trace;
 
 // Looking in.
 pub mod observe;

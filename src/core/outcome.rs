@@ -27,6 +27,8 @@ pub enum FailureKind {
     Redirect,
     /// The address is one that is never dialled.
     Address,
+    /// The receiver did not give its consent to webhooks.
+    Handshake,
     /// The answer is not JSON: HTML, truncated, invalid UTF-8, too deep, a name twice in an object.
     NotJson,
     /// `items` found nothing, and what it should be in is not there either.
@@ -53,6 +55,7 @@ impl FailureKind {
             Self::TooLarge => "too_large",
             Self::Redirect => "redirect",
             Self::Address => "address",
+            Self::Handshake => "handshake",
             Self::NotJson => "not_json",
             Self::SelectorEmpty => "selector_empty",
             Self::KeyMissing => "key_missing",

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use crate::core::delivery::Ladder;
 use crate::core::formats::Form;
+use crate::core::job::Auth;
 use crate::core::names::SinkName;
 use crate::core::secret::Masked;
 use crate::core::sign::Signer;
 use crate::core::template::Condition;
+use crate::core::transport::Transport;
 
 /// Where webhooks go, and how.
 #[derive(Debug)]
@@ -28,6 +30,12 @@ pub struct Sink {
     pub form: Form,
     /// Do they leave out the item, and say only that it changed, and where?
     pub thin: bool,
+    /// The credentials; their texts hold no expressions.
+    pub auth: Option<Auth>,
+    /// Which addresses are refused, whose certificates count, and which proxy is used.
+    pub transport: Transport,
+    /// Ask the receiver for its consent before the first delivery.
+    pub handshake: bool,
     /// Which events it gets.
     pub when: Option<Condition>,
     /// Everything from DNS to the last byte of the answer.
@@ -85,6 +93,9 @@ pub(crate) fn plain(name: &str) -> std::sync::Arc<Sink> {
         url: "http://receiver.example/".parse().expect("a URL"),
         shown_url: "receiver.example".to_owned(),
         headers: Vec::new(),
+        auth: None,
+        transport: Transport::default(),
+        handshake: false,
         signer: None,
         form: crate::core::formats::Form::default(),
         thin: false,

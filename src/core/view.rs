@@ -2,10 +2,13 @@
 //!
 //! The field names are the JSON of `/api/v1` and of `--json`; changing one breaks somebody's script.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::core::outcome::FailureKind;
 use crate::core::time::Timestamp;
+use crate::core::trace::{Phases, SentHeaders};
 
 /// A job, as `doorbell status` shows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -160,6 +163,54 @@ pub struct AttemptView {
     pub reason: Option<String>,
     /// The first 4 KiB of the answer's body.
     pub answer: Option<String>,
+    /// How long each phase took.
+    #[serde(default)]
+    pub timing: Option<TimingView>,
+    /// The headers that were sent, secrets as `***`; several of one name are joined by commas.
+    #[serde(default)]
+    pub request_headers: BTreeMap<String, String>,
+}
+
+/// How long each phase of an attempt took, in milliseconds, one after the other; none where there was no such phase.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct TimingView {
+    /// Resolving the name.
+    pub dns_ms: Option<f64>,
+    /// Until the connection stands.
+    pub connect_ms: Option<f64>,
+    /// The TLS handshake.
+    pub tls_ms: Option<f64>,
+    /// From there to the status and headers of the answer.
+    pub first_byte_ms: Option<f64>,
+    /// The whole attempt.
+    pub total_ms: f64,
+}
+
+impl From<Phases> for TimingView {
+    fn from(phases: Phases) -> Self {
+        // No phase is longer than a day, which a float holds to the microsecond.
+        let millis = |micros: u64| micros as f64 / 1000.0;
+        Self {
+            dns_ms: phases.dns.map(millis),
+            connect_ms: phases.connect.map(millis),
+            tls_ms: phases.tls.map(millis),
+            first_byte_ms: phases.first_byte.map(millis),
+            total_ms: millis(phases.total),
+        }
+    }
+}
+
+/// Headers by their names.
+pub fn by_name(headers: &SentHeaders) -> BTreeMap<String, String> {
+    let mut named: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in headers.iter() {
+        let joined = named.entry(name.to_owned()).or_default();
+        if !joined.is_empty() {
+            joined.push_str(", ");
+        }
+        joined.push_str(value);
+    }
+    named
 }
 
 /// Which events to list.

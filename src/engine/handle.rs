@@ -18,7 +18,7 @@ use crate::core::names::{Digest, JobName, JobUid, Key, Scope, SinkName};
 use crate::core::rules::Rules;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
-use crate::core::view::{AttemptView, PollReport, TestReport};
+use crate::core::view::{AttemptView, PollReport, TestReport, TimingView, by_name};
 use crate::engine::World;
 use crate::engine::clock::Clock;
 use crate::engine::dispatcher::Dispatcher;
@@ -80,6 +80,8 @@ pub async fn send_sample(sender: &dyn Sender, clock: &dyn Clock, sink: &Arc<Sink
         status: None,
         reason: fault.map(|fault| format!("nothing was sent: {fault}")),
         answer: None,
+        timing: None,
+        request_headers: by_name(&Default::default()),
     };
     if attempt.reason.is_some() {
         return TestReport { sink: sink.name.to_string(), delivered: false, id, attempt };
@@ -90,6 +92,8 @@ pub async fn send_sample(sender: &dyn Sender, clock: &dyn Clock, sink: &Arc<Sink
         attempt.answer = Some(excerpt.clone());
     }
     let delivered = sent.answer.is_success();
+    attempt.timing = Some(TimingView::from(sent.trace.phases));
+    attempt.request_headers = by_name(&sent.trace.headers);
     attempt.took_ms = sent.took.as_millis() as u64;
     attempt.reason = (!delivered).then(|| sent.answer.sentence());
     TestReport { sink: sink.name.to_string(), delivered, id, attempt }

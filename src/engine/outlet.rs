@@ -271,7 +271,7 @@ impl Outlet {
             // The settlement holds them all in the store.
             self.give_back();
         }
-        let attempt = Attempt { number, at: began, took: sent.took, answer: sent.answer };
+        let attempt = Attempt { number, at: began, took: sent.took, answer: sent.answer, trace: sent.trace };
         let settlement = Arc::new(Settlement { ticket, attempt, verdict, sink: self.state.clone() });
         self.work.push(Box::pin(write(self.world.clone(), settlement)));
     }

@@ -4,15 +4,18 @@
 //! is decided by whoever asks.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::redirect;
 use url::Url;
 
+use crate::core::address::Policy;
 use crate::core::outcome::{Failure, FailureKind};
+use crate::core::proxy::Server;
+use crate::core::transport::{Tls, Transport};
 use crate::net::dns::Resolver;
-use crate::net::guard::Policy;
+use crate::net::phases::TimeConnections;
 use crate::net::tls;
 use crate::net::warm::{self, Warm};
 
@@ -29,8 +32,20 @@ pub struct Setting {
     pub connect_timeout: Duration,
     /// Which addresses are refused.
     pub policy: Policy,
+    /// Certificates of one's own.
+    pub tls: Option<Arc<Tls>>,
+    /// The proxy to connect through.
+    pub proxy: Option<Server>,
     /// Ask for compressed answers, and decompress them.
     pub decompress: bool,
+}
+
+impl Setting {
+    /// The way to `url`.
+    pub fn new(transport: &Transport, url: &Url, connect_timeout: Duration, decompress: bool) -> Self {
+        let proxy = transport.proxy.as_ref().and_then(|proxy| proxy.server_for(url)).cloned();
+        Self { connect_timeout, policy: transport.policy.clone(), tls: transport.tls.clone(), proxy, decompress }
+    }
 }
 
 /// The clients of one room. Cheap to make: nothing is built before it is needed.
@@ -67,10 +82,16 @@ impl Clients {
 }
 
 fn build(setting: &Setting, keep: bool) -> Result<reqwest::Client, Failure> {
-    let tls = tls::config().map_err(|error| Failure::new(FailureKind::Tls, format!("TLS can't be set up: {error}")))?;
-    reqwest::Client::builder()
+    let tls = tls::config(setting.tls.as_deref())
+        .map_err(|error| Failure::new(FailureKind::Tls, format!("TLS can't be set up: {error}")))?;
+    let unbuilt = |error: reqwest::Error| {
+        Failure::new(FailureKind::Connect, format!("no client can be built: {}", error.without_url()))
+    };
+    let host = setting.proxy.as_ref().map(|proxy| proxy.host().to_owned());
+    let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
-        .dns_resolver(Resolver(setting.policy))
+        .dns_resolver(Resolver { policy: setting.policy.clone(), proxy: host })
+        .connector_layer(TimeConnections)
         .no_proxy()
         .redirect(redirect::Policy::none())
         .referer(false)
@@ -81,9 +102,12 @@ fn build(setting: &Setting, keep: bool) -> Result<reqwest::Client, Failure> {
         .gzip(setting.decompress)
         .brotli(setting.decompress)
         .zstd(setting.decompress)
-        .deflate(setting.decompress)
-        .build()
-        .map_err(|error| Failure::new(FailureKind::Connect, format!("no client can be built: {}", error.without_url())))
+        .deflate(setting.decompress);
+    let builder = match &setting.proxy {
+        Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.expose()).map_err(unbuilt)?),
+        None => builder,
+    };
+    builder.build().map_err(unbuilt)
 }
 
 /// The time to connect where the config sets none: at most 10 s, which is room for three lost packets, and less than
@@ -106,7 +130,8 @@ mod tests {
     use super::*;
 
     fn setting(seconds: u64) -> Setting {
-        Setting { connect_timeout: Duration::from_secs(seconds), policy: Policy::Open, decompress: true }
+        let url = Url::parse("https://a.example/").expect("a URL");
+        Setting::new(&Transport::default(), &url, Duration::from_secs(seconds), true)
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod body;
 pub mod client;
 pub mod guard;
 pub mod headers;
+pub mod phases;
 pub mod redact;
 pub mod trouble;
 

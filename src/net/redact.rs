@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
+use crate::core::proxy::Server;
 use crate::core::secret::Masked;
 
 /// What stands for a secret.
@@ -33,6 +34,17 @@ impl Redactor {
                 self.hide_text(&decoded);
             }
         }
+    }
+
+    /// Adds the password of a proxy, which may say what it got.
+    pub fn hide_proxy(&mut self, proxy: &Server) {
+        let url = url::Url::parse(proxy.expose()).ok();
+        let Some((url, password)) = url.as_ref().and_then(|url| url.password().map(|password| (url, password))) else {
+            return;
+        };
+        let user = percent_decode_str(url.username()).decode_utf8_lossy();
+        self.hide_text(password);
+        self.hide_text(&STANDARD.encode(format!("{user}:{}", percent_decode_str(password).decode_utf8_lossy())));
     }
 
     /// Adds a secret.

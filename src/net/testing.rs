@@ -15,6 +15,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+pub(crate) mod pki;
+
 /// What a server does when it has read a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {

@@ -6,10 +6,11 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
-use rustls::{CertificateError, Error as TlsError, InvalidMessage};
+use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage};
 
+use crate::core::address::Refused;
 use crate::core::outcome::{Failure, FailureKind};
-use crate::net::guard::Refused;
+use crate::core::proxy::Server;
 
 /// Whom we talk to, as a person may see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Target {
     pub place: String,
     /// Its host, with the port where it isn't the usual one.
     pub host: String,
+    /// The proxy in between, where there is one.
+    pub via: Option<String>,
 }
 
 /// What an exchange was waiting for.
@@ -38,7 +41,13 @@ impl Target {
             rest.split_once('/').map_or((rest, ""), |(authority, _)| (authority, &rest[authority.len()..]));
         let host = authority.rsplit('@').next().unwrap_or_default();
         let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
-        Self { place: format!("{scheme}{host}{path}"), host: host.to_owned() }
+        Self { place: format!("{scheme}{host}{path}"), host: host.to_owned(), via: None }
+    }
+
+    /// The same behind a proxy.
+    #[must_use]
+    pub fn behind(self, proxy: Option<&Server>) -> Self {
+        Self { via: proxy.map(|proxy| proxy.shown().to_owned()), ..self }
     }
 
     /// An exchange that took longer than its `limit`.
@@ -83,8 +92,9 @@ impl Target {
     }
 
     fn no_connection(&self, limit: Duration) -> Failure {
+        let through = self.via.as_ref().map_or_else(String::new, |proxy| format!(" through the proxy `{proxy}`"));
         let sentence = format!(
-            "no connection to `{}` within {}; a firewall may drop it, or the server is overloaded",
+            "no connection to `{}`{through} within {}; a firewall may drop it, or the server is overloaded",
             self.host,
             spell(limit)
         );
@@ -92,6 +102,14 @@ impl Target {
     }
 
     fn dns_sentence(&self, error: &reqwest::Error) -> String {
+        if let Some(proxy) = &self.via {
+            return format!(
+                "neither `{}` nor the proxy `{proxy}` can be reached: a name does not resolve ({}); check their spelling \
+                 and this machine's DNS",
+                self.host,
+                deepest(error)
+            );
+        }
         format!(
             "the name `{}` does not resolve ({}); check its spelling and this machine's DNS",
             self.host,
@@ -101,6 +119,9 @@ impl Target {
 
     fn connect_sentence(&self, error: &reqwest::Error) -> String {
         let host = &self.host;
+        if let Some(proxy) = self.via.as_ref().filter(|_| error.is_connect()) {
+            return self.proxy_sentence(proxy, error);
+        }
         match find::<io::Error>(error).map(io::Error::kind) {
             Some(io::ErrorKind::ConnectionRefused) => {
                 format!("`{host}` refused the connection; is the server running, and is the port the right one?")
@@ -113,6 +134,22 @@ impl Target {
         }
     }
 
+    /// A connection that a proxy did not make.
+    fn proxy_sentence(&self, proxy: &str, error: &reqwest::Error) -> String {
+        let host = &self.host;
+        if find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            return format!(
+                "the proxy `{proxy}` refused the connection; is it running, and is the port the right one?"
+            );
+        }
+        match deepest(error) {
+            why if why.contains("proxy authorization required") => {
+                format!("the proxy `{proxy}` asks for a user and password; write them into `proxy`")
+            }
+            why => format!("the proxy `{proxy}` made no connection to `{host}`: {why}"),
+        }
+    }
+
     fn tls_sentence(&self, error: &TlsError) -> String {
         let host = &self.host;
         match error {
@@ -120,6 +157,18 @@ impl Target {
             TlsError::InvalidMessage(InvalidMessage::InvalidContentType) => {
                 format!("`{host}` does not speak TLS on this port; is the URL an `http://` one?")
             }
+            TlsError::AlertReceived(AlertDescription::CertificateRequired) => {
+                format!("`{host}` asks for a client certificate; write `tls = {{ cert = \"…\", key = \"…\" }}`")
+            }
+            TlsError::AlertReceived(
+                alert @ (AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied),
+            ) => format!("`{host}` does not take our client certificate ({alert:?}); look at `tls`"),
             TlsError::AlertReceived(alert) => format!("`{host}` ended the TLS handshake with the alert {alert:?}"),
             TlsError::PeerIncompatible(_) => {
                 format!("`{host}` knows no TLS version or cipher that is still safe: {error}")
@@ -145,7 +194,7 @@ impl Target {
                 presented.join(", ")
             ),
             CertificateError::UnknownIssuer => format!(
-                "the certificate of `{host}` is signed by nobody that this machine trusts; if it should be trusted, add its CA to the system's certificates"
+                "the certificate of `{host}` is signed by nobody that this machine trusts; if it should be trusted, name its CA in `tls = {{ ca = \"…\" }}` or add it to the system's certificates"
             ),
             CertificateError::Revoked => format!("the certificate of `{host}` was revoked"),
             _ => format!("the certificate of `{host}` is not valid: {error}"),
@@ -207,7 +256,7 @@ mod tests {
             ("a.example", "a.example", "a.example"),
             ("", "", ""),
         ] {
-            assert_eq!(Target::of(url), Target { place: place.to_owned(), host: host.to_owned() }, "{url}");
+            assert_eq!(Target::of(url), Target { place: place.to_owned(), host: host.to_owned(), via: None }, "{url}");
         }
     }
 

@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use crate::core::delivery::{Answer, Parcel};
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
+use crate::core::trace::Trace;
 
+mod handshake;
 mod sender;
 
 pub use self::sender::HttpSender;
@@ -20,6 +22,11 @@ pub use self::sender::HttpSender;
 pub trait Sender: Send + Sync {
     /// Makes one attempt, signed as of `now`, and ends within the sink's timeout.
     async fn send(&self, sink: &Arc<Sink>, parcel: &Parcel, attempt: u32, now: Timestamp) -> Sent;
+
+    /// How many deliveries a minute the receiver has consented to; `None` when it named no rate, or was not asked.
+    fn allowed_rate(&self, _sink: &Sink) -> Option<u32> {
+        None
+    }
 }
 
 /// How an attempt went, and how long it took.
@@ -29,4 +36,6 @@ pub struct Sent {
     pub answer: Answer,
     /// From DNS to the last byte of the answer that was read.
     pub took: Duration,
+    /// What else is kept of it.
+    pub trace: Trace,
 }

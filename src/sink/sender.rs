@@ -3,25 +3,28 @@
 //! Follows no redirect and tries nothing again: what an answer means is decided in `core`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use async_trait::async_trait;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use url::Position;
+use url::{Position, Url};
 
+use crate::core::credentials::{self, Credentials};
 use crate::core::delivery::{Answer, OWN_HEADERS, Parcel};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::secret::Masked;
 use crate::core::sign::Message;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
+use crate::core::trace::{SentHeaders, Trace};
 use crate::net::body;
 use crate::net::client::{Clients, Setting, USER_AGENT, connect_timeout_within};
-use crate::net::guard::Policy;
+use crate::net::guard;
 use crate::net::headers;
+use crate::net::phases::Stopwatch;
 use crate::net::redact::Redactor;
 use crate::net::trouble::{Phase, Target};
+use crate::sink::handshake::{self, Consents};
 use crate::sink::{Sender, Sent};
 
 #[cfg(test)]
@@ -37,6 +40,7 @@ const KEEP_MAX: usize = 4 * 1024;
 #[derive(Debug, Default)]
 pub struct HttpSender {
     clients: Clients,
+    consents: Consents,
 }
 
 impl HttpSender {
@@ -49,24 +53,31 @@ impl HttpSender {
 #[async_trait]
 impl Sender for HttpSender {
     async fn send(&self, sink: &Arc<Sink>, parcel: &Parcel, attempt: u32, now: Timestamp) -> Sent {
-        let begun = Instant::now();
-        let answer = self.attempt(sink, parcel, attempt, now).await;
-        Sent { answer, took: begun.elapsed() }
+        let watch = Stopwatch::start();
+        let prepared = Prepared::new(sink, parcel, attempt, now);
+        let headers = prepared.as_ref().map(Prepared::shown_headers).unwrap_or_default();
+        let answer = match prepared {
+            Ok(prepared) => self.attempt(sink, prepared, &watch, now).await,
+            Err(failure) => Answer::Unreachable(failure),
+        };
+        let (took, phases) = watch.stop();
+        Sent { answer, took, trace: Trace { phases, headers } }
+    }
+
+    fn allowed_rate(&self, sink: &Sink) -> Option<u32> {
+        self.consents.given(sink)?.per_minute
     }
 }
 
 impl HttpSender {
     /// One attempt. An answer that isn't complete in time is no answer, even when its status has come: a receiver
     /// that is cut off may not have done its work.
-    async fn attempt(&self, sink: &Sink, parcel: &Parcel, attempt: u32, now: Timestamp) -> Answer {
-        if let Err(refused) = Policy::NoMetadata.admit_url(&sink.url) {
-            return Answer::Forbidden(refused.to_string());
-        }
-        let answered = AtomicBool::new(false);
-        let exchange = self.exchange(sink, parcel, attempt, now, &answered);
+    async fn attempt(&self, sink: &Sink, prepared: Prepared<'_>, watch: &Stopwatch, now: Timestamp) -> Answer {
+        let target = prepared.target.clone();
+        let exchange = watch.around(self.exchange(sink, prepared, watch, now));
         let result = tokio::time::timeout(sink.timeout, exchange).await.unwrap_or_else(|_| {
-            let phase = if answered.load(Ordering::Relaxed) { Phase::Body } else { Phase::Answer };
-            Err(Target::of(&sink.shown_url).too_slow(phase, sink.timeout))
+            let phase = if watch.has_answer() { Phase::Body } else { Phase::Answer };
+            Err(target.too_slow(phase, sink.timeout))
         });
         match result {
             Ok(answer) => answer,
@@ -78,35 +89,142 @@ impl HttpSender {
     async fn exchange(
         &self,
         sink: &Sink,
-        parcel: &Parcel,
-        attempt: u32,
+        prepared: Prepared<'_>,
+        watch: &Stopwatch,
         now: Timestamp,
-        answered: &AtomicBool,
     ) -> Result<Answer, Failure> {
         let begun = Instant::now();
-        let connect_limit = connect_timeout_within(sink.timeout);
-        let explain = |error: reqwest::Error| Target::of(&sink.shown_url).explain(&error, connect_limit);
-        let setting = Setting { connect_timeout: connect_limit, policy: Policy::NoMetadata, decompress: false };
-        let client = self.clients.get(&setting, &sink.url)?;
-        let sent = headers_of(sink, parcel, attempt, now)?;
-        let request = client.post(sink.url.clone()).headers(sent).body(parcel.body.clone());
+        let Prepared { url, setting, target, .. } = &prepared;
+        let explain = |error: reqwest::Error| target.explain(&error, setting.connect_timeout);
+        guard::admit(setting, url).await?;
+        let client = self.clients.get(setting, url)?;
+        if sink.handshake {
+            let sent = prepared.common_headers()?;
+            let ask = || handshake::ask(&client, sink, url, sent, target, explain, now);
+            self.consents.of(sink, ask).await?;
+        }
+        let request = client.post(url.clone()).headers(prepared.headers.clone()).body(prepared.parcel.body.clone());
         let response = request.send().await.map_err(explain)?;
-        answered.store(true, Ordering::Relaxed);
+        watch.answered();
         let status = response.status().as_u16();
         let retry_after = headers::retry_after(response.headers(), now.plus(begun.elapsed()));
         let beginning = body::read_beginning(response, READ_MAX, KEEP_MAX).await.map_err(explain)?;
         let text = String::from_utf8_lossy(&beginning.bytes);
-        let excerpt = redactor(sink).clean(&text, beginning.cut).unwrap_or_default();
+        let excerpt = prepared.redactor().clean(&text, beginning.cut).unwrap_or_default();
         Ok(Answer::Status { status, retry_after, excerpt })
     }
 }
 
-/// The headers of an attempt. The sink's own come first, so that none of them stands for one of ours.
-fn headers_of(sink: &Sink, parcel: &Parcel, attempt: u32, now: Timestamp) -> Result<HeaderMap, Failure> {
-    let mut sent = HeaderMap::with_capacity(sink.headers.len() + 6);
+/// An attempt before it is made.
+struct Prepared<'a> {
+    sink: &'a Sink,
+    parcel: &'a Parcel,
+    url: Url,
+    /// All headers that are sent, credentials among them.
+    headers: HeaderMap,
+    /// What the credentials came to: a header, or what is added to the URL.
+    auth: Option<Credentials>,
+    setting: Setting,
+    target: Target,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(sink: &'a Sink, parcel: &'a Parcel, attempt: u32, now: Timestamp) -> Result<Self, Failure> {
+        let auth = sink.auth.as_ref().map(|auth| credentials::render(auth, &[])).transpose()?.flatten();
+        let url = url_with(&sink.url, auth.as_ref())?;
+        let mut headers = headers_of(sink, parcel, attempt, now)?;
+        sign(&mut headers, sink, &url, parcel, now)?;
+        put(&mut headers, auth.as_ref())?;
+        let setting = Setting::new(&sink.transport, &url, connect_timeout_within(sink.timeout), false);
+        let target = Target::of(&sink.shown_url).behind(setting.proxy.as_ref());
+        Ok(Self { sink, parcel, url, headers, auth, setting, target })
+    }
+
+    /// The headers of every request to this receiver: the sink's own, and the credentials.
+    fn common_headers(&self) -> Result<HeaderMap, Failure> {
+        let mut sent = HeaderMap::new();
+        append_own(&mut sent, self.sink)?;
+        put(&mut sent, self.auth.as_ref())?;
+        Ok(sent)
+    }
+
+    /// The headers as they may be shown.
+    fn shown_headers(&self) -> SentHeaders {
+        let known = self.sink.headers.iter().map(|(name, value)| (name, value));
+        let auth = self.auth.iter().filter_map(|auth| match auth {
+            Credentials::Header(name, value) => Some((name, value)),
+            Credentials::Query(..) => None,
+        });
+        let known: Vec<_> = auth.chain(known).collect();
+        SentHeaders::new(self.headers.iter().map(|(name, value)| {
+            let hides = |(known, masked): &&(&HeaderName, &Masked)| {
+                *known == name && masked.expose().as_bytes() == value.as_bytes()
+            };
+            let shown = match known.iter().find(hides) {
+                Some((_, masked)) => masked.shown().to_owned(),
+                None if value.is_sensitive() => "***".to_owned(),
+                None => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            };
+            (name.as_str().to_owned(), shown)
+        }))
+    }
+
+    /// What the receiver may send back and nobody may read: hidden headers and credentials, and of a URL that is shown
+    /// by its host only what stands behind the host.
+    fn redactor(&self) -> Redactor {
+        let mut redactor = Redactor::default();
+        let sink = self.sink;
+        sink.headers.iter().for_each(|(_, value)| redactor.hide(value));
+        match &self.auth {
+            Some(Credentials::Header(_, value) | Credentials::Query(_, value)) => redactor.hide(value),
+            None => {}
+        }
+        self.setting.proxy.iter().for_each(|proxy| redactor.hide_proxy(proxy));
+        let tail = &sink.url[Position::BeforePath..];
+        if tail != "/" && !sink.shown_url.ends_with(tail) {
+            let long = |part: &&str| part.len() >= 6;
+            sink.url.path().split('/').filter(long).for_each(|part| redactor.hide_text(part));
+            sink.url.query().into_iter().filter(long).for_each(|query| redactor.hide_text(query));
+            sink.url
+                .query_pairs()
+                .filter(|(_, value)| long(&value.as_ref()))
+                .for_each(|(_, value)| redactor.hide_text(&value));
+            sink.url.password().into_iter().filter(long).for_each(|password| redactor.hide_text(password));
+        }
+        redactor
+    }
+}
+
+/// The receiver's URL, with the credentials that stand in its query.
+fn url_with(url: &Url, auth: Option<&Credentials>) -> Result<Url, Failure> {
+    let Some(Credentials::Query(name, value)) = auth else { return Ok(url.clone()) };
+    let whole = credentials::with_query(&Masked::open(url.as_str()), name, value);
+    Url::parse(whole.expose())
+        .map_err(|error| Failure::new(FailureKind::Template, format!("the credentials make no URL: {error}")))
+}
+
+/// Puts the credentials that are a header instead of any other of its name.
+fn put(sent: &mut HeaderMap, auth: Option<&Credentials>) -> Result<(), Failure> {
+    if let Some(Credentials::Header(name, value)) = auth {
+        let mut secret = headers::value(name, value)?;
+        secret.set_sensitive(true);
+        sent.insert(name.clone(), secret);
+    }
+    Ok(())
+}
+
+/// Adds the sink's own headers, those apart that every attempt sets itself.
+fn append_own(sent: &mut HeaderMap, sink: &Sink) -> Result<(), Failure> {
     for (name, value) in sink.headers.iter().filter(|(name, _)| !OWN_HEADERS.contains(&name.as_str())) {
         sent.append(name.clone(), headers::value(name, value)?);
     }
+    Ok(())
+}
+
+/// The headers of an attempt but for its signature. The sink's own come first, so that none of them stands for one of ours.
+fn headers_of(sink: &Sink, parcel: &Parcel, attempt: u32, now: Timestamp) -> Result<HeaderMap, Failure> {
+    let mut sent = HeaderMap::with_capacity(sink.headers.len() + 6);
+    append_own(&mut sent, sink)?;
     let id = parcel.event.as_str();
     sent.insert(header::CONTENT_TYPE, HeaderValue::from_static(parcel.wire.content_type()));
     for (name, value) in parcel.wire.headers(parcel) {
@@ -119,19 +237,18 @@ fn headers_of(sink: &Sink, parcel: &Parcel, attempt: u32, now: Timestamp) -> Res
         sent.insert("doorbell-replay", HeaderValue::from_static("true"));
     }
     insert(&mut sent, "webhook-id", id)?;
-    sign(&mut sent, sink, parcel, now)?;
     Ok(sent)
 }
 
-/// Adds the signature over what is sent: the last step, since a scheme may sign other headers.
-fn sign(sent: &mut HeaderMap, sink: &Sink, parcel: &Parcel, now: Timestamp) -> Result<(), Failure> {
+/// Adds the signature over what is sent, to the URL that is asked: a scheme may sign other headers, so they are there.
+fn sign(sent: &mut HeaderMap, sink: &Sink, url: &Url, parcel: &Parcel, now: Timestamp) -> Result<(), Failure> {
     let Some(signer) = &sink.signer else { return Ok(()) };
     let content_type = headers::text(sent, &header::CONTENT_TYPE).unwrap_or_default();
     let message = Message {
         id: parcel.event.as_str(),
         timestamp: now.unix_seconds(),
         method: "POST",
-        url: &sink.url,
+        url,
         content_type: &content_type,
         body: &parcel.body,
     };
@@ -148,23 +265,4 @@ fn insert(sent: &mut HeaderMap, name: &'static str, value: &str) -> Result<(), F
     let value = headers::value(&name, &Masked::open(value))?;
     sent.insert(name, value);
     Ok(())
-}
-
-/// What the receiver may send back and nobody may read: hidden headers, and of a URL that is shown by its host only
-/// what stands behind the host.
-fn redactor(sink: &Sink) -> Redactor {
-    let mut redactor = Redactor::default();
-    sink.headers.iter().for_each(|(_, value)| redactor.hide(value));
-    let tail = &sink.url[Position::BeforePath..];
-    if tail != "/" && !sink.shown_url.ends_with(tail) {
-        let long = |part: &&str| part.len() >= 6;
-        sink.url.path().split('/').filter(long).for_each(|part| redactor.hide_text(part));
-        sink.url.query().into_iter().filter(long).for_each(|query| redactor.hide_text(query));
-        sink.url
-            .query_pairs()
-            .filter(|(_, value)| long(&value.as_ref()))
-            .for_each(|(_, value)| redactor.hide_text(&value));
-        sink.url.password().into_iter().filter(long).for_each(|password| redactor.hide_text(password));
-    }
-    redactor
 }

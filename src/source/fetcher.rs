@@ -16,7 +16,6 @@ use crate::core::outcome::{Failure, FailureKind};
 use crate::core::time::Timestamp;
 use crate::net::body::{self, Unread};
 use crate::net::client::{Clients, Setting, connect_timeout_within};
-use crate::net::guard::Policy;
 use crate::net::headers::{self, text};
 use crate::net::redact::Redactor;
 use crate::net::trouble::{Phase, Target};
@@ -133,9 +132,9 @@ impl<'a> Exchange<'a> {
         let access = &request.access;
         let url = render::parse_url(&request.url)?;
         let connect_limit = access.connect_timeout.unwrap_or_else(|| connect_timeout_within(access.timeout));
-        let setting = Setting { connect_timeout: connect_limit, policy: Policy::Open, decompress: true };
+        let setting = Setting::new(&access.transport, &url, connect_limit, true);
         let client = fetcher.clients.get(&setting, &url)?;
-        let target = Target::of(request.url.shown());
+        let target = Target::of(request.url.shown()).behind(setting.proxy.as_ref());
         let wall_clock = fetcher.wall_clock;
         Ok(Self { request, client, connect_limit, url, headers: headers_of(request)?, target, wall_clock })
     }
@@ -274,6 +273,8 @@ impl<'a> Exchange<'a> {
 
     fn redactor(&self) -> Redactor {
         let mut redactor = Redactor::default();
+        let proxy = self.request.access.transport.proxy.as_ref().and_then(|proxy| proxy.server_for(&self.url));
+        proxy.into_iter().for_each(|proxy| redactor.hide_proxy(proxy));
         redactor.hide(&self.request.url);
         self.request.headers.iter().for_each(|(_, value)| redactor.hide(value));
         self.request.body.iter().for_each(|body| redactor.hide(body));

@@ -2,13 +2,11 @@
 //!
 //! Sends nothing. The one place where credentials are put into a request.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderName};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use crate::core::job::{Auth, BodySpec, RequestSpec};
+use crate::core::credentials::{self, Credentials, with_query};
+use crate::core::job::{BodySpec, RequestSpec};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::secret::Masked;
 use crate::core::template::{Names, Text};
@@ -17,10 +15,6 @@ use crate::source::Request;
 
 #[cfg(test)]
 mod tests;
-
-/// What is encoded in a query (WHATWG URL, "application/x-www-form-urlencoded percent-encode set", a blank as `%20`).
-/// Stars stay as they are, so that the stars of a shown secret do.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Renders a job's request: a member whose template yields none is left out, and the credentials come last, over
 /// headers of the same name.
@@ -46,7 +40,7 @@ pub fn render_request(spec: &RequestSpec, names: &Names<'_>) -> Result<Request, 
         set_content_type(&mut sent, spec.body.as_ref(), body);
     }
     if let Some(auth) = &spec.auth {
-        match credentials(auth, names)? {
+        match credentials::render(auth, names)? {
             Some(Credentials::Header(name, value)) => replace(&mut sent, name, value),
             Some(Credentials::Query(name, value)) => url = with_query(&url, &name, &value),
             None => {}
@@ -87,71 +81,9 @@ fn set_content_type(headers: &mut Vec<(HeaderName, Masked)>, spec: Option<&BodyS
     headers.push((header::CONTENT_TYPE, Masked::open(content_type)));
 }
 
-/// What credentials come to in a request.
-#[derive(Debug, PartialEq)]
-enum Credentials {
-    Header(HeaderName, Masked),
-    Query(String, Masked),
-}
-
-/// Renders credentials. Nothing of them may be shown, wherever they came from.
-fn credentials(auth: &Auth, names: &Names<'_>) -> Result<Option<Credentials>, Failure> {
-    Ok(match auth {
-        Auth::Bearer { token } => render(token, names, "auth.token")?.map(|token| bearer(&token)),
-        Auth::Basic { username, password } => {
-            let username = render(username, names, "auth.username")?;
-            let password = render(password, names, "auth.password")?;
-            Some(basic(username.as_ref(), password.as_ref())?)
-        }
-        Auth::ApiKeyHeader { name, value } => render(value, names, "auth.value")?
-            .map(|value| Credentials::Header(name.clone(), hidden(value.expose().to_owned(), ""))),
-        Auth::ApiKeyQuery { name, value } => render(value, names, "auth.value")?
-            .map(|value| Credentials::Query(name.clone(), hidden(value.expose().to_owned(), ""))),
-    })
-}
-
-fn bearer(token: &Masked) -> Credentials {
-    Credentials::Header(header::AUTHORIZATION, hidden(format!("Bearer {}", token.expose()), "Bearer "))
-}
-
-/// RFC 7617, section 2.
-fn basic(username: Option<&Masked>, password: Option<&Masked>) -> Result<Credentials, Failure> {
-    let username = username.map_or("", Masked::expose);
-    let password = password.map_or("", Masked::expose);
-    if username.contains(':') {
-        return Err(broken("auth.username", "a user name with a colon can't be sent with basic authentication"));
-    }
-    let encoded = STANDARD.encode(format!("{username}:{password}"));
-    Ok(Credentials::Header(header::AUTHORIZATION, hidden(format!("Basic {encoded}"), "Basic ")))
-}
-
-fn hidden(plain: String, open: &str) -> Masked {
-    Masked::new(plain, format!("{open}***"))
-}
-
 fn replace(headers: &mut Vec<(HeaderName, Masked)>, name: HeaderName, value: Masked) {
     headers.retain(|(other, _)| *other != name);
     headers.push((name, value));
-}
-
-/// The URL with one more member in its query, in both spellings; a fragment is dropped, since none is sent.
-fn with_query(url: &Masked, name: &str, value: &Masked) -> Masked {
-    let plain = append(url.expose(), name, value.expose());
-    if url.hides() || value.hides() {
-        Masked::new(plain, append(url.shown(), name, value.shown()))
-    } else {
-        Masked::open(plain)
-    }
-}
-
-fn append(url: &str, name: &str, value: &str) -> String {
-    let url = url.split('#').next().unwrap_or_default();
-    let joint = match url.split_once('?') {
-        None => "?",
-        Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
-        Some(_) => "&",
-    };
-    format!("{url}{joint}{}={}", utf8_percent_encode(name, QUERY), utf8_percent_encode(value, QUERY))
 }
 
 /// A rendered URL, if it can be asked.

@@ -19,6 +19,7 @@ mod formats;
 mod kinto;
 mod numbers;
 mod operate;
+mod out;
 mod queue;
 mod seeing;
 mod signing;

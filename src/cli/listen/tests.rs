@@ -54,12 +54,9 @@ fn checking() -> Options {
 }
 
 fn client() -> reqwest::Client {
-    let setting = crate::net::client::Setting {
-        connect_timeout: std::time::Duration::from_secs(10),
-        policy: crate::net::guard::Policy::Open,
-        decompress: false,
-    };
     let url = url::Url::parse("http://127.0.0.1/").expect("a URL");
+    let transport = crate::core::transport::Transport::default();
+    let setting = crate::net::client::Setting::new(&transport, &url, std::time::Duration::from_secs(10), false);
     crate::net::client::Clients::default().get(&setting, &url).expect("a client")
 }
 

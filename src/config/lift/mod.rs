@@ -10,6 +10,7 @@ mod request;
 mod route;
 pub(super) mod sign;
 mod sink;
+mod transport;
 mod vendor;
 
 use std::collections::BTreeMap;

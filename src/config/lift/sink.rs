@@ -2,7 +2,6 @@
 //!
 //! What it signs with stands in `sign.rs`; nothing here sends.
 
-use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -13,15 +12,19 @@ use super::daemon::CONCURRENCY_BOUNDS;
 use super::format::{self, Writing};
 use super::job::condition;
 use super::vendor::TIMEOUT_BOUNDS;
-use super::{check_header_value, header_name, sign};
+use super::{check_header_value, header_name, sign, transport};
 use crate::config::keys::Table;
+use crate::config::mask;
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section};
 use crate::config::written::Written;
+use crate::core::address::{Verdict, judge_url};
 use crate::core::delivery::Ladder;
+use crate::core::job::Auth;
 use crate::core::names::SinkName;
 use crate::core::secret::Masked;
 use crate::core::sink::{Order, Sink};
+use crate::core::transport::Transport;
 
 /// For a whole attempt, when nothing is said.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -66,6 +69,9 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
     let Writing { form, thin } = format::writing(section, reader);
     let (form, thin) = (form.unwrap_or_default(), thin.unwrap_or(false));
     format::check(section, &form, thin, reader);
+    let auth = section.field("auth").and_then(|field| auth(&field, &headers, reader));
+    let handshake = section.field("handshake").and_then(|field| reader.boolean(&field)).unwrap_or(false);
+    let transport = transport(section, url.as_ref().map(|(url, _)| url), reader);
     let when = section.field("when").and_then(|field| condition(&field, reader));
     let timeout = section.field("timeout").and_then(|field| reader.duration(&field, &TIMEOUT_BOUNDS));
     let ladder = section.field("retry").map_or_else(default_ladder, |field| ladder(&field, reader));
@@ -81,12 +87,44 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
         signer,
         form,
         thin,
+        auth,
+        transport,
+        handshake,
         when,
         timeout: timeout.unwrap_or(TIMEOUT),
         ladder,
         concurrency: concurrency.unwrap_or(CONCURRENCY) as usize,
         order: order.unwrap_or(Order::Key),
     })
+}
+
+/// The credentials: as those of a vendor, without templates.
+fn auth(field: &Field<'_>, headers: &[(HeaderName, Masked)], reader: &mut Reader<'_>) -> Option<Auth> {
+    let auth = super::vendor::auth(field, &[], reader);
+    let header = match &auth {
+        Some(Auth::Bearer { .. } | Auth::Basic { .. }) => Some(&http::header::AUTHORIZATION),
+        Some(Auth::ApiKeyHeader { name, .. }) => Some(name),
+        Some(Auth::ApiKeyQuery { .. }) | None => None,
+    };
+    if let Some(header) = header.filter(|header| headers.iter().any(|(name, _)| name == *header)) {
+        let message = format!("`auth` and the header `{header}` are two answers to one question");
+        reader.note(Problem::error(field.place(), message).hint("keep `auth`, and take the header out"));
+    }
+    if let Some((_, why)) = RESERVED.iter().find(|(reserved, _)| header.is_some_and(|header| header == reserved)) {
+        let message = format!("`auth` can't use this header: {why}");
+        reader.note(Problem::error(field.place(), message).hint("name another header"));
+    }
+    auth
+}
+
+/// Which addresses are refused, whose certificates count, and which proxy is used.
+fn transport(section: &Section<'_>, url: Option<&Url>, reader: &mut Reader<'_>) -> Transport {
+    let policy = transport::policy(section, reader);
+    if let (Some(field), Some(url)) = (section.field("url"), url) {
+        transport::warn_of_refusal(&field, url, &policy, reader);
+    }
+    let tls = transport::tls(section, reader).value();
+    Transport { policy, tls, proxy: transport::proxy(section, reader).flatten() }
 }
 
 fn default_ladder() -> Ladder {
@@ -133,17 +171,7 @@ fn is_public(url: &Url) -> bool {
             let local = ["localhost", "local", "internal", "lan", "home", "test", "corp"];
             name.contains('.') && !local.iter().any(|end| name.rsplit('.').next() == Some(end))
         }
-        Some(Host::Ipv4(address)) => {
-            !(address.is_loopback() || address.is_private() || address.is_link_local() || address.is_unspecified())
-        }
-        Some(Host::Ipv6(address)) => {
-            let address = address.to_canonical();
-            let local = match address {
-                IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
-                IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
-            };
-            !local
-        }
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => judge_url(url) == Some(Verdict::Public),
         None => false,
     }
 }
@@ -161,7 +189,12 @@ fn headers(field: &Field<'_>, reader: &mut Reader<'_>) -> Vec<(HeaderName, Maske
             reader.note(Problem::error(place, message).hint("upper and lower case are the same: take one out"));
             continue;
         }
-        headers.push((name, written.masked()));
+        // What is written out and looks like a secret is shown no more than what a reference yields.
+        let value = match mask::hides_header(field.name) && !written.hides() {
+            true => Masked::new(written.resolved(), "***".to_owned()),
+            false => written.masked(),
+        };
+        headers.push((name, value));
     }
     headers
 }

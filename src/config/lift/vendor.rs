@@ -5,19 +5,24 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
 use toml::de::DeValue;
 
 use super::request::{REQUEST_NAMES, check_url, compile, compile_url};
+use super::transport::{self, TlsLayer};
 use super::{check_header_value, header_name, later_value};
 use crate::config::keys::Table;
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
 use crate::config::written::Written;
+use crate::core::address::Policy;
 use crate::core::job::{Access, Auth};
+use crate::core::proxy::Proxy;
 use crate::core::template::Text;
+use crate::core::transport::Transport;
 
 /// For a whole exchange, when nothing is said.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -71,6 +76,9 @@ pub(super) struct Layer {
     max_body: Option<u64>,
     retries: Option<u32>,
     conditional: Option<bool>,
+    tls: TlsLayer,
+    /// `Some(None)`: none, said so.
+    proxy: Option<Option<Arc<Proxy>>>,
 }
 
 impl Layer {
@@ -97,6 +105,8 @@ impl Layer {
             max_body: self.max_body.or(below.max_body),
             retries: self.retries.or(below.retries),
             conditional: self.conditional.or(below.conditional),
+            tls: self.tls.over(&below.tls),
+            proxy: self.proxy.or_else(|| below.proxy.clone()),
         }
     }
 
@@ -108,6 +118,7 @@ impl Layer {
             max_body: self.max_body.unwrap_or(MAX_BODY),
             retries: self.retries.unwrap_or(RETRIES),
             conditional: self.conditional.unwrap_or(true),
+            transport: Transport { policy: Policy::Open, tls: self.tls.value(), proxy: self.proxy.clone().flatten() },
         }
     }
 }
@@ -117,7 +128,7 @@ pub(super) fn layer(section: &Section<'_>, reader: &mut Reader<'_>) -> Layer {
     let base_url = section.field("base_url").and_then(|field| base_url(&field, reader));
     let headers = section.field("headers").map(|field| headers(&field, reader)).unwrap_or_default();
     let query = section.field("query").map(|field| query(&field, reader)).unwrap_or_default();
-    let auth = section.field("auth").and_then(|field| auth(&field, reader));
+    let auth = section.field("auth").and_then(|field| auth(&field, REQUEST_NAMES, reader));
     if let Some(field) = section.field("auth")
         && matches!(auth, Some(Auth::Bearer { .. } | Auth::Basic { .. }))
         && headers.contains_key("authorization")
@@ -141,6 +152,8 @@ pub(super) fn layer(section: &Section<'_>, reader: &mut Reader<'_>) -> Layer {
         max_body: section.field("max_body").and_then(|field| reader.size(&field, &MAX_BODY_BOUNDS)),
         retries: section.field("retries").and_then(|field| reader.whole(&field, &RETRIES_BOUNDS)),
         conditional: section.field("conditional").and_then(|field| reader.boolean(&field)),
+        tls: transport::tls(section, reader),
+        proxy: transport::proxy(section, reader),
     }
 }
 
@@ -207,7 +220,8 @@ fn scalar(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Written> {
 const AUTH_KINDS: &[(&str, &[&str])] =
     &[("bearer", &["token"]), ("basic", &["username", "password"]), ("api_key", &["name", "value", "in"])];
 
-fn auth(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Auth> {
+/// Credentials; `names` are the top-level names that their templates see.
+pub(super) fn auth(field: &Field<'_>, names: &[&str], reader: &mut Reader<'_>) -> Option<Auth> {
     let section = reader.open_table(field, Table::Auth)?;
     let Some(kind_field) = section.field("type") else {
         let hint =
@@ -224,14 +238,14 @@ fn auth(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Auth> {
     let words: Vec<_> = AUTH_KINDS.iter().map(|(name, keys)| (*name, *keys)).collect();
     let keys = reader.one_of(&kind_field, &words)?;
     check_auth_keys(&section, &kind, keys, reader);
-    let mut text = |name: &str| credential(&section, &kind, name, reader);
+    let mut text = |name: &str| credential(&section, &kind, name, names, reader);
     match kind.as_str() {
         "bearer" => Some(Auth::Bearer { token: text("token")? }),
         "basic" => {
             let (username, password) = (text("username"), text("password"));
             Some(Auth::Basic { username: username?, password: password? })
         }
-        _ => api_key(&section, reader),
+        _ => api_key(&section, names, reader),
     }
 }
 
@@ -250,8 +264,8 @@ fn check_auth_keys(section: &Section<'_>, kind: &str, keys: &[&str], reader: &mu
     }
 }
 
-fn api_key(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Auth> {
-    let value = credential(section, "api_key", "value", reader);
+fn api_key(section: &Section<'_>, names: &[&str], reader: &mut Reader<'_>) -> Option<Auth> {
+    let value = credential(section, "api_key", "value", names, reader);
     let place = section.field("in").map(|field| reader.one_of(&field, &[("header", true), ("query", false)]));
     let in_header = place.unwrap_or(Some(true));
     let field = lacking(section, "api_key", "name", reader)?;
@@ -264,7 +278,7 @@ fn api_key(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Auth> {
 }
 
 /// A part of the credentials that must be there and hold something.
-fn credential(section: &Section<'_>, kind: &str, name: &str, reader: &mut Reader<'_>) -> Option<Text> {
+fn credential(section: &Section<'_>, kind: &str, name: &str, names: &[&str], reader: &mut Reader<'_>) -> Option<Text> {
     let field = lacking(section, kind, name, reader)?;
     let written = reader.text(&field)?;
     if name != "password" && written.resolved().is_empty() {
@@ -272,7 +286,7 @@ fn credential(section: &Section<'_>, kind: &str, name: &str, reader: &mut Reader
         return None;
     }
     check_header_value(&field, &written, reader);
-    compile(&field, &written, REQUEST_NAMES, reader)
+    compile(&field, &written, names, reader)
 }
 
 /// A key that credentials of this kind must have.

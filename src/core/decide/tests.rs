@@ -23,6 +23,7 @@ fn job(change: impl FnOnce(&mut Job)) -> Arc<Job> {
         max_body: 1 << 20,
         retries: 0,
         conditional: true,
+        transport: crate::core::transport::Transport::default(),
     };
     let request = RequestSpec {
         method: http::Method::GET,

@@ -76,7 +76,7 @@ impl Sender for Receiver {
     async fn send(&self, sink: &Arc<Sink>, parcel: &Parcel, _attempt: u32, _now: Timestamp) -> Sent {
         let _ = self.0.send((sink.name.clone(), parcel.clone()));
         let answer = Answer::Status { status: 204, retry_after: None, excerpt: String::new() };
-        Sent { answer, took: Duration::ZERO }
+        Sent { answer, took: Duration::ZERO, trace: Default::default() }
     }
 }
 
@@ -89,6 +89,7 @@ impl Observer for Nobody {
 
 fn job() -> Arc<Job> {
     let access = Access {
+        transport: Default::default(),
         timeout: Duration::from_secs(30),
         connect_timeout: None,
         max_body: 1 << 20,

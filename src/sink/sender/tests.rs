@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::*;
+use crate::core::address::Policy;
 use crate::core::delivery::Ladder;
 use crate::core::formats::{Form, Wire};
 use crate::core::names::{EventId, JobName, Key, Scope, SinkName};
 use crate::core::secret::Secret;
 use crate::core::sign::{Delivered, Scheme, Signer, Verifier};
 use crate::core::sink::Order;
+use crate::core::transport::Transport;
 use crate::net::testing::{Act, Server, answer, header as header_of, self_signed};
 
 /// 2023-11-14T22:13:20Z.
@@ -25,6 +27,9 @@ fn sink(url: &str) -> Sink {
         signer: None,
         form: Form::default(),
         thin: false,
+        auth: None,
+        transport: Transport { policy: Policy::Guarded { private: true, allow: [].into() }, ..Transport::default() },
+        handshake: false,
         when: None,
         timeout: Duration::from_secs(20),
         ladder: Ladder::default(),

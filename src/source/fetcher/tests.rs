@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::*;
 use crate::core::job::Access;
 use crate::core::secret::Masked;
+use crate::core::transport::Transport;
 use crate::net::testing::{Act, Server, answer, header as header_of, self_signed};
 
 fn access() -> Access {
@@ -17,6 +18,7 @@ fn access() -> Access {
         max_body: 1024 * 1024,
         retries: 0,
         conditional: true,
+        transport: Transport::default(),
     }
 }
 

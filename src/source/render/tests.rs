@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::core::job::Access;
+use crate::core::job::{Access, Auth};
 use crate::core::json::Json;
 use crate::core::template::{JsonTemplate, Part};
+use crate::core::transport::Transport;
 
 fn text(source: &str) -> Text {
     Text::compile(&[Part::Plain(source.to_owned())], &["cursor", "none"]).expect("a template")
@@ -19,6 +20,7 @@ fn spec(url: &str) -> RequestSpec {
         max_body: 1024,
         retries: 2,
         conditional: true,
+        transport: Transport::default(),
     };
     RequestSpec {
         method: http::Method::GET,

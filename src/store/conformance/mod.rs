@@ -23,6 +23,7 @@ use crate::core::ledger::{Remembered, Row, RowWrite};
 use crate::core::names::{Digest, EventId, JobName, Key, KeyDigest, Lane, Scope, SinkName};
 use crate::core::outcome::PollOutcome;
 use crate::core::time::Timestamp;
+use crate::core::trace::{Phases, SentHeaders, Trace};
 use crate::store::{
     DeliveryTicket, PollChanges, PollEnding, PollTicket, Room, ScopeState, Seal, Settlement, SinkState, Store,
 };
@@ -197,9 +198,15 @@ async fn commit(store: &dyn Store, rows: Vec<RowWrite>, events: Vec<NewEvent>, r
     store.commit_poll(ticket, changes(rows, events), ending, &room(rooms)).await.expect("committed")
 }
 
+fn trace() -> Trace {
+    let phases = Phases { dns: Some(1500), first_byte: Some(12_000), total: 20_000, ..Phases::default() };
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Trace { phases, headers: SentHeaders::new([header("webhook-id", "evt_1"), header("x", "a"), header("x", "b")]) }
+}
+
 fn attempt(number: u32, at: Timestamp, status: u16) -> Attempt {
     let answer = Answer::Status { status, retry_after: None, excerpt: format!("answer {status}") };
-    Attempt { number, at, took: Duration::from_millis(20), answer }
+    Attempt { number, at, took: Duration::from_millis(20), answer, trace: trace() }
 }
 
 fn sent(tickets: &[DeliveryTicket]) -> Vec<String> {

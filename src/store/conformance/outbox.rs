@@ -231,6 +231,10 @@ pub(in crate::store) async fn attempts_are_kept(bench: &mut impl Bench) {
     assert_eq!(kept, [(1, at(2), Some(500), 20), (2, at(8), Some(204), 20)]);
     assert_eq!(detail.attempts[0].answer.as_deref(), Some("answer 500"));
     assert_eq!(detail.attempts[1].reason, None);
+    let timing = detail.attempts[0].timing.expect("phases are kept");
+    assert_eq!((timing.dns_ms, timing.connect_ms, timing.first_byte_ms), (Some(1.5), None, Some(12.0)));
+    let headers: Vec<_> = detail.attempts[0].request_headers.iter().collect();
+    assert_eq!(headers, [(&"webhook-id".to_owned(), &"evt_1".to_owned()), (&"x".to_owned(), &"a, b".to_owned())]);
     let shown = &detail.event.deliveries[0];
     assert_eq!((shown.state.as_str(), shown.attempts, shown.reason.clone()), ("delivered", 2, None));
     assert_eq!(detail.body.get().as_bytes(), event("a", 1, &[]).body);

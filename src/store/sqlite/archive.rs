@@ -10,7 +10,10 @@ use crate::core::alert::SYSTEM_JOB;
 use crate::core::formats::Wire;
 use crate::core::names::JobName;
 use crate::core::time::Timestamp;
-use crate::core::view::{AttemptView, BodyView, DeliveryView, EventDetail, EventFilter, EventView, Page};
+use crate::core::trace::{Phases, SentHeaders};
+use crate::core::view::{
+    AttemptView, BodyView, DeliveryView, EventDetail, EventFilter, EventView, Page, TimingView, by_name,
+};
 use crate::store::sqlite::error::{Result, count, int, small};
 use crate::store::sqlite::{jobs, sinks};
 use crate::store::{JobRecord, StoreError};
@@ -197,7 +200,7 @@ fn raw(body: Vec<u8>) -> Result<Box<RawValue>> {
 fn attempts(db: &Connection, event: i64) -> Result<Vec<AttemptView>> {
     let mut statement = db.prepare_cached(
         "SELECT attempt.delivery, sink.name, attempt.number, attempt.at, attempt.took_ms, attempt.status, \
-         attempt.reason, attempt.answer FROM delivery JOIN attempt ON attempt.delivery = delivery.id \
+         attempt.reason, attempt.answer, attempt.phases, attempt.headers FROM delivery JOIN attempt ON attempt.delivery = delivery.id \
          JOIN sink ON sink.id = delivery.sink WHERE delivery.event = ?1 \
          ORDER BY attempt.at, attempt.delivery, attempt.number",
     )?;
@@ -211,7 +214,15 @@ fn attempts(db: &Connection, event: i64) -> Result<Vec<AttemptView>> {
             status: row.get(5)?,
             reason: row.get(6)?,
             answer: row.get(7)?,
+            timing: read::<Phases>(row, 8)?.map(TimingView::from),
+            request_headers: read::<SentHeaders>(row, 9)?.map(|headers| by_name(&headers)).unwrap_or_default(),
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A value that was kept as JSON; one that can't be read any more is left out.
+fn read<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }

@@ -127,8 +127,8 @@ fn keep(db: &Connection, ticket: &DeliveryTicket, attempt: &Attempt, failure: Op
         Answer::Forbidden(_) => (None, Some("address"), None),
     };
     db.prepare_cached(
-        "INSERT INTO attempt (delivery, number, at, took_ms, status, kind, reason, answer) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO attempt (delivery, number, at, took_ms, status, kind, reason, answer, phases, headers) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         ticket.id,
@@ -139,8 +139,15 @@ fn keep(db: &Connection, ticket: &DeliveryTicket, attempt: &Attempt, failure: Op
         kind,
         failure,
         answer,
+        json(&attempt.trace.phases),
+        json(&attempt.trace.headers).filter(|_| !attempt.trace.headers.is_empty()),
     ])?;
     Ok(())
+}
+
+/// A value as JSON. What can't be written is not kept: it is for looking at only.
+fn json(value: &impl serde::Serialize) -> Option<String> {
+    serde_json::to_string(value).ok()
 }
 
 /// How the attempt failed, where it did.

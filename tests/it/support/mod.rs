@@ -6,6 +6,9 @@ pub(crate) mod bridge;
 pub(crate) mod daemon;
 pub(crate) mod http;
 pub(crate) mod json;
+#[path = "../../../src/net/testing/pki.rs"]
+pub(crate) mod pki;
+pub(crate) mod proxy;
 pub(crate) mod receiver;
 pub(crate) mod server;
 pub(crate) mod signal;

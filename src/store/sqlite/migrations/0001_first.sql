@@ -155,6 +155,7 @@ CREATE TABLE bell (
     PRIMARY KEY (trouble, subject)
 ) STRICT, WITHOUT ROWID;
 
+-- `phases` and `headers` (those of the request, without secrets) are JSON; NULL where nothing is known.
 CREATE TABLE attempt (
     delivery INTEGER NOT NULL REFERENCES delivery (id) ON DELETE CASCADE,
     number   INTEGER NOT NULL CHECK (number > 0),
@@ -164,5 +165,7 @@ CREATE TABLE attempt (
     kind     TEXT,
     reason   TEXT,
     answer   TEXT,
+    phases   TEXT,
+    headers  TEXT,
     PRIMARY KEY (delivery, number)
 ) STRICT, WITHOUT ROWID;
