@@ -54,6 +54,7 @@ pub(crate) fn sink(name: &str) -> SinkView {
         oldest: Some(before(12)),
         last_success: Some(before(60)),
         not_before: None,
+        breaker_open: false,
     }
 }
 

@@ -30,8 +30,12 @@ pub mod rules;
 pub mod schedule;
 
 // Telling: from events to requests, and what their answers mean.
+pub mod backlog;
+pub mod breaker;
+pub mod bucket;
 pub mod delivery;
 pub mod sign;
+pub mod skipped;
 pub mod template;
 
 // Looking in.

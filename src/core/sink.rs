@@ -4,11 +4,13 @@
 
 use std::time::Duration;
 
+use crate::core::backlog::Limits;
 use crate::core::delivery::Ladder;
 use crate::core::names::SinkName;
 use crate::core::secret::Masked;
 use crate::core::sign::SigningKey;
 use crate::core::template::Condition;
+use crate::core::units::Rate;
 
 /// Where webhooks go, and how.
 #[derive(Debug)]
@@ -31,8 +33,12 @@ pub struct Sink {
     pub ladder: Ladder,
     /// Attempts in flight at once.
     pub concurrency: usize,
+    /// How many attempts may begin in what time.
+    pub rate: Option<Rate>,
     /// What is sent in order.
     pub order: Order,
+    /// How much may wait.
+    pub limits: Limits,
 }
 
 /// What a sink gets in order.

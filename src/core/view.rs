@@ -12,7 +12,7 @@ use crate::core::time::Timestamp;
 pub struct JobView {
     /// Its name.
     pub name: String,
-    /// `ok`, `failing`, `new` (no complete poll yet), `polling`, `disabled`.
+    /// `ok`, `failing`, `new` (no complete poll yet), `polling`, `paused` (a sink's backlog is at its limit), `disabled`.
     pub health: String,
     /// The outcome of the last poll: `complete`, `partial`, `unchanged`, `failed`.
     pub outcome: Option<String>,
@@ -39,7 +39,7 @@ pub struct SinkView {
     pub name: String,
     /// Its URL, or its host when the URL holds a secret.
     pub url: String,
-    /// `ok`, `waiting` (a Retry-After), `failing`, `disabled`.
+    /// `ok`, `waiting` (a Retry-After), `failing`, `full` (its backlog is at the limit), `disabled`.
     pub health: String,
     /// Why, where it is not `ok`.
     pub reason: Option<String>,
@@ -55,6 +55,9 @@ pub struct SinkView {
     pub last_success: Option<Timestamp>,
     /// Nothing is sent before this moment.
     pub not_before: Option<Timestamp>,
+    /// Its breaker is open: one delivery at a time tries it.
+    #[serde(default)]
+    pub breaker_open: bool,
 }
 
 /// An event in a list.

@@ -16,13 +16,16 @@ use crate::core::json::Json;
 use crate::core::names::{Digest, JobName, JobUid, Key, Scope, SinkName};
 use crate::core::rules::Rules;
 use crate::core::sink::Sink;
+use crate::core::skipped::Skipped;
 use crate::core::time::Timestamp;
 use crate::core::view::{AttemptView, PollReport, TestReport};
 use crate::engine::World;
 use crate::engine::clock::Clock;
+use crate::engine::dispatcher::Dispatcher;
 use crate::engine::poller::Mode;
 use crate::engine::scheduler::{Order, Run};
 use crate::sink::Sender;
+use crate::store::StoreError;
 
 /// Asks a running engine.
 #[derive(Clone)]
@@ -30,11 +33,12 @@ pub struct Handle {
     world: Arc<World>,
     sinks: Arc<Vec<Arc<Sink>>>,
     orders: mpsc::Sender<Order>,
+    dispatcher: Dispatcher,
 }
 
 impl Handle {
-    pub(super) fn new(world: Arc<World>, config: &Config, orders: mpsc::Sender<Order>) -> Self {
-        Self { world, sinks: Arc::new(config.sinks.clone()), orders }
+    pub(super) fn new(world: Arc<World>, config: &Config, orders: mpsc::Sender<Order>, dispatcher: Dispatcher) -> Self {
+        Self { world, sinks: Arc::new(config.sinks.clone()), orders, dispatcher }
     }
 
     /// Polls a job as soon as it is free. `None`: there is no such job, or the engine has stopped.
@@ -49,6 +53,26 @@ impl Handle {
     pub async fn test(&self, sink: &SinkName) -> Option<TestReport> {
         let sink = self.sinks.iter().find(|known| known.name == *sink)?;
         Some(send_sample(&*self.world.sender, &*self.world.clock, sink).await)
+    }
+
+    /// Has a sink's outlet look at the store anew: whoever changes a sink's queue or state there says so here.
+    pub async fn nudge(&self, sink: &SinkName) {
+        self.dispatcher.nudge(sink).await;
+    }
+
+    /// Enables a disabled sink: what was held is sent, in order.
+    ///
+    /// # Errors
+    /// The state can't be written.
+    pub async fn enable_sink(&self, sink: &SinkName) -> Result<(), StoreError> {
+        self.world.store.enable_sink(sink, self.world.clock.now()).await?;
+        self.nudge(sink).await;
+        Ok(())
+    }
+
+    /// Why the jobs that feed this sink are paused, while they are.
+    pub fn full(&self, sink: &SinkName) -> Option<String> {
+        self.dispatcher.full(sink)
     }
 
     /// When each job is due, and whether it is being polled; empty once the engine has stopped.
@@ -113,5 +137,6 @@ fn sample(now: Timestamp) -> Parcel {
         sequence: 0,
         seen_at: now,
         body: rendered.body,
+        skipped: Skipped::default(),
     }
 }

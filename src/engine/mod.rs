@@ -17,6 +17,7 @@ use crate::store::{Store, StoreError};
 pub mod clock;
 pub mod tasks;
 
+mod bulletin;
 mod journal;
 mod scheduler;
 
@@ -75,11 +76,11 @@ impl Engine {
         world.store.adopt(&jobs, &sinks, world.clock.now()).await?;
         let shutdown = CancellationToken::new();
         let dispatcher = Dispatcher::start(&world, config, &shutdown).await?;
-        let poller = Arc::new(Poller::new(world.clone(), config, dispatcher));
+        let poller = Arc::new(Poller::new(world.clone(), config, dispatcher.clone()));
         let records = world.store.jobs().await?.into_iter().collect();
         let orders = scheduler::start(&world, &poller, config, begin, records, &shutdown);
         world.tasks.spawn(janitor::run(world.clone(), config.daemon.retention, shutdown.clone()));
-        let handle = Handle::new(world.clone(), config, orders);
+        let handle = Handle::new(world.clone(), config, orders, dispatcher);
         Ok(Self { handle, world, shutdown })
     }
 

@@ -113,6 +113,9 @@ fn headers_of(sink: &Sink, parcel: &Parcel, attempt: u32, now: Timestamp) -> Res
     sent.insert("webhook-timestamp", HeaderValue::from(seconds));
     sent.insert("doorbell-attempt", HeaderValue::from(attempt));
     insert(&mut sent, "webhook-id", id)?;
+    for (name, value) in parcel.skipped.headers() {
+        insert(&mut sent, name, &value)?;
+    }
     if !sink.keys.is_empty() {
         let signatures: Vec<String> = sink.keys.iter().map(|key| key.sign(id, seconds, &parcel.body)).collect();
         insert(&mut sent, "webhook-signature", &signatures.join(" "))?;

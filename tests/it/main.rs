@@ -15,4 +15,5 @@ mod delivering;
 mod first_steps;
 mod kinto;
 mod numbers;
+mod queue;
 mod seeing;

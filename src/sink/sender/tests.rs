@@ -8,6 +8,7 @@ use crate::core::names::{EventId, JobName, Key, Scope, SinkName};
 use crate::core::secret::Secret;
 use crate::core::sign::{SigningKey, Verifier};
 use crate::core::sink::Order;
+use crate::core::skipped::Skipped;
 use crate::net::testing::{Act, Server, answer, header as header_of, self_signed};
 
 /// 2023-11-14T22:13:20Z.
@@ -26,7 +27,9 @@ fn sink(url: &str) -> Sink {
         timeout: Duration::from_secs(20),
         ladder: Ladder::default(),
         concurrency: 8,
+        rate: None,
         order: Order::Key,
+        limits: crate::core::backlog::Limits::default(),
     }
 }
 
@@ -40,6 +43,7 @@ fn parcel() -> Parcel {
         sequence: 1,
         seen_at: NOW,
         body: bytes::Bytes::from_static(BODY.as_bytes()),
+        skipped: Skipped { ids: vec![EventId::from("evt_dead1"), EventId::from("evt_dead2")], more: 0 },
     }
 }
 

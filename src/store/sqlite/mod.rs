@@ -12,6 +12,7 @@ mod ledger;
 mod lock;
 mod migrate;
 mod outbox;
+mod overflow;
 mod readers;
 mod settle;
 mod sinks;
