@@ -57,6 +57,7 @@ pub(crate) fn sink(name: &str) -> SinkView {
         last_success: Some(before(60)),
         not_before: None,
         paused: None,
+        breaker_open: false,
     }
 }
 

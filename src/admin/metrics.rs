@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::core::names::SinkName;
 use crate::core::observe::{AttemptSeen, Observer, PollSeen};
 use crate::core::time::Timestamp;
 use crate::core::view::{JobView, SinkView};
@@ -75,6 +76,7 @@ pub struct Metrics {
     attempts: Family<AttemptLabels, Counter>,
     attempt_duration: Timings<SinkLabel>,
     latency: Timings<SinkLabel>,
+    dropped: Family<SinkLabel, Counter>,
     commit: Histogram,
     scraped: Scraped,
     /// Held while a scrape sets its gauges and writes them: two scrapes at once would mix.
@@ -90,6 +92,7 @@ struct Scraped {
     queue: Family<QueueLabels, Gauge>,
     oldest: Family<SinkLabel, Gauge<f64, std::sync::atomic::AtomicU64>>,
     disabled: Family<SinkLabel, Gauge>,
+    breaker: Family<SinkLabel, Gauge>,
 }
 
 /// From 1 ms to about 2 min: a loopback API, and a slow vendor at its timeout.
@@ -123,6 +126,7 @@ impl Metrics {
             attempts: Family::default(),
             attempt_duration: Family::new_with_constructor(exchange),
             latency: Family::new_with_constructor(latency),
+            dropped: Family::default(),
             commit: commit(),
             scraped: Scraped::default(),
             scrape: Mutex::new(()),
@@ -146,6 +150,8 @@ impl Metrics {
         registry.register_with_unit("delivery_attempt_duration", "How long an attempt took", seconds(), durations);
         let latency = self.latency.clone();
         registry.register_with_unit("delivery_latency", "From the sight of a change to its 2xx", seconds(), latency);
+        let help = "Deliveries that were ended as dead because too many waited";
+        registry.register("deliveries_dropped", help, self.dropped.clone());
         let commit = self.commit.clone();
         registry.register_with_unit("store_commit_duration", "How long a commit took", seconds(), commit);
     }
@@ -162,6 +168,7 @@ impl Metrics {
         let help = "Age of the oldest event that waits for a sink";
         registry.register_with_unit("delivery_oldest_age", help, seconds(), scraped.oldest.clone());
         registry.register("sink_disabled", "1 while a sink is disabled", scraped.disabled.clone());
+        registry.register("sink_breaker_open", "1 while a sink's breaker is open", scraped.breaker.clone());
     }
 
     /// Does a scrape need the jobs? With too many of them they are not even asked for.
@@ -196,10 +203,11 @@ impl Metrics {
     }
 
     fn set_sinks(&self, sinks: &[SinkView], now: Timestamp) {
-        let Scraped { queue, oldest, disabled, .. } = &self.scraped;
+        let Scraped { queue, oldest, disabled, breaker, .. } = &self.scraped;
         queue.clear();
         oldest.clear();
         disabled.clear();
+        breaker.clear();
         for view in sinks {
             let sink = self.sink(&view.name);
             for (state, count) in [("waiting", view.backlog), ("held", view.held), ("dead", view.dead)] {
@@ -210,6 +218,7 @@ impl Metrics {
             let oldest = oldest.get_or_create(&label);
             oldest.set(oldest.get().max(age));
             disabled.get_or_create(&label).inc_by(i64::from(view.health == "disabled"));
+            breaker.get_or_create(&label).inc_by(i64::from(view.breaker_open));
         }
     }
 
@@ -247,6 +256,10 @@ impl Observer for Metrics {
         self.attempts.get_or_create(&AttemptLabels { sink, verdict: seen.verdict }).inc();
     }
 
+    fn dropped(&self, sink: &SinkName, count: u64) {
+        self.dropped.get_or_create(&SinkLabel { sink: self.sink(sink.as_str()) }).inc_by(count);
+    }
+
     fn committed(&self, took: Duration) {
         self.commit.observe(took.as_secs_f64());
     }
@@ -256,7 +269,7 @@ impl Observer for Metrics {
 mod tests {
     use super::*;
     use crate::admin::fake;
-    use crate::core::names::{JobName, SinkName};
+    use crate::core::names::JobName;
 
     fn poll(job: &str, outcome: &'static str) -> PollSeen {
         let took = Duration::from_millis(40);

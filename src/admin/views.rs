@@ -2,6 +2,7 @@
 //!
 //! Shared by the daemon's controls and by the commands that work on the state file when no daemon runs.
 
+use crate::core::backlog::Waiting;
 use crate::core::job::Job;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
@@ -41,6 +42,9 @@ fn job_health(enabled: bool, record: &JobRecord, polling: bool) -> &'static str 
 /// A sink as it is shown.
 pub fn sink_view(sink: &Sink, state: &SinkState, queue: &Queue, now: Timestamp) -> SinkView {
     let (health, reason) = sink_health(state, now);
+    let full = sink.limits.full(false, Waiting { count: queue.backlog + queue.held, oldest: queue.oldest }, now);
+    let health = if full.is_some() && !matches!(health, "disabled" | "paused") { "full" } else { health };
+    let reason = full.into_iter().chain(reason).reduce(|full, reason| format!("{full}; {reason}"));
     SinkView {
         name: sink.name.as_str().to_owned(),
         url: sink.shown_url.clone(),
@@ -51,8 +55,9 @@ pub fn sink_view(sink: &Sink, state: &SinkState, queue: &Queue, now: Timestamp) 
         dead: queue.dead,
         oldest: queue.oldest,
         last_success: state.last_success,
-        not_before: state.not_before.filter(|moment| *moment > now),
+        not_before: state.not_before.max(state.open.map(|open| open.probe_at)).filter(|moment| *moment > now),
         paused: state.paused,
+        breaker_open: state.open.is_some(),
     }
 }
 

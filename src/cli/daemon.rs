@@ -149,7 +149,11 @@ impl Controls for EngineControls {
         let views = jobs.map(|job| {
             let run = runs.get(&job.name);
             let record = records.get(&job.name).cloned().unwrap_or_default();
-            admin::job_view(job, &record, run.is_some_and(|run| run.running), run.and_then(|run| run.due))
+            let view = admin::job_view(job, &record, run.is_some_and(|run| run.running), run.and_then(|run| run.due));
+            match run.and_then(|run| run.blocked.clone()) {
+                Some(blocked) => JobView { health: "paused".to_owned(), reason: Some(blocked), ..view },
+                None => view,
+            }
         });
         Ok(views.collect())
     }
@@ -161,7 +165,14 @@ impl Controls for EngineControls {
         let now = SystemClock.now();
         let views = self.config.sinks.iter().map(|sink| {
             let (state, queue) = states.get(&sink.name).cloned().unwrap_or_default();
-            admin::sink_view(sink, &state, &queue, now)
+            let view = admin::sink_view(sink, &state, &queue, now);
+            match self.handle.full(&sink.name) {
+                // Its jobs are paused until a tenth below the limit.
+                Some(full) if matches!(view.health.as_str(), "ok" | "waiting" | "failing") => {
+                    SinkView { health: "full".to_owned(), reason: Some(full), ..view }
+                }
+                _ => view,
+            }
         });
         Ok(views.collect())
     }

@@ -198,7 +198,9 @@ shop  waiting  60 s ago      4        12 s ago  0     1     https://shop.example
                 timeout: std::time::Duration::from_secs(1),
                 ladder: crate::core::delivery::Ladder(Vec::new()),
                 concurrency: 1,
+                rate: None,
                 order: crate::core::sink::Order::Key,
+                limits: crate::core::backlog::Limits::default(),
             })
         };
         let (sinks, alerts) = (vec![sink("new"), sink("shop")], crate::core::alert::Alerts::default());

@@ -149,7 +149,7 @@ impl Tone {
     pub(super) fn of(word: &str) -> Self {
         match word {
             "ok" | "delivered" | "complete" => Self::Good,
-            "waiting" | "new" | "polling" | "paused" | "due" | "held" | "partial" => Self::Warn,
+            "waiting" | "new" | "polling" | "paused" | "full" | "due" | "held" | "partial" => Self::Warn,
             "failing" | "failed" | "dead" => Self::Bad,
             "disabled" => Self::Dim,
             _ => Self::Plain,

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::core::formats::Wire;
 use crate::core::names::{EventId, JobName, Key, Lane, Scope, SinkName};
 use crate::core::outcome::{Failure, FailureKind};
+use crate::core::skipped::{SKIPPED, SKIPPED_MORE, Skipped};
 use crate::core::time::Timestamp;
 use crate::core::trace::Trace;
 
@@ -19,7 +20,7 @@ mod tests;
 pub use retry_after::{RETRY_AFTER_MAX, parse_http_date, parse_retry_after};
 
 /// The headers that every attempt sets itself: a sink's own headers of these names are not sent.
-pub const OWN_HEADERS: [&str; 9] = [
+pub const OWN_HEADERS: [&str; 11] = [
     "content-type",
     "content-length",
     "transfer-encoding",
@@ -29,6 +30,8 @@ pub const OWN_HEADERS: [&str; 9] = [
     "webhook-signature",
     "doorbell-attempt",
     "doorbell-replay",
+    SKIPPED,
+    SKIPPED_MORE,
 ];
 
 /// The greatest part of a wait that jitter adds to it. It never takes anything away.
@@ -72,6 +75,8 @@ pub struct Parcel {
     pub wire: Wire,
     /// A person asked for it to be sent again: said in the header `doorbell-replay`.
     pub replay: bool,
+    /// The events of its lane that died before it.
+    pub skipped: Skipped,
 }
 
 /// The waits after failed attempts: the first after the first. When they are spent, the delivery is dead.
@@ -135,7 +140,7 @@ impl Answer {
     }
 
     /// What its `Retry-After` asks for, at most 24 h.
-    fn retry_after(&self) -> Option<Duration> {
+    pub(in crate::core) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => retry_after.map(|wait| wait.min(RETRY_AFTER_MAX)),
             Self::Unreachable(failure) => failure.retry_after.map(|wait| wait.min(RETRY_AFTER_MAX)),
@@ -144,7 +149,7 @@ impl Answer {
     }
 
     /// Why trying again can't help, where it can't.
-    fn is_final(&self) -> bool {
+    pub(in crate::core) fn is_final(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status, 413 | 415),
             Self::Unreachable(failure) => failure.kind == FailureKind::Address,
@@ -219,13 +224,13 @@ pub fn hold_sink(answer: &Answer, now: Timestamp) -> Option<Timestamp> {
     answer.retry_after().map(|wait| later(now, wait))
 }
 
-fn stretched(wait: Duration, jitter: f64) -> Duration {
+pub(in crate::core) fn stretched(wait: Duration, jitter: f64) -> Duration {
     let share = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.0 };
     wait.saturating_add(wait.mul_f64(share * JITTER))
 }
 
 /// `now` and `wait`, rounded up to a whole millisecond: a timestamp may not say less than was asked.
-fn later(now: Timestamp, wait: Duration) -> Timestamp {
+pub(in crate::core) fn later(now: Timestamp, wait: Duration) -> Timestamp {
     let whole = Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     let rest = if whole < wait { Duration::from_millis(1) } else { Duration::ZERO };
     now.plus(whole.saturating_add(rest))

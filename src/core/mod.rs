@@ -34,10 +34,14 @@ pub mod rules;
 pub mod schedule;
 
 // Telling: from events to requests, and what their answers mean.
+pub mod backlog;
+pub mod breaker;
+pub mod bucket;
 pub mod credentials;
 pub mod delivery;
 pub mod formats;
 pub mod sign;
+pub mod skipped;
 pub mod template;
 pub mod trace;
 

@@ -14,6 +14,8 @@ pub trait Observer: Send + Sync {
     fn poll_ended(&self, seen: &PollSeen);
     /// An attempt has ended and is settled.
     fn attempt_ended(&self, seen: &AttemptSeen);
+    /// Deliveries of a sink were ended as dead because too many waited.
+    fn dropped(&self, _sink: &SinkName, _count: u64) {}
     /// The store has committed a transaction, and it is safe on disk.
     fn committed(&self, _took: Duration) {}
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::core::backlog::Limits;
 use crate::core::delivery::Ladder;
 use crate::core::formats::Form;
 use crate::core::job::Auth;
@@ -12,6 +13,7 @@ use crate::core::secret::Masked;
 use crate::core::sign::Signer;
 use crate::core::template::Condition;
 use crate::core::transport::Transport;
+use crate::core::units::Rate;
 
 /// Where webhooks go, and how.
 #[derive(Debug)]
@@ -44,8 +46,12 @@ pub struct Sink {
     pub ladder: Ladder,
     /// Attempts in flight at once.
     pub concurrency: usize,
+    /// How many attempts may begin in what time.
+    pub rate: Option<Rate>,
     /// What is sent in order.
     pub order: Order,
+    /// How much may wait.
+    pub limits: Limits,
 }
 
 /// A way from a job to a sink. Of several that lead to one sink, an event takes the first whose condition holds: it
@@ -103,6 +109,8 @@ pub(crate) fn plain(name: &str) -> std::sync::Arc<Sink> {
         timeout: Duration::from_secs(20),
         ladder: Ladder::default(),
         concurrency: 8,
+        rate: None,
         order: Order::Key,
+        limits: Limits::default(),
     })
 }

@@ -15,7 +15,8 @@ use crate::core::trace::{Phases, SentHeaders};
 pub struct JobView {
     /// Its name.
     pub name: String,
-    /// `ok`, `failing`, `new` (no complete poll yet), `polling`, `paused`, `disabled`.
+    /// `ok`, `failing`, `new` (no complete poll yet), `polling`, `paused` (by a person, or for a sink whose backlog is at
+    /// its limit), `disabled`.
     pub health: String,
     /// The outcome of the last poll: `complete`, `partial`, `unchanged`, `failed`.
     pub outcome: Option<String>,
@@ -44,7 +45,7 @@ pub struct SinkView {
     pub name: String,
     /// Its URL, or its host when the URL holds a secret.
     pub url: String,
-    /// `ok`, `waiting` (a Retry-After), `failing`, `paused`, `disabled`.
+    /// `ok`, `waiting` (a Retry-After), `failing`, `full` (its backlog is at the limit), `paused`, `disabled`.
     pub health: String,
     /// Why, where it is not `ok`.
     pub reason: Option<String>,
@@ -62,6 +63,9 @@ pub struct SinkView {
     pub not_before: Option<Timestamp>,
     /// Since when a person keeps it from being sent to.
     pub paused: Option<Timestamp>,
+    /// Its breaker is open: one delivery at a time tries it.
+    #[serde(default)]
+    pub breaker_open: bool,
 }
 
 /// An event in a list.

@@ -3,8 +3,8 @@
 //! What does not fit waits in the store, not in memory.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,15 @@ pub(super) const WINDOW: usize = 256;
 /// never waits for its receiver.
 const COMMITS_WAITING_MAX: usize = 64;
 
+/// What comes to an outlet.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// Deliveries that a commit made.
+    Fresh(Fresh),
+    /// A person has changed the sink's queue or state in the store: look at it anew.
+    Changed,
+}
+
 /// Deliveries that a commit made for one sink.
 #[derive(Debug)]
 pub(super) struct Fresh {
@@ -30,8 +39,35 @@ pub(super) struct Fresh {
     pub(super) tickets: Vec<DeliveryTicket>,
     /// True when the store holds more.
     pub(super) more: bool,
-    /// True when a person has changed the sink's state in the store.
-    pub(super) changed: bool,
+    /// How many the commit made in all.
+    pub(super) count: usize,
+}
+
+/// What commits and polls see of an outlet, which keeps it up to date.
+#[derive(Debug)]
+pub(super) struct Sill {
+    room: AtomicUsize,
+    full: Mutex<Option<String>>,
+}
+
+impl Sill {
+    fn new() -> Self {
+        Self { room: AtomicUsize::new(WINDOW), full: Mutex::new(None) }
+    }
+
+    /// How many deliveries more a commit may claim for it.
+    pub(super) fn set_room(&self, room: usize) {
+        self.room.store(room, Ordering::Relaxed);
+    }
+
+    /// Why the jobs that feed it are paused; `None`: they are not.
+    pub(super) fn set_full(&self, reason: Option<&str>) {
+        *self.full.lock().unwrap_or_else(PoisonError::into_inner) = reason.map(str::to_owned);
+    }
+
+    fn full(&self) -> Option<String> {
+        self.full.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Hands deliveries over to their outlets.
@@ -41,8 +77,8 @@ pub(super) struct Dispatcher {
 }
 
 struct Door {
-    fresh: mpsc::Sender<Fresh>,
-    room: Arc<AtomicUsize>,
+    arrivals: mpsc::Sender<Arrival>,
+    sill: Arc<Sill>,
 }
 
 impl Dispatcher {
@@ -55,12 +91,12 @@ impl Dispatcher {
     ) -> Result<Self, StoreError> {
         let mut doors = BTreeMap::new();
         for sink in &config.sinks {
-            let (fresh, arrivals) = mpsc::channel(COMMITS_WAITING_MAX);
-            let room = Arc::new(AtomicUsize::new(WINDOW));
+            let (sender, arrivals) = mpsc::channel(COMMITS_WAITING_MAX);
+            let sill = Arc::new(Sill::new());
             let state = world.store.sink_state(&sink.name).await?;
-            let outlet = Outlet::new(world.clone(), sink.clone(), state, room.clone(), alarm.clone());
+            let outlet = Outlet::new(world.clone(), sink.clone(), state, sill.clone(), alarm.clone());
             world.tasks.spawn(outlet.run(arrivals, shutdown.clone()));
-            doors.insert(sink.name.clone(), Door { fresh, room });
+            doors.insert(sink.name.clone(), Door { arrivals: sender, sill });
         }
         Ok(Self { doors: Arc::new(doors) })
     }
@@ -72,7 +108,12 @@ impl Dispatcher {
 
     /// How many more deliveries each sink has room for in memory.
     pub(super) fn room(&self) -> Room {
-        self.doors.iter().map(|(name, door)| (name.clone(), door.room.load(Ordering::Relaxed))).collect()
+        self.doors.iter().map(|(name, door)| (name.clone(), door.sill.room.load(Ordering::Relaxed))).collect()
+    }
+
+    /// Why the jobs that feed this sink are paused, while they are.
+    pub(super) fn full(&self, sink: &SinkName) -> Option<String> {
+        self.doors.get(sink)?.sill.full()
     }
 
     /// Hands over what a commit made: `tickets` for those that there was room for, of the `expected` in all.
@@ -86,7 +127,7 @@ impl Dispatcher {
             let tickets = by_sink.remove(sink).unwrap_or_default();
             let more = tickets.len() < *count;
             // An outlet that has ended takes nothing: what it would have got is in the store.
-            let _ = door.fresh.send(Fresh { tickets, more, changed: false }).await;
+            let _ = door.arrivals.send(Arrival::Fresh(Fresh { tickets, more, count: *count })).await;
         }
     }
 
@@ -99,7 +140,7 @@ impl Dispatcher {
     pub(super) async fn wake(&self, sink: &SinkName) {
         if let Some(door) = self.doors.get(sink) {
             // An outlet that has ended looks when it is started again.
-            let _ = door.fresh.send(Fresh { tickets: Vec::new(), more: true, changed: true }).await;
+            let _ = door.arrivals.send(Arrival::Changed).await;
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::core::json::Json;
 use crate::core::names::{Digest, JobName, JobUid, Key, Scope, SinkName};
 use crate::core::rules::Rules;
 use crate::core::sink::Sink;
+use crate::core::skipped::Skipped;
 use crate::core::time::Timestamp;
 use crate::core::view::{AttemptView, PollReport, TestReport, TimingView, by_name};
 use crate::engine::World;
@@ -54,6 +55,11 @@ impl Handle {
     pub async fn test(&self, sink: &SinkName) -> Option<TestReport> {
         let sink = self.sinks.iter().find(|known| known.name == *sink)?;
         Some(send_sample(&*self.world.sender, &*self.world.clock, sink).await)
+    }
+
+    /// Why the jobs that feed this sink are paused, while they are.
+    pub fn full(&self, sink: &SinkName) -> Option<String> {
+        self.dispatcher.full(sink)
     }
 
     /// When each job is due, and whether it is being polled; empty once the engine has stopped.
@@ -126,5 +132,9 @@ fn sample(sink: &Sink, now: Timestamp) -> (Parcel, Option<Fault>) {
     let body = written.body.unwrap_or_else(|| envelope.render().body);
     let kind = "doorbell.test".to_owned();
     let wire = written.wire;
-    (Parcel { event, kind, job, scope, key, sequence: 0, seen_at: now, body, wire, replay: false }, written.fault)
+    let skipped = Skipped::default();
+    (
+        Parcel { event, kind, job, scope, key, sequence: 0, seen_at: now, body, wire, replay: false, skipped },
+        written.fault,
+    )
 }

@@ -17,6 +17,7 @@ use crate::store::{Store, StoreError};
 pub mod clock;
 pub mod tasks;
 
+mod bulletin;
 mod journal;
 mod scheduler;
 

@@ -1,12 +1,16 @@
 //! One sink's queue at work: attempts in parallel, each settled in the store before the next of its order goes.
 //!
 //! It shares nothing with other sinks but the store, and never waits for its receiver: attempts are futures that it
-//! polls beside its queue. What an answer means is `core`'s to say.
+//! polls beside its queue. What an answer means, when a breaker opens and how much may wait is `core`'s to say.
 
-use std::collections::VecDeque;
+mod backlog;
+mod limits;
+#[cfg(test)]
+mod tests;
+mod window;
+
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -14,13 +18,19 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::delivery::{Answer, Attempt, Verdict, hold_sink, judge};
+use self::backlog::Backlog;
+use self::window::{Window, places_for_retries};
+use crate::core::breaker::{Breaker, FAILING_MAX, Heard, judge_sparing};
+use crate::core::bucket::Bucket;
+use crate::core::delivery::{Answer, Attempt, Verdict, hold_sink};
 use crate::core::observe::AttemptSeen;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
+use crate::core::units::show_duration;
 use crate::engine::World;
 use crate::engine::alarm::Alarm;
-use crate::engine::dispatcher::{Fresh, WINDOW};
+use crate::engine::bulletin::{Turn, tell};
+use crate::engine::dispatcher::{Arrival, Sill, WINDOW};
 use crate::sink::Sent;
 use crate::store::{DeliveryTicket, Settlement, SinkState, StoreError};
 
@@ -30,22 +40,34 @@ const UNSETTLED_MAX: usize = 1024;
 /// How long to wait before the store is asked again after it failed.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
+/// Retries that are claimed ahead while first attempts never run out.
+const RETRIES_AHEAD: usize = WINDOW / 8;
+
+/// How often at most the store is asked for those.
+const RETRIES_EVERY: Duration = Duration::from_secs(1);
+
 /// One sink's queue.
 pub(super) struct Outlet {
     world: Arc<World>,
     sink: Arc<Sink>,
     state: SinkState,
-    first: VecDeque<DeliveryTicket>,
-    again: VecDeque<DeliveryTicket>,
-    /// The room that commits may fill, kept up to date for them.
-    room: Arc<AtomicUsize>,
+    window: Window<DeliveryTicket>,
+    bucket: Option<Bucket>,
+    backlog: Backlog,
+    /// What commits and polls see of this outlet.
+    sill: Arc<Sill>,
     /// True when the store may hold deliveries that are due now.
     more: bool,
     /// True when a person has changed the sink's state in the store.
     changed: bool,
     /// When the store's next delivery falls due.
     next_due: Option<Timestamp>,
+    /// When retries are claimed beside first attempts that never run out.
+    retries_at: Timestamp,
     attempting: usize,
+    retrying: usize,
+    /// The breaker is open and its probe is on its way.
+    probing: bool,
     work: FuturesUnordered<Work>,
     alarm: Alarm,
 }
@@ -54,39 +76,46 @@ type Work = Pin<Box<dyn Future<Output = Step> + Send>>;
 
 /// Something that has ended.
 enum Step {
-    Attempted(DeliveryTicket, Timestamp, Sent),
+    Attempted(Tried, Sent),
     Settled(Arc<Settlement>, Result<Option<DeliveryTicket>, StoreError>),
-    Released(Result<(), StoreError>),
+}
+
+/// An attempt on its way.
+struct Tried {
+    ticket: DeliveryTicket,
+    began: Timestamp,
+    probe: bool,
 }
 
 impl Outlet {
-    pub(super) fn new(
-        world: Arc<World>,
-        sink: Arc<Sink>,
-        state: SinkState,
-        room: Arc<AtomicUsize>,
-        alarm: Alarm,
-    ) -> Self {
+    pub(super) fn new(world: Arc<World>, sink: Arc<Sink>, state: SinkState, sill: Arc<Sill>, alarm: Alarm) -> Self {
+        let now = world.clock.now();
         Self {
+            bucket: sink.rate.map(|rate| Bucket::full(rate, now)),
+            backlog: Backlog::new(sink.limits),
             world,
             sink,
             state,
-            first: VecDeque::new(),
-            again: VecDeque::new(),
-            room,
+            window: Window::new(),
+            sill,
             more: true,
             changed: false,
             next_due: None,
+            retries_at: now,
             attempting: 0,
+            retrying: 0,
+            probing: false,
             work: FuturesUnordered::new(),
             alarm,
         }
     }
 
     /// Runs until shutdown; then ends what is on its way and gives the rest back.
-    pub(super) async fn run(mut self, mut arrivals: mpsc::Receiver<Fresh>, shutdown: CancellationToken) {
+    pub(super) async fn run(mut self, mut arrivals: mpsc::Receiver<Arrival>, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
             self.follow_person().await;
+            self.keep_limits().await;
+            self.give_back().await;
             self.refill().await;
             self.begin_attempts();
             self.note_room();
@@ -94,7 +123,7 @@ impl Outlet {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(step) = self.work.next(), if !self.work.is_empty() => self.take(step),
-                Some(fresh) = arrivals.recv() => self.admit(fresh),
+                Some(arrival) = arrivals.recv() => self.admit(arrival),
                 () = self.world.clock.sleep_until(wake_at.unwrap_or_default()), if wake_at.is_some() => {}
             }
         }
@@ -102,12 +131,10 @@ impl Outlet {
         while let Some(step) = self.work.next().await {
             self.take(step);
         }
-        while let Ok(fresh) = arrivals.try_recv() {
-            self.admit(fresh);
+        while let Ok(arrival) = arrivals.try_recv() {
+            self.admit(arrival);
         }
-        let rest = self.first.drain(..).chain(self.again.drain(..)).collect();
-        let released = self.world.store.release(rest).await;
-        self.report(released);
+        self.release().await;
     }
 
     /// Takes over what a person has changed: a pause, its end, a sink that is enabled again. What else is remembered of
@@ -118,10 +145,18 @@ impl Outlet {
         }
         match self.world.store.sink_state(&self.sink.name).await {
             Ok(stored) => {
+                // The store's breaker says it too: a pause and its end may come at once.
+                let resumed = (self.state.paused.is_some() && stored.paused.is_none()) || stored.open.is_none();
+                let enabled = self.state.disabled.is_some() && stored.disabled.is_none();
                 self.state.paused = stored.paused;
-                if self.state.disabled.is_some() && stored.disabled.is_none() {
+                if enabled {
                     let SinkState { paused, not_before, last_success, .. } = self.state;
                     self.state = SinkState { paused, not_before, last_success, ..SinkState::default() };
+                    tell(&self.sink.name, &Turn::Enabled);
+                }
+                if resumed {
+                    // Whoever resumes wants it tried now.
+                    self.state.open = None;
                 }
             }
             Err(error) => {
@@ -129,26 +164,46 @@ impl Outlet {
                 self.store_failed(self.world.clock.now(), &error);
             }
         }
-        if self.is_shut() {
-            self.give_back();
+    }
+
+    /// True when whatever is claimed may go: neither shut nor tried by probes only.
+    fn flows(&self) -> bool {
+        !self.is_shut() && self.state.open.is_none()
+    }
+
+    /// Gives claims back while nothing but a probe may go: the store knows best which delivery that is, and what is
+    /// held must not be claimed. Others may hold, list and change there what has not been attempted.
+    async fn give_back(&mut self) {
+        if !self.flows() && !self.window.is_empty() {
+            self.release().await;
         }
     }
 
-    /// Gives back what has not been attempted: others may hold, list and change it in the store.
-    fn give_back(&mut self) {
-        let rest: Vec<_> = self.first.drain(..).chain(self.again.drain(..)).collect();
-        if !rest.is_empty() {
-            let world = self.world.clone();
-            self.work.push(Box::pin(async move { Step::Released(world.store.release(rest).await) }));
+    async fn release(&mut self) {
+        let tickets = self.window.drain();
+        if tickets.is_empty() {
+            return;
         }
-    }
-
-    fn waiting(&self) -> usize {
-        self.first.len() + self.again.len()
+        self.more = true;
+        if let Err(error) = self.world.store.release(tickets).await {
+            let sink = &self.sink.name;
+            tracing::warn!(%sink, %error, "deliveries could not be given back; the next start takes them");
+        }
     }
 
     fn note_room(&self) {
-        self.room.store(WINDOW.saturating_sub(self.waiting()), Ordering::Relaxed);
+        let room = if self.flows() { WINDOW.saturating_sub(self.window.len()) } else { 0 };
+        self.sill.set_room(room);
+    }
+
+    /// When attempts may begin: no `Retry-After` stands, and where the breaker is open it is time for a probe. `None`:
+    /// while the sink is shut or a probe is on its way, nothing may.
+    fn opens_at(&self) -> Option<Timestamp> {
+        if self.is_shut() || (self.state.open.is_some() && self.probing) {
+            return None;
+        }
+        let probe_at = self.state.open.map(|open| open.probe_at);
+        Some(self.state.not_before.max(probe_at).unwrap_or(Timestamp(i64::MIN)))
     }
 
     /// True until a person acts: disabled, or paused.
@@ -156,27 +211,55 @@ impl Outlet {
         self.state.disabled.is_some() || self.state.paused.is_some()
     }
 
-    /// True when attempts may begin at `now`: not shut, and no `Retry-After` stands.
     fn is_open(&self, now: Timestamp) -> bool {
-        !self.is_shut() && self.state.not_before.is_none_or(|moment| moment <= now)
+        self.opens_at().is_some_and(|moment| moment <= now)
     }
 
     /// Claims what is due from the store while there is room for it.
     async fn refill(&mut self) {
         let now = self.world.clock.now();
-        let is_due = self.more || self.next_due.is_some_and(|due| due <= now);
-        if !is_due || !self.is_open(now) || self.waiting() > WINDOW / 2 {
+        if !self.is_open(now) {
             return;
         }
-        let room = WINDOW - self.waiting();
+        if self.window.firsts() > 0 && self.window.retries() == 0 && self.retries_at <= now {
+            self.refill_retries(now).await;
+        }
+        let is_due = self.more || self.next_due.is_some_and(|due| due <= now);
+        if !is_due || !self.takes_more() {
+            return;
+        }
+        // The probe is what has the fewest attempts, and of those the oldest.
+        let room = if self.state.open.is_some() { 1 } else { WINDOW - self.window.len() };
         match self.world.store.claim_deliveries(&self.sink.name, now, room).await {
             Ok(tickets) => {
-                let all_that_is_due = tickets.len() < room;
-                self.more = !all_that_is_due;
-                tickets.into_iter().for_each(|ticket| self.enqueue(ticket));
-                if all_that_is_due {
+                self.more = tickets.len() >= room;
+                self.next_due = None;
+                self.enqueue(tickets);
+                if !self.more {
                     self.look_ahead(now).await;
                 }
+            }
+            Err(error) => self.store_failed(now, &error),
+        }
+    }
+
+    /// Is there room to claim something?
+    fn takes_more(&self) -> bool {
+        match self.state.open {
+            Some(_) => self.window.is_empty(),
+            None => self.window.len() <= WINDOW / 2,
+        }
+    }
+
+    /// First attempts never run out: retries get their share all the same.
+    async fn refill_retries(&mut self, now: Timestamp) {
+        self.retries_at = now.plus(RETRIES_EVERY);
+        match self.world.store.claim_retries(&self.sink.name, now, RETRIES_AHEAD).await {
+            Ok(tickets) => {
+                if tickets.len() == RETRIES_AHEAD {
+                    self.retries_at = now;
+                }
+                self.enqueue(tickets);
             }
             Err(error) => self.store_failed(now, &error),
         }
@@ -198,59 +281,84 @@ impl Outlet {
         self.next_due = Some(now.plus(STORE_RETRY));
     }
 
-    fn admit(&mut self, fresh: Fresh) {
-        self.more |= fresh.more;
-        self.changed |= fresh.changed;
-        fresh.tickets.into_iter().for_each(|ticket| self.enqueue(ticket));
-    }
-
-    fn enqueue(&mut self, ticket: DeliveryTicket) {
-        match ticket.attempts {
-            0 => self.first.push_back(ticket),
-            _ => self.again.push_back(ticket),
+    fn admit(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Fresh(fresh) => {
+                self.more |= fresh.more;
+                self.backlog.came(fresh.count, self.world.clock.now());
+                self.enqueue(fresh.tickets);
+            }
+            Arrival::Changed => self.look_anew(),
         }
     }
 
-    /// Begins as many attempts as may run: first attempts are not kept waiting behind retries.
+    fn enqueue(&mut self, tickets: impl IntoIterator<Item = DeliveryTicket>) {
+        tickets.into_iter().for_each(|ticket| self.window.push(ticket.attempts, ticket));
+    }
+
+    /// A person has changed the queue or the sink's state in the store.
+    fn look_anew(&mut self) {
+        self.changed = true;
+        self.more = true;
+        self.backlog.look_again();
+    }
+
+    /// May one more retry begin? A probe may be one.
+    fn takes_retry(&self) -> bool {
+        self.state.open.is_some() || self.retrying < places_for_retries(self.sink.concurrency)
+    }
+
+    /// Begins as many attempts as may run.
     fn begin_attempts(&mut self) {
         let now = self.world.clock.now();
         while self.is_open(now) && self.attempting < self.sink.concurrency && self.work.len() < UNSETTLED_MAX {
-            let Some(ticket) = self.first.pop_front().or_else(|| self.again.pop_front()) else { return };
+            let retry = self.takes_retry();
+            if !self.window.has_next(retry) || self.bucket.as_mut().is_some_and(|bucket| !bucket.take(now)) {
+                return;
+            }
+            let Some(ticket) = self.window.next(retry) else { return };
+            let probe = self.state.open.is_some();
+            self.probing |= probe;
             self.attempting += 1;
-            self.work.push(attempt(self.world.clone(), self.sink.clone(), ticket, now));
+            self.retrying += usize::from(ticket.attempts > 0);
+            let tried = Tried { ticket, began: now, probe };
+            self.work.push(attempt(self.world.clone(), self.sink.clone(), tried));
         }
     }
 
-    /// When something happens by itself: a `Retry-After` ends, or the store's next delivery falls due.
+    /// When something happens by itself: the sink may be sent to again, its rate lets one through, the store's next
+    /// delivery falls due, or the backlog has to be looked at.
     fn wake_at(&self) -> Option<Timestamp> {
-        if self.is_shut() {
-            return None;
-        }
-        let queued = self.waiting() > 0 || self.more;
-        let reopens = self.state.not_before.filter(|_| queued).filter(|moment| *moment > self.world.clock.now());
-        let due = self.next_due.map(|due| due.max(self.state.not_before.unwrap_or_default()));
-        match (reopens, due) {
-            (Some(reopens), Some(due)) => Some(reopens.min(due)),
-            (one, other) => one.or(other),
-        }
+        let now = self.world.clock.now();
+        let queue = self.opens_at().and_then(|opens| {
+            let queued = !self.window.is_empty() || self.more;
+            let reopens = Some(opens).filter(|moment| queued && *moment > now);
+            let due = self.next_due.filter(|_| self.takes_more()).map(|due| due.max(opens));
+            let slots = self.attempting < self.sink.concurrency && self.window.has_next(self.takes_retry());
+            let ready_at = self.bucket.as_ref().filter(|_| slots && opens <= now).map(|bucket| bucket.ready_at(now));
+            let paced = ready_at.filter(|moment| *moment > now);
+            [reopens, due, paced].into_iter().flatten().min()
+        });
+        queue.into_iter().chain(self.backlog.look_at()).min()
     }
 
     fn take(&mut self, step: Step) {
         match step {
-            Step::Attempted(ticket, began, sent) => {
+            Step::Attempted(tried, sent) => {
                 self.attempting -= 1;
-                self.settle(ticket, began, sent);
+                self.retrying -= usize::from(tried.ticket.attempts > 0);
+                self.probing &= !tried.probe;
+                self.settle(tried, sent);
             }
             Step::Settled(settlement, Ok(next)) => {
-                next.into_iter().for_each(|ticket| self.enqueue(ticket));
+                if matches!(settlement.verdict, Verdict::Delivered | Verdict::Dead(_)) {
+                    self.backlog.ended();
+                }
+                self.enqueue(next);
                 self.note_due(&settlement.verdict);
                 self.alarm.settled(&settlement.verdict);
             }
             Step::Settled(settlement, Err(error)) => self.settle_again(settlement, &error),
-            Step::Released(done) => {
-                self.more = true;
-                self.report(done);
-            }
         }
     }
 
@@ -261,16 +369,19 @@ impl Outlet {
         }
     }
 
-    fn settle(&mut self, ticket: DeliveryTicket, began: Timestamp, sent: Sent) {
+    fn settle(&mut self, tried: Tried, sent: Sent) {
+        let Tried { ticket, began, probe } = tried;
         let now = self.world.clock.now();
         let number = ticket.attempts + 1;
-        let verdict = judge(&self.sink.ladder, number, &sent.answer, now, self.world.dice.roll());
-        self.note_answer(&sent.answer, &verdict, now);
-        self.observe(&ticket, &verdict, &sent, now);
-        if let Verdict::SinkGone(_) = &verdict {
-            // The settlement holds them all in the store.
-            self.give_back();
+        self.note_answer(&sent.answer, probe, now);
+        let verdict = self.judge(number, &sent.answer, now);
+        if let Verdict::SinkGone(reason) = &verdict
+            && self.state.disabled.is_none()
+        {
+            tell(&self.sink.name, &Turn::Disabled { reason: reason.clone() });
+            self.state.disabled = Some(reason.clone());
         }
+        self.observe(&ticket, &verdict, &sent, now);
         let attempt = Attempt { number, at: began, took: sent.took, answer: sent.answer, trace: sent.trace };
         let settlement = Arc::new(Settlement { ticket, attempt, verdict, sink: self.state.clone() });
         self.work.push(Box::pin(write(self.world.clone(), settlement)));
@@ -292,23 +403,49 @@ impl Outlet {
     }
 
     /// What an answer says of the sink as a whole.
-    fn note_answer(&mut self, answer: &Answer, verdict: &Verdict, now: Timestamp) {
-        self.state.not_before = self.state.not_before.max(hold_sink(answer, now));
-        if *verdict == Verdict::Delivered {
-            self.state.failures = 0;
-            self.state.failing_since = None;
-            self.state.last_failure = None;
-            self.state.last_success = Some(now);
-            return;
+    fn note_answer(&mut self, answer: &Answer, probe: bool, now: Timestamp) {
+        let state = &mut self.state;
+        state.not_before = state.not_before.max(hold_sink(answer, now));
+        let heard = match (answer.is_success(), probe) {
+            (true, _) => Heard::Success,
+            (false, true) => Heard::ProbeFailure,
+            (false, false) => Heard::Failure,
+        };
+        let before = Breaker { failures: state.failures, failing_since: state.failing_since, open: state.open };
+        let jitter = if heard == Heard::Success { 0.0 } else { self.world.dice.roll() };
+        let breaker = before.after(heard, &self.sink.ladder, now, jitter);
+        Breaker { failures: state.failures, failing_since: state.failing_since, open: state.open } = breaker;
+        match heard {
+            Heard::Success => (state.last_failure, state.last_success) = (None, Some(now)),
+            Heard::Failure | Heard::ProbeFailure => state.last_failure = Some(answer.sentence()),
         }
-        self.state.failures += 1;
-        self.state.failing_since = self.state.failing_since.or(Some(now));
-        self.state.last_failure = Some(answer.sentence());
-        if let Verdict::SinkGone(reason) = verdict
-            && self.state.disabled.is_none()
-        {
-            tracing::error!(sink = %self.sink.name, reason, "sink disabled; what waits for it is held");
-            self.state.disabled = Some(reason.clone());
+        let turn = match (before.open, breaker.open) {
+            (None, Some(open)) => {
+                Turn::Opened { reason: answer.sentence(), failures: breaker.failures, probe_at: open.probe_at }
+            }
+            (Some(_), None) => Turn::Recovered { failures: before.failures },
+            _ => return,
+        };
+        // Whatever waits in the store may go, or be the probe.
+        self.more = true;
+        tell(&self.sink.name, &turn);
+    }
+
+    /// What follows for the delivery, once it is known what the answer says of the sink.
+    fn judge(&self, number: u32, answer: &Answer, now: Timestamp) -> Verdict {
+        let SinkState { failures, failing_since, open, .. } = self.state;
+        // While the sink is down, or has been given up, nobody's ladder is spent.
+        let gone = self.state.disabled.as_ref().map(|_| now);
+        let spared_until = open.map(|open| open.probe_at).or(gone);
+        let jitter = if answer.is_success() { 0.0 } else { self.world.dice.roll() };
+        let verdict = judge_sparing(&self.sink.ladder, number, answer, now, jitter, spared_until);
+        let outlived = Breaker { failures, failing_since, open }.is_outlived(now);
+        match verdict {
+            Verdict::RetryAt(_) if outlived => {
+                let span = show_duration(FAILING_MAX);
+                Verdict::SinkGone(format!("it has only failed for {span}, the last time: {}", answer.sentence()))
+            }
+            verdict => verdict,
         }
     }
 
@@ -337,18 +474,13 @@ impl Outlet {
             ),
         }
     }
-
-    fn report(&self, done: Result<(), StoreError>) {
-        if let Err(error) = done {
-            tracing::warn!(sink = %self.sink.name, %error, "deliveries could not be given back; the next start takes them");
-        }
-    }
 }
 
-fn attempt(world: Arc<World>, sink: Arc<Sink>, ticket: DeliveryTicket, now: Timestamp) -> Work {
+fn attempt(world: Arc<World>, sink: Arc<Sink>, tried: Tried) -> Work {
     Box::pin(async move {
-        let sent = world.sender.send(&sink, &ticket.parcel, ticket.attempts + 1, now).await;
-        Step::Attempted(ticket, now, sent)
+        let ticket = &tried.ticket;
+        let sent = world.sender.send(&sink, &ticket.parcel, ticket.attempts + 1, tried.began).await;
+        Step::Attempted(tried, sent)
     })
 }
 

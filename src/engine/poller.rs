@@ -74,6 +74,14 @@ impl Poller {
         &self.alarm
     }
 
+    /// Why this job is not polled for now: more waits for one of its sinks than may.
+    pub(super) fn blocked(&self, job: &JobName) -> Option<String> {
+        let full = |sink: &Arc<Sink>| {
+            self.dispatcher.full(&sink.name).map(|reason| format!("paused for the sink `{}`: {reason}", sink.name))
+        };
+        self.sinks.get(job)?.iter().find_map(full)
+    }
+
     /// Makes one poll of a job that was claimed. An `Err` is our own failure: nothing was committed that is not whole.
     pub(super) async fn poll(
         &self,

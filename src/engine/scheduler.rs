@@ -30,6 +30,9 @@ const ORDERS_WAITING_MAX: usize = 64;
 /// The longest the scheduler sleeps, so that it is seen to be alive.
 const BEAT: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// When a job that is paused for a sink is looked at again.
+const BLOCKED_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// When jobs are polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
@@ -52,12 +55,14 @@ pub(super) enum Order {
 }
 
 /// Where a job stands in the schedule.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Run {
     /// When it is due next; none while it is paused.
     pub due: Option<Timestamp>,
     /// True while it is being polled.
     pub running: bool,
+    /// Why it is not polled although it is due.
+    pub blocked: Option<String>,
 }
 
 /// Starts the scheduler; orders go into what it returns.
@@ -207,8 +212,15 @@ impl Scheduler {
             }
             self.heap.pop();
             let Slot { due: current, running, paused, .. } = self.slots[slot];
-            if current == Some(due) && !running && !paused {
-                self.begin(slot, Mode::Commit, None);
+            if current != Some(due) || running || paused {
+                continue;
+            }
+            match self.poller.blocked(&self.slots[slot].job.name) {
+                None => self.begin(slot, Mode::Commit, None),
+                Some(_) => {
+                    self.slots[slot].due = Some(now.plus(BLOCKED_RETRY));
+                    self.enqueue(slot);
+                }
             }
         }
     }
@@ -279,8 +291,13 @@ impl Scheduler {
                 }
             }
             Order::Runs(reply) => {
-                let run = |slot: &Slot| Run { due: slot.due.filter(|_| !slot.paused), running: slot.running };
-                let runs = self.slots.iter().map(|slot| (slot.job.name.clone(), run(slot)));
+                let runs = self.slots.iter();
+                let runs = runs.map(|slot| {
+                    let goes = slot.scheduled && !slot.paused;
+                    let blocked = self.poller.blocked(&slot.job.name).filter(|_| goes);
+                    let due = slot.due.filter(|_| !slot.paused);
+                    (slot.job.name.clone(), Run { due, running: slot.running, blocked })
+                });
                 // Whoever asked may have gone.
                 let _ = reply.send(runs.collect());
             }

@@ -230,6 +230,9 @@ fn headers_of(sink: &Sink, parcel: &Parcel, attempt: u32, now: Timestamp) -> Res
     for (name, value) in parcel.wire.headers(parcel) {
         insert(&mut sent, name, &value)?;
     }
+    for (name, value) in parcel.skipped.headers() {
+        insert(&mut sent, name, &value)?;
+    }
     sent.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     sent.insert("webhook-timestamp", HeaderValue::from(now.unix_seconds()));
     sent.insert("doorbell-attempt", HeaderValue::from(attempt));

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::core::alert::{Bell, DeadLetter, Notice, Ring};
+use crate::core::breaker::Open;
 use crate::core::delivery::{Attempt, Parcel, Verdict};
 use crate::core::event::NewEvent;
 use crate::core::job::Fingerprints;
@@ -279,6 +280,8 @@ pub struct SinkState {
     pub last_failure: Option<String>,
     /// Since when a person keeps it from being sent to. Only [`Operations::pause_sink`] changes it.
     pub paused: Option<Timestamp>,
+    /// Set while its breaker is open.
+    pub open: Option<Open>,
 }
 
 /// An attempt that has ended, and what follows from it.
@@ -308,6 +311,15 @@ pub trait Outbox: Send + Sync {
         limit: usize,
     ) -> Result<Vec<DeliveryTicket>, StoreError>;
 
+    /// Claims up to `limit` deliveries of a sink that were attempted before and are due at `now`: those that have been
+    /// due the longest first. So that retries get their share while first attempts never run out.
+    async fn claim_retries(
+        &self,
+        sink: &SinkName,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DeliveryTicket>, StoreError>;
+
     /// When the next unclaimed delivery of a sink falls due; `None` when it has none, or when all it has is held. May
     /// lie in the past. The sink's own `not_before` is not part of it.
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError>;
@@ -316,14 +328,31 @@ pub trait Outbox: Send + Sync {
     /// ended, the next of its lane becomes due and comes back as a ticket. `Verdict::SinkGone` disables the sink, which
     /// holds the delivery and every other of the sink that has not ended. The attempt is numbered by the store.
     ///
-    /// `sink` overwrites what was remembered, except that it never enables, pauses or resumes: attempts in flight know less than the one
-    /// that was answered 410. Only [`Outbox::enable_sink`] does.
+    /// `sink` overwrites what was remembered, except that it neither enables nor disables, pauses nor resumes: attempts in flight know less
+    /// than the one that was answered 410, and less than the person who enabled the sink since. Only the verdict,
+    /// [`Outbox::enable_sink`] and [`Operations::pause_sink`] do.
     ///
     /// After an error nothing is written, and the same settlement may be handed in again.
     async fn settle(&self, settlement: Arc<Settlement>) -> Result<Option<DeliveryTicket>, StoreError>;
 
     /// Gives a claim back without an attempt (at shutdown, or when the sink was disabled meanwhile).
     async fn release(&self, tickets: Vec<DeliveryTicket>) -> Result<(), StoreError>;
+
+    /// Ends the oldest deliveries of a sink that have not ended and are not claimed as dead, with this reason: at most
+    /// `most` of them, and only what was seen before `before` where that is given. The next of their lanes become due.
+    /// Returns how many. One call ends at most some hundreds, so that others' commits don't wait long: call again.
+    async fn drop_oldest(
+        &self,
+        sink: &SinkName,
+        most: u64,
+        before: Option<Timestamp>,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
+
+    /// How many deliveries of a sink stand where, even while it is disabled; one that is unknown has none. `oldest` is
+    /// that of all which have not ended, held ones too.
+    async fn queue(&self, sink: &SinkName) -> Result<Queue, StoreError>;
 
     /// What is remembered of a sink.
     async fn sink_state(&self, sink: &SinkName) -> Result<SinkState, StoreError>;

@@ -10,6 +10,7 @@ mod alerts;
 mod bad_config;
 mod bad_vendor;
 mod bounded;
+mod breaker;
 mod commands;
 mod crash;
 mod daemon;

@@ -19,12 +19,14 @@ use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section};
 use crate::config::written::Written;
 use crate::core::address::{Verdict, judge_url};
+use crate::core::backlog::{AtLimit, Limits};
 use crate::core::delivery::Ladder;
 use crate::core::job::Auth;
 use crate::core::names::SinkName;
 use crate::core::secret::Masked;
 use crate::core::sink::{Order, Sink};
 use crate::core::transport::Transport;
+use crate::core::units::{Rate, parse_rate};
 
 /// For a whole attempt, when nothing is said.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -41,6 +43,12 @@ const STEPS_MAX: usize = 30;
 /// Bounds of a step of a ladder.
 const STEP_BOUNDS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(30 * 86_400);
 
+/// Deliveries that may wait: what a column of a table still counts, far above any disk.
+const BACKLOG_BOUNDS: RangeInclusive<u32> = 1..=u32::MAX;
+
+/// How long a delivery may wait: less than a second is an attempt, not a wait.
+const AGE_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3650 * 86_400);
+
 /// Headers that a delivery has of its own.
 pub(super) const RESERVED: &[(&str, &str)] = &[
     ("content-length", "it follows from the body"),
@@ -52,6 +60,8 @@ pub(super) const RESERVED: &[(&str, &str)] = &[
     ("webhook-timestamp", "it is the time of the attempt"),
     ("webhook-signature", "it comes from `secret`"),
     ("doorbell-attempt", "it counts the attempts"),
+    ("doorbell-skipped", "it names events that never came"),
+    ("doorbell-skipped-more", "it counts events that never came"),
 ];
 
 /// One sink; every problem with it is noted before it is given up.
@@ -78,6 +88,8 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
     let concurrency = section.field("concurrency").and_then(|field| reader.whole(&field, &CONCURRENCY_BOUNDS));
     let orders = [("key", Order::Key), ("none", Order::None), ("job", Order::Job)];
     let order = section.field("order").and_then(|field| reader.one_of(&field, &orders));
+    let rate = section.field("rate").and_then(|field| rate(&field, reader));
+    let limits = limits(section, reader);
     let (url, shown_url) = url?;
     Some(Sink {
         name: SinkName::from(name),
@@ -94,7 +106,9 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
         timeout: timeout.unwrap_or(TIMEOUT),
         ladder,
         concurrency: concurrency.unwrap_or(CONCURRENCY) as usize,
+        rate,
         order: order.unwrap_or(Order::Key),
+        limits,
     })
 }
 
@@ -129,6 +143,23 @@ fn transport(section: &Section<'_>, url: Option<&Url>, reader: &mut Reader<'_>) 
 
 fn default_ladder() -> Ladder {
     Ladder(LADDER.iter().copied().map(Duration::from_secs).collect())
+}
+
+fn rate(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Rate> {
+    reader.parsed(field, parse_rate)
+}
+
+fn limits(section: &Section<'_>, reader: &mut Reader<'_>) -> Limits {
+    let default = Limits::default();
+    let max_backlog = section.field("max_backlog").and_then(|field| reader.whole(&field, &BACKLOG_BOUNDS));
+    let max_age = section.field("max_age").and_then(|field| reader.duration(&field, &AGE_BOUNDS));
+    let choices = [("pause", AtLimit::Pause), ("drop_oldest", AtLimit::DropOldest)];
+    let at_limit = section.field("at_limit").and_then(|field| reader.one_of(&field, &choices));
+    Limits {
+        max_backlog: max_backlog.map_or(default.max_backlog, u64::from),
+        max_age,
+        at_limit: at_limit.unwrap_or(default.at_limit),
+    }
 }
 
 /// The receiver, and how it may be shown: its host only when the URL holds a secret.

@@ -8,6 +8,7 @@ use crate::core::diff::{Difference, difference};
 use crate::core::json::parse;
 use crate::core::names::{JobName, Key, Scope};
 use crate::core::rules::Rules;
+use crate::core::skipped::Skipped;
 use crate::core::template::{Part, Text};
 use crate::core::time::Timestamp;
 
@@ -125,6 +126,7 @@ fn a_cloudevent_in_the_binary_mode_has_its_attributes_in_headers() {
         seen_at: Timestamp(0),
         body: Bytes::new(),
         replay: false,
+        skipped: Skipped::default(),
         wire: Wire::CloudEventsBinary,
     };
     let headers = Wire::CloudEventsBinary.headers(&parcel("Euro € 😀\n"));

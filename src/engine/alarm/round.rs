@@ -27,9 +27,6 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Rings of one transaction: short enough not to hold up a poll's commit.
 const RINGS_MAX: usize = 100;
 
-/// Deliveries that may wait for a sink.
-const BACKLOG_MAX: u64 = 1_000_000;
-
 /// Rings until shutdown.
 pub(in crate::engine) async fn run(
     world: Arc<World>,
@@ -118,8 +115,8 @@ impl Rounds {
 
     async fn look_at_sinks(&mut self, now: Timestamp) -> Result<(), StoreError> {
         for (name, state, queue) in self.world.store.sinks().await? {
-            if self.sinks.iter().any(|sink| sink.name == name) {
-                let facts = facts(state, &queue);
+            if let Some(sink) = self.sinks.iter().find(|sink| sink.name == name) {
+                let facts = facts(sink, state, &queue);
                 self.turn_sink(Trouble::Disabled, &name, &facts, now).await?;
                 self.turn_sink(Trouble::Backlog, &name, &facts, now).await?;
             }
@@ -191,13 +188,13 @@ impl Rounds {
     }
 }
 
-fn facts(state: SinkState, queue: &Queue) -> SinkFacts {
+fn facts(sink: &Sink, state: SinkState, queue: &Queue) -> SinkFacts {
     SinkFacts {
         disabled: state.disabled,
         failing_since: state.failing_since,
         last_success: state.last_success,
         failures: state.failures,
         waiting: queue.backlog + queue.held,
-        max_backlog: BACKLOG_MAX,
+        max_backlog: sink.limits.max_backlog,
     }
 }

@@ -10,6 +10,7 @@ use crate::core::names::{EventId, JobName, Key, Scope, SinkName};
 use crate::core::secret::Secret;
 use crate::core::sign::{Delivered, Scheme, Signer, Verifier};
 use crate::core::sink::Order;
+use crate::core::skipped::Skipped;
 use crate::core::transport::Transport;
 use crate::net::testing::{Act, Server, answer, header as header_of, self_signed};
 
@@ -34,7 +35,9 @@ fn sink(url: &str) -> Sink {
         timeout: Duration::from_secs(20),
         ladder: Ladder::default(),
         concurrency: 8,
+        rate: None,
         order: Order::Key,
+        limits: crate::core::backlog::Limits::default(),
     }
 }
 
@@ -50,6 +53,7 @@ fn parcel() -> Parcel {
         body: bytes::Bytes::from_static(BODY.as_bytes()),
         wire: Wire::Json,
         replay: false,
+        skipped: Skipped { ids: vec![EventId::from("evt_dead1"), EventId::from("evt_dead2")], more: 0 },
     }
 }
 

@@ -73,7 +73,9 @@ macro_rules! conformance {
                 an_attempt_in_flight_does_not_enable_a_sink, a_delivery_can_be_born_dead,
                 a_sink_that_left_the_config_is_held, a_job_that_left_the_config_is_held_in_order,
                 a_released_claim_can_be_claimed_again, attempts_are_kept, queues_are_counted,
-                without_a_lane_nothing_waits, a_sink_of_its_own_body_gets_it;
+                without_a_lane_nothing_waits, a_sink_of_its_own_body_gets_it, retries_can_be_claimed_by_themselves,
+                the_oldest_are_dropped_and_the_next_of_their_lanes_go, what_is_claimed_is_not_dropped,
+                only_what_is_old_is_dropped, the_dead_of_a_lane_are_told_once, an_open_breaker_survives_a_crash;
             bells:
                 system_events_are_numbered_by_themselves, a_system_event_is_told_once,
                 a_bell_is_remembered_until_it_is_silent, a_poll_tells_of_itself_or_is_not_made,
@@ -85,7 +87,8 @@ macro_rules! conformance {
                 a_replay_for_a_job_that_left_is_held, a_retry_is_due_now_or_a_replay,
                 a_paused_sink_is_held_over_restarts, an_attempt_in_flight_does_not_resume_a_sink,
                 a_paused_job_stays_paused_over_polls_and_restarts, deliveries_are_listed_by_state,
-                deliveries_are_paged_and_filtered;
+                deliveries_are_paged_and_filtered, what_was_replayed_is_not_skipped, a_resume_closes_the_breaker,
+                what_was_dropped_can_be_replayed;
             upkeep:
                 pruning_keeps_what_has_not_ended, pruning_keeps_what_ended_lately,
                 pruning_forgets_items_that_are_gone, pruning_forgets_the_ledger_of_a_job_that_left,

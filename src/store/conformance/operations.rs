@@ -1,5 +1,6 @@
 //! What a person does: replays, retries, pauses, and the lists that show them.
 
+use crate::core::breaker::Open;
 use crate::core::delivery::Verdict;
 use crate::core::names::{JobName, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryState, ReplayFilter};
@@ -344,4 +345,46 @@ pub(in crate::store) async fn deliveries_are_paged_and_filtered(bench: &mut impl
         assert!(listed(store, DeliveryFilter { job: Some("stock".into()), ..filter.clone() }).await.is_empty());
         assert_eq!(listed(store, DeliveryFilter { job: Some("orders".into()), ..filter }).await.len(), 4);
     }
+}
+
+pub(in crate::store) async fn what_was_replayed_is_not_skipped(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let events = (1..=3).map(|number| event("a", number, &["crm"])).collect();
+    let mut first = commit(store, vec![], events, 9).await;
+    let second = settle(store, first.remove(0), 4, Verdict::Dead("no".into())).await.expect("the second");
+    let third = settle(store, second, 4, Verdict::Dead("no".into())).await.expect("the third");
+    let told = |ticket: &DeliveryTicket| ticket.parcel.skipped.ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(told(&third), ["evt_a_1", "evt_a_2"]);
+    store.release(vec![third]).await.unwrap();
+    assert_eq!(replay(store, &of_event("evt_a_1"), 9, 5).await, 1);
+    let third = due(store, 6).await.remove(0);
+    assert_eq!(told(&third), ["evt_a_2"], "the first comes after all");
+    let again = settle(store, third, 7, Verdict::Delivered).await.expect("the replay");
+    assert_eq!((again.parcel.event.as_str(), told(&again)), ("evt_a_1", vec![]), "it does not name itself");
+}
+
+pub(in crate::store) async fn a_resume_closes_the_breaker(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let ticket = commit(store, vec![], vec![event("a", 1, &["crm"])], 9).await.remove(0);
+    let open = Some(Open { probes: 2, probe_at: at(90) });
+    let state = SinkState { failures: 7, failing_since: Some(at(1)), open, ..SinkState::default() };
+    let retry = settlement(ticket, attempt(1, at(2), 503), Verdict::RetryAt(at(9)), state);
+    store.settle(retry).await.unwrap();
+    store.pause_sink(&crm(), Some(at(3))).await.unwrap();
+    assert_eq!(store.sink_state(&crm()).await.unwrap().open, open, "a pause leaves it as it is");
+    store.pause_sink(&crm(), None).await.unwrap();
+    assert_eq!(store.sink_state(&crm()).await.unwrap().open, None);
+}
+
+pub(in crate::store) async fn what_was_dropped_can_be_replayed(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    commit(store, vec![], vec![event("a", 1, &["crm"]), event("b", 2, &["crm"])], 0).await;
+    assert_eq!(store.drop_oldest(&crm(), 1, None, "too many", at(3)).await.unwrap(), 1);
+    assert_eq!(queue(store).await.dead, 1);
+    assert_eq!(replay(store, &in_state(DeliveryState::Dead), 9, 4).await, 1);
+    assert_eq!(queue(store).await.dead, 0);
+    assert_eq!(sent(&due(store, 99).await), ["evt_b_2", "evt_a_1"]);
 }

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 
+use crate::core::breaker::Open;
 use crate::core::delivery::Verdict;
-use crate::core::names::{JobName, SinkName};
+use crate::core::names::{EventId, JobName, SinkName};
+use crate::core::skipped::{SKIPPED_MAX, Skipped};
 use crate::store::conformance::{
     Bench, adopt, at, attempt, changes, claim, commit, complete, crm, event, job, room, sent, settlement,
 };
@@ -277,4 +279,95 @@ pub(in crate::store) async fn a_sink_of_its_own_body_gets_it(bench: &mut impl Be
     assert_eq!(due(store, 9).await[0].parcel.body, "{\"text\":\"a changed\"}");
     let other = store.claim_deliveries(&SinkName::from("erp"), at(9), 9).await.unwrap();
     assert_eq!(other[0].parcel.body, event("a", 1, &[]).body);
+}
+
+pub(in crate::store) async fn retries_can_be_claimed_by_themselves(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let events = (1..=5).map(|number| event(&number.to_string(), number, &["crm"])).collect();
+    let mut tickets = commit(store, vec![], events, 3).await;
+    let third = tickets.pop().expect("three");
+    for (ticket, retry) in tickets.into_iter().zip([at(9), at(8)]) {
+        settle(store, ticket, 6, Verdict::RetryAt(retry)).await;
+    }
+    settle(store, third, 6, Verdict::RetryAt(at(50))).await;
+    let one = store.claim_retries(&crm(), at(10), 1).await.unwrap();
+    assert_eq!(sent(&one), ["evt_2_2"], "due the longest");
+    settle(store, one.into_iter().next().unwrap(), 10, Verdict::RetryAt(at(11))).await;
+    assert_eq!(sent(&store.claim_retries(&crm(), at(12), 9).await.unwrap()), ["evt_1_1", "evt_2_2"]);
+    assert!(store.claim_retries(&crm(), at(12), 9).await.unwrap().is_empty(), "nothing is claimed twice");
+    assert_eq!(sent(&due(store, 12).await), ["evt_4_4", "evt_5_5"]);
+}
+
+pub(in crate::store) async fn the_oldest_are_dropped_and_the_next_of_their_lanes_go(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let events = vec![event("a", 1, &["crm"]), event("b", 2, &["crm"]), event("a", 3, &["crm"])];
+    commit(store, vec![], events, 0).await;
+    assert_eq!(store.drop_oldest(&crm(), 2, None, "too many", at(5)).await.unwrap(), 2);
+    assert_eq!(queue(store).await, Queue { backlog: 1, held: 0, dead: 2, oldest: Some(at(3)) });
+    assert_eq!(store.queue(&crm()).await.unwrap(), queue(store).await);
+    let shown = store.event("evt_a_1").await.unwrap().unwrap().event.deliveries.remove(0);
+    assert_eq!((shown.state.as_str(), shown.reason.as_deref()), ("dead", Some("too many")), "kept and listed");
+    let next = due(store, 6).await;
+    assert_eq!(sent(&next), ["evt_a_3"]);
+    assert_eq!(next[0].parcel.skipped, Skipped { ids: vec!["evt_a_1".into()], more: 0 });
+    assert_eq!(store.drop_oldest(&SinkName::from("nobody"), 9, None, "too many", at(5)).await.unwrap(), 0);
+}
+
+pub(in crate::store) async fn what_is_claimed_is_not_dropped(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let events = vec![event("a", 1, &["crm"]), event("a", 2, &["crm"]), event("a", 3, &["crm"])];
+    let flying = commit(store, vec![], events, 1).await.remove(0);
+    assert_eq!(store.drop_oldest(&crm(), 1, None, "too many", at(5)).await.unwrap(), 1);
+    assert!(due(store, 6).await.is_empty(), "the lane still waits for the one on its way");
+    let next = settle(store, flying, 7, Verdict::Delivered).await.expect("the next that is left");
+    assert_eq!((next.parcel.event.as_str(), next.parcel.skipped.ids.clone()), ("evt_a_3", vec!["evt_a_2".into()]));
+    assert_eq!(queue(store).await, Queue { backlog: 1, held: 0, dead: 1, oldest: Some(at(3)) });
+}
+
+pub(in crate::store) async fn only_what_is_old_is_dropped(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let events = (1..=5).map(|number| event(&number.to_string(), number, &["crm"])).collect();
+    commit(store, vec![], events, 0).await;
+    assert_eq!(store.drop_oldest(&crm(), 9, Some(at(3)), "too old", at(5)).await.unwrap(), 2);
+    assert_eq!(store.drop_oldest(&crm(), 9, Some(at(3)), "too old", at(5)).await.unwrap(), 0);
+    assert_eq!(sent(&due(store, 6).await), ["evt_3_3", "evt_4_4", "evt_5_5"]);
+}
+
+pub(in crate::store) async fn the_dead_of_a_lane_are_told_once(bench: &mut impl Bench) {
+    adopt(bench.store()).await;
+    let dead = SKIPPED_MAX as u64 + 3;
+    let events = (1..=dead + 2).map(|number| event("a", number, &["crm"])).collect();
+    commit(bench.store(), vec![], events, 0).await;
+    let store = bench.store();
+    let mut next = due(store, 10).await;
+    for _ in 0..dead {
+        let ticket = next.pop().expect("the next of the lane");
+        next.extend(settle(store, ticket, 11, Verdict::Dead("no".into())).await);
+    }
+    let ids: Vec<EventId> = (4..=dead).map(|number| EventId::from(format!("evt_a_{number}").as_str())).collect();
+    let told = Skipped { ids, more: 3 };
+    assert_eq!(next[0].parcel.skipped, told);
+    bench.restart();
+    let store = bench.store();
+    let ticket = due(store, 12).await.remove(0);
+    assert_eq!(ticket.parcel.skipped, told, "over a restart, too");
+    let next = settle(store, ticket, 12, Verdict::Delivered).await.expect("the last");
+    assert_eq!(next.parcel.skipped, Skipped::default(), "it has been told");
+}
+
+pub(in crate::store) async fn an_open_breaker_survives_a_crash(bench: &mut impl Bench) {
+    adopt(bench.store()).await;
+    let ticket = commit(bench.store(), vec![], vec![event("a", 1, &["crm"])], 9).await.remove(0);
+    let open = Some(Open { probes: 2, probe_at: at(90) });
+    let state = SinkState { failures: 7, failing_since: Some(at(1)), open, ..SinkState::default() };
+    let retry = settlement(ticket, attempt(1, at(2), 503), Verdict::RetryAt(at(9)), state.clone());
+    bench.store().settle(retry).await.unwrap();
+    bench.restart();
+    assert_eq!(bench.store().sink_state(&crm()).await.unwrap(), state);
+    bench.store().enable_sink(&crm(), at(10)).await.unwrap();
+    assert_eq!(bench.store().sink_state(&crm()).await.unwrap(), SinkState::default());
 }

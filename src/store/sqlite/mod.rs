@@ -15,6 +15,7 @@ mod lock;
 mod migrate;
 mod operations;
 mod outbox;
+mod overflow;
 mod readers;
 mod replay;
 mod settle;

@@ -83,7 +83,10 @@ fn pause_job(db: &Connection, job: &JobName, paused: Option<Timestamp>) -> Resul
 fn pause_sink(db: &Connection, sink: &SinkName, paused: Option<Timestamp>) -> Result<(bool, SinkState)> {
     let id = sinks::find_or_make(db, sink)?.id;
     let changed = db
-        .prepare_cached("UPDATE sink SET paused = ?2 WHERE id = ?1 AND (paused IS NULL) <> (?2 IS NULL)")?
+        .prepare_cached(
+            "UPDATE sink SET paused = ?2, probes = iif(?2 IS NULL, NULL, probes), \
+             probe_at = iif(?2 IS NULL, NULL, probe_at) WHERE id = ?1 AND (paused IS NULL) <> (?2 IS NULL)",
+        )?
         .execute(params![id, paused.map(|at| at.0)])?;
     Ok((changed == 1, sinks::stored(db, id)?))
 }

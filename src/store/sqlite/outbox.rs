@@ -12,13 +12,14 @@ use crate::core::delivery::{NewDelivery, Parcel};
 use crate::core::event::NewEvent;
 use crate::core::formats::Wire;
 use crate::core::names::{EventId, JobName, Key, Lane, Scope, SinkName};
+use crate::core::skipped::{SKIPPED_MAX, Skipped};
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::{Result, count, small};
 use crate::store::sqlite::sinks::{self, Open};
 use crate::store::{DeliveryTicket, Room};
 
 /// What may go now, of those with one number of attempts.
-pub(super) const DUE: &str = "SELECT id FROM delivery WHERE sink = ?1 AND state = 'due' AND attempts = ?2 AND due <= ?3 AND epoch < ?4 \
+pub(super) const DUE: &str = "SELECT id, due FROM delivery WHERE sink = ?1 AND state = 'due' AND attempts = ?2 AND due <= ?3 AND epoch < ?4 \
              ORDER BY due, id LIMIT ?5";
 
 /// The next number of attempts that occurs.
@@ -33,6 +34,16 @@ pub(super) const NEXT_DUE: &str = "SELECT due FROM delivery WHERE sink = ?1 AND 
 pub(super) const BEHIND: &str =
     "SELECT 1 FROM delivery WHERE sink = ?1 AND lane = ?2 AND state IN ('waiting', 'due', 'held') LIMIT 1";
 
+/// The latest dead of a lane before a delivery that no later one has told of. One that was
+/// replayed is not skipped.
+pub(super) const UNTOLD: &str = "SELECT event.uid FROM delivery JOIN event ON event.id = delivery.event \
+     WHERE delivery.sink = ?1 AND delivery.lane = ?2 AND delivery.state = 'dead' AND delivery.told = 0 \
+     AND delivery.lane IS NOT NULL AND delivery.replayed IS NULL AND delivery.id < ?3 ORDER BY delivery.id DESC LIMIT ?4";
+
+/// How many those are.
+const UNTOLD_COUNT: &str = "SELECT count(*) FROM delivery WHERE sink = ?1 AND lane = ?2 AND state = 'dead' AND told = 0 \
+     AND lane IS NOT NULL AND replayed IS NULL AND id < ?3";
+
 /// The event that a delivery is made for.
 pub(super) struct Origin<'a> {
     pub(super) id: i64,
@@ -42,7 +53,7 @@ pub(super) struct Origin<'a> {
 }
 
 impl Origin<'_> {
-    fn parcel(&self, delivery: &NewDelivery) -> Parcel {
+    fn parcel(&self, delivery: &NewDelivery, skipped: Skipped) -> Parcel {
         Parcel {
             event: self.event.id.clone(),
             kind: self.event.kind.clone(),
@@ -54,6 +65,7 @@ impl Origin<'_> {
             body: delivery.body.as_ref().unwrap_or(&self.event.body).clone(),
             wire: delivery.wire,
             replay: false,
+            skipped,
         }
     }
 }
@@ -84,6 +96,7 @@ impl<'db> Enqueue<'db> {
         let sink = self.sink(&delivery.sink)?;
         if let Some(reason) = &delivery.dead {
             self.came(&delivery.sink).dead += 1;
+            self.mourn(&delivery.sink);
             return self.insert(origin, delivery, sink.id, &New::Dead(reason)).map(drop);
         }
         self.came(&delivery.sink).backlog += 1;
@@ -97,7 +110,7 @@ impl<'db> Enqueue<'db> {
             self.tickets.push(DeliveryTicket {
                 id,
                 sink: delivery.sink.clone(),
-                parcel: origin.parcel(delivery),
+                parcel: origin.parcel(delivery, skipped(self.db, sink, delivery.lane, id)?),
                 attempts: 0,
                 lane: delivery.lane,
                 epoch,
@@ -125,7 +138,14 @@ impl<'db> Enqueue<'db> {
 
     fn came(&mut self, name: &SinkName) -> &mut Came {
         // Never made anew: `sink` has put it in.
-        &mut self.sinks.entry(name.clone()).or_insert((Open { id: 0, open: false }, Came::default())).1
+        &mut self.sinks.entry(name.clone()).or_insert((Open { id: 0, open: false, mourns: false }, Came::default())).1
+    }
+
+    /// From now on this sink has something to tell of its dead.
+    fn mourn(&mut self, name: &SinkName) {
+        if let Some((sink, _)) = self.sinks.get_mut(name) {
+            sink.mourns = true;
+        }
     }
 
     fn take_room(&mut self, name: &SinkName) -> bool {
@@ -200,7 +220,33 @@ pub(super) fn claim(
         }
         above = attempts;
     }
-    ids.into_iter().map(|id| take(db, epoch, sink, id)).collect()
+    ids.into_iter().map(|id| take(db, epoch, sink, found, id)).collect()
+}
+
+/// Claims what was attempted before: of each number of attempts that occurs those that have been due the longest, and
+/// of all of those again the same.
+pub(super) fn claim_retries(
+    db: &Connection,
+    epoch: i64,
+    sink: &SinkName,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<DeliveryTicket>> {
+    let Some(found) = sinks::find(db, sink)?.filter(|sink| sink.open) else { return Ok(Vec::new()) };
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut due: Vec<(i64, i64)> = Vec::new();
+    let mut above = 0;
+    while let Some(attempts) = next_attempts(db, found.id, above)? {
+        let mut statement = db.prepare_cached(DUE)?;
+        for row in
+            statement.query_map([found.id, attempts, now.0, epoch, most], |row| Ok((row.get(1)?, row.get(0)?)))?
+        {
+            due.push(row?);
+        }
+        above = attempts;
+    }
+    due.sort_unstable();
+    due.into_iter().take(limit).map(|(_, id)| take(db, epoch, sink, found, id)).collect()
 }
 
 /// The least number of attempts above `above` that a due delivery of the sink has.
@@ -209,9 +255,9 @@ fn next_attempts(db: &Connection, sink: i64, above: i64) -> Result<Option<i64>> 
 }
 
 /// Claims one delivery that is due, and makes its ticket.
-pub(super) fn take(db: &Connection, epoch: i64, sink: &SinkName, id: i64) -> Result<DeliveryTicket> {
+pub(super) fn take(db: &Connection, epoch: i64, sink: &SinkName, found: Open, id: i64) -> Result<DeliveryTicket> {
     db.prepare_cached("UPDATE delivery SET epoch = ?2 WHERE id = ?1")?.execute([id, epoch])?;
-    let ticket = db
+    let mut ticket = db
         .prepare_cached(
             "SELECT delivery.attempts, delivery.lane, event.uid, event.kind, job.name, scope.text, event.key, \
              event.sequence, event.at, coalesce(delivery.body, event.body), delivery.wire, delivery.replay FROM delivery \
@@ -228,7 +274,38 @@ pub(super) fn take(db: &Connection, epoch: i64, sink: &SinkName, id: i64) -> Res
                 epoch,
             })
         })?;
+    ticket.parcel.skipped = skipped(db, found, ticket.lane, id)?;
     Ok(ticket)
+}
+
+/// The dead of a lane that stand before a delivery and that no later one has told of.
+fn skipped(db: &Connection, sink: Open, lane: Option<Lane>, id: i64) -> Result<Skipped> {
+    let Some(lane) = lane.filter(|_| sink.mourns) else { return Ok(Skipped::default()) };
+    let mut statement = db.prepare_cached(UNTOLD)?;
+    let rows = statement.query_map(params![sink.id, lane.0, id, SKIPPED_MAX as i64], |row| {
+        Ok(EventId::from(row.get_ref(0)?.as_str()?))
+    })?;
+    let mut ids: Vec<EventId> = rows.collect::<rusqlite::Result<_>>()?;
+    ids.reverse();
+    let more = match ids.len() < SKIPPED_MAX {
+        true => 0,
+        false => {
+            let all = db.prepare_cached(UNTOLD_COUNT)?.query_one(params![sink.id, lane.0, id], |row| row.get(0))?;
+            count(all).saturating_sub(ids.len() as u64)
+        }
+    };
+    Ok(Skipped { ids, more })
+}
+
+/// A delivery that was delivered has told of the dead before it: no later one says it again.
+pub(super) fn note_told(db: &Connection, sink: i64, ticket: &DeliveryTicket) -> Result<()> {
+    if let (Some(lane), false) = (ticket.lane, ticket.parcel.skipped.is_empty()) {
+        db.prepare_cached(
+            "UPDATE delivery SET told = 1 WHERE sink = ?1 AND lane = ?2 AND state = 'dead' AND told = 0 AND id < ?3",
+        )?
+        .execute(params![sink, lane.0, ticket.id])?;
+    }
+    Ok(())
 }
 
 fn parcel(row: &Row<'_>) -> rusqlite::Result<Parcel> {
@@ -243,6 +320,7 @@ fn parcel(row: &Row<'_>) -> rusqlite::Result<Parcel> {
         body: Bytes::from(row.get::<_, Vec<u8>>(9)?),
         wire: Wire::of_word(row.get_ref(10)?.as_str_or_null()?),
         replay: row.get(11)?,
+        skipped: Skipped::default(),
     })
 }
 

@@ -44,12 +44,16 @@ pub(super) fn settle(db: &Connection, settlement: &Settlement) -> Result<(Option
     let now = attempt.at.plus(attempt.took);
     let next = next(verdict, &stored, now, failure.as_deref());
     move_on(db, ticket.id, &next)?;
-    if let Verdict::SinkGone(reason) = verdict {
-        state.disabled.get_or_insert_with(|| reason.clone());
-    }
+    state.disabled = match verdict {
+        Verdict::SinkGone(reason) => Some(reason.clone()),
+        _ => None,
+    };
     let state = sinks::write(db, &ticket.sink, &state)?;
     if next.ended.is_none() {
         return Ok((None, state));
+    }
+    if *verdict == Verdict::Delivered {
+        outbox::note_told(db, stored.sink, ticket)?;
     }
     let held = stored.state == "held";
     sinks::count_by(db, stored.sink, -i64::from(!held), -i64::from(held), i64::from(next.state == "dead"))?;
@@ -100,13 +104,13 @@ fn move_on(db: &Connection, id: i64, next: &Next<'_>) -> Result<()> {
 fn promote(db: &Connection, ended: &DeliveryTicket, sink: i64, now: Timestamp) -> Result<Option<DeliveryTicket>> {
     let Some(lane) = ended.lane else { return Ok(None) };
     let Some(id) = wake(db, sink, lane, now)? else { return Ok(None) };
-    let open = sinks::find(db, &ended.sink)?.is_some_and(|sink| sink.open);
-    if open { outbox::take(db, ended.epoch, &ended.sink, id).map(Some) } else { Ok(None) }
+    let Some(open) = sinks::find(db, &ended.sink)?.filter(|sink| sink.open) else { return Ok(None) };
+    outbox::take(db, ended.epoch, &ended.sink, open, id).map(Some)
 }
 
 /// Makes the first of a lane due, if it waits. It has been due, for the order of the queue, since it was seen; a
 /// replay stands behind what is new.
-fn wake(db: &Connection, sink: i64, lane: Lane, now: Timestamp) -> Result<Option<i64>> {
+pub(super) fn wake(db: &Connection, sink: i64, lane: Lane, now: Timestamp) -> Result<Option<i64>> {
     let first = db
         .prepare_cached(FIRST_OF_LANE)?
         .query_one(params![sink, lane.0], |row| Ok((row.get::<_, i64>(0)?, row.get_ref(1)?.as_str()? == "waiting")))

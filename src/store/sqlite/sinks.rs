@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::core::breaker::Open as BreakerOpen;
 use crate::core::names::SinkName;
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::{Result, count, small};
@@ -45,13 +46,17 @@ pub(super) struct Open {
     pub(super) id: i64,
     /// In the config, not disabled and not paused: its deliveries may go.
     pub(super) open: bool,
+    /// It has deliveries that are dead: lanes may have something to tell of them.
+    pub(super) mourns: bool,
 }
 
 /// Finds a sink.
 pub(super) fn find(db: &Connection, name: &SinkName) -> Result<Option<Open>> {
     let found = db
-        .prepare_cached("SELECT id, adopted = 1 AND disabled IS NULL AND paused IS NULL FROM sink WHERE name = ?1")?
-        .query_one([name.as_str()], |row| Ok(Open { id: row.get(0)?, open: row.get(1)? }))
+        .prepare_cached(
+            "SELECT id, adopted = 1 AND disabled IS NULL AND paused IS NULL, dead > 0 FROM sink WHERE name = ?1",
+        )?
+        .query_one([name.as_str()], |row| Ok(Open { id: row.get(0)?, open: row.get(1)?, mourns: row.get(2)? }))
         .optional()?;
     Ok(found)
 }
@@ -62,7 +67,7 @@ pub(super) fn find_or_make(db: &Connection, name: &SinkName) -> Result<Open> {
         return Ok(found);
     }
     db.prepare_cached("INSERT INTO sink (name) VALUES (?1)")?.execute([name.as_str()])?;
-    Ok(Open { id: db.last_insert_rowid(), open: false })
+    Ok(Open { id: db.last_insert_rowid(), open: false, mourns: false })
 }
 
 /// Counts deliveries that came or went.
@@ -89,8 +94,9 @@ pub(super) fn write(db: &Connection, name: &SinkName, state: &SinkState) -> Resu
     let written = db
         .prepare_cached(
             "UPDATE sink SET disabled = coalesce(disabled, ?2), not_before = ?3, failures = ?4, failing_since = ?5, \
-             last_success = ?6, last_failure = ?7 WHERE name = ?1 \
-             RETURNING disabled, not_before, failures, failing_since, last_success, last_failure, paused",
+             last_success = ?6, last_failure = ?7, probes = ?8, probe_at = ?9 WHERE name = ?1 \
+             RETURNING disabled, not_before, failures, failing_since, last_success, last_failure, paused, probes, \
+             probe_at",
         )?
         .query_one(
             params![
@@ -101,6 +107,8 @@ pub(super) fn write(db: &Connection, name: &SinkName, state: &SinkState) -> Resu
                 state.failing_since.map(|at| at.0),
                 state.last_success.map(|at| at.0),
                 state.last_failure,
+                state.open.map(|open| open.probes),
+                state.open.map(|open| open.probe_at.0),
             ],
             |row| self::state(row, 0),
         )?;
@@ -111,7 +119,8 @@ pub(super) fn write(db: &Connection, name: &SinkName, state: &SinkState) -> Resu
 pub(super) fn enable(db: &Connection, name: &SinkName, now: Timestamp) -> Result<SinkState> {
     let sink = find_or_make(db, name)?;
     db.prepare_cached(
-        "UPDATE sink SET disabled = NULL, failures = 0, failing_since = NULL, last_failure = NULL WHERE id = ?1",
+        "UPDATE sink SET disabled = NULL, failures = 0, failing_since = NULL, last_failure = NULL, probes = NULL, \
+         probe_at = NULL WHERE id = ?1",
     )?
     .execute([sink.id])?;
     db.prepare_cached("UPDATE delivery SET due = ?2 WHERE sink = ?1 AND state = 'due' AND due > ?2")?
@@ -123,8 +132,8 @@ pub(super) fn enable(db: &Connection, name: &SinkName, now: Timestamp) -> Result
 pub(super) fn stored(db: &Connection, id: i64) -> Result<SinkState> {
     let state = db
         .prepare_cached(
-            "SELECT disabled, not_before, failures, failing_since, last_success, last_failure, paused FROM sink \
-             WHERE id = ?1",
+            "SELECT disabled, not_before, failures, failing_since, last_success, last_failure, paused, probes, probe_at \
+             FROM sink WHERE id = ?1",
         )?
         .query_one([id], |row| state(row, 0))?;
     Ok(state)
@@ -136,7 +145,7 @@ pub(super) fn all(db: &Connection) -> Result<Vec<(SinkName, SinkState, Queue)>> 
         "SELECT name, adopted, backlog, held, dead, \
          (SELECT event.at FROM delivery JOIN event ON event.id = delivery.event WHERE delivery.id = \
           (SELECT min(id) FROM delivery WHERE sink = sink.id AND state IN ('waiting', 'due', 'held'))), \
-         disabled, not_before, failures, failing_since, last_success, last_failure, paused \
+         disabled, not_before, failures, failing_since, last_success, last_failure, paused, probes, probe_at \
          FROM sink WHERE adopted = 1 OR backlog > 0 OR held > 0 OR dead > 0 ORDER BY name",
     )?;
     let rows = statement.query_map([], |row| {
@@ -158,10 +167,32 @@ pub(super) fn all(db: &Connection) -> Result<Vec<(SinkName, SinkState, Queue)>> 
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// How many deliveries of one sink stand where; `oldest` is that of all which have not ended, held ones too.
+pub(super) fn queue(db: &Connection, name: &SinkName) -> Result<Queue> {
+    let found = db
+        .prepare_cached(
+            "SELECT backlog, held, dead, \
+             (SELECT event.at FROM delivery JOIN event ON event.id = delivery.event WHERE delivery.id = \
+              (SELECT min(id) FROM delivery WHERE sink = sink.id AND state IN ('waiting', 'due', 'held'))) \
+             FROM sink WHERE name = ?1",
+        )?
+        .query_one([name.as_str()], |row| {
+            Ok(Queue {
+                backlog: count(row.get(0)?),
+                held: count(row.get(1)?),
+                dead: count(row.get(2)?),
+                oldest: row.get::<_, Option<i64>>(3)?.map(Timestamp),
+            })
+        })
+        .optional()?;
+    Ok(found.unwrap_or_default())
+}
+
 /// The states of all sinks, for the copy in memory.
 pub(super) fn load(db: &Connection) -> Result<Sinks> {
     let mut statement = db.prepare(
-        "SELECT name, disabled, not_before, failures, failing_since, last_success, last_failure, paused FROM sink",
+        "SELECT name, disabled, not_before, failures, failing_since, last_success, last_failure, paused, probes, probe_at \
+         FROM sink",
     )?;
     let states = statement
         .query_map([], |row| Ok((SinkName::from(row.get_ref(0)?.as_str()?), state(row, 1)?)))?
@@ -180,5 +211,9 @@ fn state(row: &Row<'_>, at: usize) -> rusqlite::Result<SinkState> {
         last_success: moment(at + 4)?,
         last_failure: row.get(at + 5)?,
         paused: moment(at + 6)?,
+        open: match (row.get::<_, Option<i64>>(at + 7)?, moment(at + 8)?) {
+            (Some(probes), Some(probe_at)) => Some(BreakerOpen { probes: small(probes), probe_at }),
+            _ => None,
+        },
     })
 }

@@ -15,7 +15,9 @@ use crate::core::view::{EventDetail, EventFilter, EventView, Page};
 use crate::store::sqlite::commit::{Commit, Committed};
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::{Claimed, KnownScope};
-use crate::store::sqlite::{START, SqliteStore, archive, deliveries, jobs, ledger, outbox, settle, sinks, upkeep};
+use crate::store::sqlite::{
+    START, SqliteStore, archive, deliveries, jobs, ledger, outbox, overflow, settle, sinks, upkeep,
+};
 use crate::store::{
     Archive, DeliveryTicket, JobRecord, Outbox, PollChanges, PollEnding, PollNote, PollTicket, Polls, Queue, Room,
     Settlement, SinkState, StoreError, Upkeep,
@@ -176,6 +178,11 @@ impl Outbox for SqliteStore {
         self.writer.write(0, move |db| outbox::claim(db, epoch, &sink, now, limit), |_| {}).await
     }
 
+    async fn claim_retries(&self, sink: &SinkName, now: Timestamp, limit: usize) -> Result<Vec<DeliveryTicket>> {
+        let (sink, epoch) = (sink.clone(), self.epoch);
+        self.writer.write(0, move |db| outbox::claim_retries(db, epoch, &sink, now, limit), |_| {}).await
+    }
+
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>> {
         let (sink, epoch) = (sink.clone(), self.epoch);
         self.readers.read(move |db| outbox::next_due(db, epoch, &sink)).await
@@ -207,6 +214,24 @@ impl Outbox for SqliteStore {
             tickets.iter().filter(|ticket| ticket.epoch == self.epoch).map(|ticket| ticket.id).collect();
         let epoch = self.epoch;
         self.writer.write(0, move |db| outbox::release(db, epoch, &ids), |_| {}).await
+    }
+
+    async fn drop_oldest(
+        &self,
+        sink: &SinkName,
+        most: u64,
+        before: Option<Timestamp>,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<u64> {
+        let (sink, reason, epoch) = (sink.clone(), reason.to_owned(), self.epoch);
+        let run = move |db: &rusqlite::Connection| overflow::drop_oldest(db, epoch, &sink, most, before, &reason, now);
+        self.writer.write(0, run, |_| {}).await
+    }
+
+    async fn queue(&self, sink: &SinkName) -> Result<Queue> {
+        let sink = sink.clone();
+        self.readers.read_light(move |db| sinks::queue(db, &sink)).await
     }
 
     async fn sink_state(&self, sink: &SinkName) -> Result<SinkState> {

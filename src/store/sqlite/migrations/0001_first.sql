@@ -102,9 +102,13 @@ CREATE TABLE sink (
     failing_since INTEGER,
     last_success  INTEGER,
     last_failure  TEXT,
+    -- Of its breaker, while that is open: probes that have failed, and when the next one may go.
+    probes        INTEGER CHECK (probes >= 0),
+    probe_at      INTEGER,
     backlog       INTEGER NOT NULL DEFAULT 0 CHECK (backlog >= 0),
     held          INTEGER NOT NULL DEFAULT 0 CHECK (held >= 0),
-    dead          INTEGER NOT NULL DEFAULT 0 CHECK (dead >= 0)
+    dead          INTEGER NOT NULL DEFAULT 0 CHECK (dead >= 0),
+    CHECK ((probes IS NULL) = (probe_at IS NULL))
 ) STRICT;
 
 -- `waiting`: behind another of its lane. `due`: may go from `due` on, unless `epoch` is the current one, which means
@@ -113,6 +117,7 @@ CREATE TABLE sink (
 -- `rang` is the moment of its death of which a system event tells.
 -- `sendable` is 0 for one that was born dead: there is nothing to send. A delivery that has ended is never opened again:
 -- a replay is a row of its own with `replay` 1, and the row before it says in `replayed` when that was.
+-- `told`: it is dead, and a later one of its lane that was delivered has said so.
 CREATE TABLE delivery (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     event    INTEGER NOT NULL REFERENCES event (id) ON DELETE CASCADE,
@@ -124,6 +129,7 @@ CREATE TABLE delivery (
     epoch    INTEGER NOT NULL DEFAULT 0,
     ended    INTEGER,
     reason   TEXT,
+    told     INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)),
     body     BLOB,
     rang     INTEGER,
     wire     TEXT CHECK (wire IN ('cloudevents', 'cloudevents-binary')),
@@ -139,6 +145,7 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_event ON delivery (event);
 CREATE INDEX delivery_due ON delivery (sink, attempts, due) WHERE state = 'due';
 CREATE INDEX delivery_lane ON delivery (sink, lane) WHERE state IN ('waiting', 'due', 'held') AND lane IS NOT NULL;
+CREATE INDEX delivery_untold ON delivery (sink, lane) WHERE state = 'dead' AND told = 0 AND lane IS NOT NULL;
 CREATE INDEX delivery_open ON delivery (sink) WHERE state IN ('waiting', 'due', 'held');
 CREATE INDEX delivery_dead ON delivery (sink) WHERE state = 'dead' AND replayed IS NULL;
 
