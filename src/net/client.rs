@@ -31,6 +31,9 @@ pub struct Setting {
     pub policy: Policy,
     /// Ask for compressed answers, and decompress them.
     pub decompress: bool,
+    /// Idle connections of one origin that are kept: as many as are in use at once, or the next one is opened anew.
+    /// Give [`idle_for`] of those: few different values, because each makes a client.
+    pub idle: usize,
 }
 
 /// The clients of one room. Cheap to make: nothing is built before it is needed.
@@ -77,13 +80,18 @@ fn build(setting: &Setting, keep: bool) -> Result<reqwest::Client, Failure> {
         .user_agent(USER_AGENT)
         .connect_timeout(setting.connect_timeout)
         .pool_idle_timeout(warm::IDLE)
-        .pool_max_idle_per_host(if keep { warm::IDLE_PER_ORIGIN } else { 0 })
+        .pool_max_idle_per_host(if keep { setting.idle } else { 0 })
         .gzip(setting.decompress)
         .brotli(setting.decompress)
         .zstd(setting.decompress)
         .deflate(setting.decompress)
         .build()
         .map_err(|error| Failure::new(FailureKind::Connect, format!("no client can be built: {}", error.without_url())))
+}
+
+/// How many idle connections to keep for so many requests at once.
+pub fn idle_for(concurrency: usize) -> usize {
+    concurrency.max(warm::IDLE_PER_ORIGIN).next_power_of_two()
 }
 
 /// The time to connect where the config sets none: at most 10 s, which is room for three lost packets, and less than
@@ -106,7 +114,7 @@ mod tests {
     use super::*;
 
     fn setting(seconds: u64) -> Setting {
-        Setting { connect_timeout: Duration::from_secs(seconds), policy: Policy::Open, decompress: true }
+        Setting { connect_timeout: Duration::from_secs(seconds), policy: Policy::Open, decompress: true, idle: 4 }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::core::secret::Masked;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
 use crate::net::body;
-use crate::net::client::{Clients, Setting, USER_AGENT, connect_timeout_within};
+use crate::net::client::{Clients, Setting, USER_AGENT, connect_timeout_within, idle_for};
 use crate::net::guard::Policy;
 use crate::net::headers;
 use crate::net::redact::Redactor;
@@ -85,7 +85,12 @@ impl HttpSender {
         let begun = Instant::now();
         let connect_limit = connect_timeout_within(sink.timeout);
         let explain = |error: reqwest::Error| Target::of(&sink.shown_url).explain(&error, connect_limit);
-        let setting = Setting { connect_timeout: connect_limit, policy: Policy::NoMetadata, decompress: false };
+        let setting = Setting {
+            connect_timeout: connect_limit,
+            policy: Policy::NoMetadata,
+            decompress: false,
+            idle: idle_for(sink.concurrency),
+        };
         let client = self.clients.get(&setting, &sink.url)?;
         let sent = headers_of(sink, parcel, attempt, now)?;
         let request = client.post(sink.url.clone()).headers(sent).body(parcel.body.clone());

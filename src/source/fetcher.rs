@@ -15,7 +15,7 @@ use crate::core::names::Digest;
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::time::Timestamp;
 use crate::net::body::{self, Unread};
-use crate::net::client::{Clients, Setting, connect_timeout_within};
+use crate::net::client::{Clients, Setting, connect_timeout_within, idle_for};
 use crate::net::guard::Policy;
 use crate::net::headers::{self, text};
 use crate::net::redact::Redactor;
@@ -133,7 +133,8 @@ impl<'a> Exchange<'a> {
         let access = &request.access;
         let url = render::parse_url(&request.url)?;
         let connect_limit = access.connect_timeout.unwrap_or_else(|| connect_timeout_within(access.timeout));
-        let setting = Setting { connect_timeout: connect_limit, policy: Policy::Open, decompress: true };
+        let setting =
+            Setting { connect_timeout: connect_limit, policy: Policy::Open, decompress: true, idle: idle_for(0) };
         let client = fetcher.clients.get(&setting, &url)?;
         let target = Target::of(request.url.shown());
         let wall_clock = fetcher.wall_clock;

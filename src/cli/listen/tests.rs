@@ -58,6 +58,7 @@ fn client() -> reqwest::Client {
         connect_timeout: std::time::Duration::from_secs(10),
         policy: crate::net::guard::Policy::Open,
         decompress: false,
+        idle: 4,
     };
     let url = url::Url::parse("http://127.0.0.1/").expect("a URL");
     crate::net::client::Clients::default().get(&setting, &url).expect("a client")
