@@ -38,13 +38,29 @@ pub struct Setting {
     pub proxy: Option<Server>,
     /// Ask for compressed answers, and decompress them.
     pub decompress: bool,
+    /// Idle connections of one origin that are kept: as many as are in use at once, or the next one is opened anew.
+    /// Give [`idle_for`] of those: few different values, because each makes a client.
+    pub idle: usize,
 }
 
 impl Setting {
-    /// The way to `url`.
-    pub fn new(transport: &Transport, url: &Url, connect_timeout: Duration, decompress: bool) -> Self {
+    /// The way to `url`, for so many requests at once.
+    pub fn new(
+        transport: &Transport,
+        url: &Url,
+        connect_timeout: Duration,
+        decompress: bool,
+        concurrency: usize,
+    ) -> Self {
         let proxy = transport.proxy.as_ref().and_then(|proxy| proxy.server_for(url)).cloned();
-        Self { connect_timeout, policy: transport.policy.clone(), tls: transport.tls.clone(), proxy, decompress }
+        Self {
+            connect_timeout,
+            policy: transport.policy.clone(),
+            tls: transport.tls.clone(),
+            proxy,
+            decompress,
+            idle: idle_for(concurrency),
+        }
     }
 }
 
@@ -98,7 +114,7 @@ fn build(setting: &Setting, keep: bool) -> Result<reqwest::Client, Failure> {
         .user_agent(USER_AGENT)
         .connect_timeout(setting.connect_timeout)
         .pool_idle_timeout(warm::IDLE)
-        .pool_max_idle_per_host(if keep { warm::IDLE_PER_ORIGIN } else { 0 })
+        .pool_max_idle_per_host(if keep { setting.idle } else { 0 })
         .gzip(setting.decompress)
         .brotli(setting.decompress)
         .zstd(setting.decompress)
@@ -108,6 +124,11 @@ fn build(setting: &Setting, keep: bool) -> Result<reqwest::Client, Failure> {
         None => builder,
     };
     builder.build().map_err(unbuilt)
+}
+
+/// How many idle connections to keep for so many requests at once.
+pub fn idle_for(concurrency: usize) -> usize {
+    concurrency.max(warm::IDLE_PER_ORIGIN).next_power_of_two()
 }
 
 /// The time to connect where the config sets none: at most 10 s, which is room for three lost packets, and less than
@@ -131,7 +152,7 @@ mod tests {
 
     fn setting(seconds: u64) -> Setting {
         let url = Url::parse("https://a.example/").expect("a URL");
-        Setting::new(&Transport::default(), &url, Duration::from_secs(seconds), true)
+        Setting::new(&Transport::default(), &url, Duration::from_secs(seconds), true, 1)
     }
 
     #[test]

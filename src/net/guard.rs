@@ -72,7 +72,7 @@ mod tests {
         let policy = Policy::Guarded { private, allow: [].into() };
         let proxy = proxy.map(|proxy| Proxy::all(Server::parse(proxy).expect("a proxy")).into());
         let url = Url::parse(url).expect("a URL");
-        let setting = Setting::new(&Transport { policy, tls: None, proxy }, &url, Duration::from_secs(1), false);
+        let setting = Setting::new(&Transport { policy, tls: None, proxy }, &url, Duration::from_secs(1), false, 1);
         admit(&setting, &url).await
     }
 

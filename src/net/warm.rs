@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 /// How long an idle connection is kept. Less often than that, keeping one saves nothing.
 pub(super) const IDLE: Duration = Duration::from_secs(60);
 
-/// Origins that keep connections at a time: with [`IDLE_PER_ORIGIN`], no more than 1024 idle sockets.
+/// Origins that keep connections at a time: with [`IDLE_PER_ORIGIN`], no more than 1024 idle sockets, but for sinks
+/// whose `concurrency` says that they need more.
 const ORIGINS_MAX: usize = 256;
 
 /// Idle connections of one origin.

@@ -135,7 +135,8 @@ impl<'a> Prepared<'a> {
         let mut headers = headers_of(sink, parcel, attempt, now)?;
         sign(&mut headers, sink, &url, parcel, now)?;
         put(&mut headers, auth.as_ref())?;
-        let setting = Setting::new(&sink.transport, &url, connect_timeout_within(sink.timeout), false);
+        let setting =
+            Setting::new(&sink.transport, &url, connect_timeout_within(sink.timeout), false, sink.concurrency);
         let target = Target::of(&sink.shown_url).behind(setting.proxy.as_ref());
         Ok(Self { sink, parcel, url, headers, auth, setting, target })
     }

@@ -132,7 +132,7 @@ impl<'a> Exchange<'a> {
         let access = &request.access;
         let url = render::parse_url(&request.url)?;
         let connect_limit = access.connect_timeout.unwrap_or_else(|| connect_timeout_within(access.timeout));
-        let setting = Setting::new(&access.transport, &url, connect_limit, true);
+        let setting = Setting::new(&access.transport, &url, connect_limit, true, 1);
         let client = fetcher.clients.get(&setting, &url)?;
         let target = Target::of(request.url.shown()).behind(setting.proxy.as_ref());
         let wall_clock = fetcher.wall_clock;

@@ -56,7 +56,7 @@ fn checking() -> Options {
 fn client() -> reqwest::Client {
     let url = url::Url::parse("http://127.0.0.1/").expect("a URL");
     let transport = crate::core::transport::Transport::default();
-    let setting = crate::net::client::Setting::new(&transport, &url, std::time::Duration::from_secs(10), false);
+    let setting = crate::net::client::Setting::new(&transport, &url, std::time::Duration::from_secs(10), false, 1);
     crate::net::client::Clients::default().get(&setting, &url).expect("a client")
 }
 

@@ -14,7 +14,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\
 
 async fn timed(clients: &Clients, transport: &Transport, url: &str) -> (Phases, Result<u16, FailureKind>) {
     let url = Url::parse(url).expect("a URL");
-    let setting = Setting::new(transport, &url, Duration::from_secs(10), false);
+    let setting = Setting::new(transport, &url, Duration::from_secs(10), false, 1);
     let client = clients.get(&setting, &url).expect("a client");
     let watch = Stopwatch::start();
     let result = watch.around(client.get(url.clone()).send()).await;

@@ -279,3 +279,16 @@ async fn a_header_that_can_not_be_sent_is_said() {
     let failure = failure_of(send(sink).await);
     assert!(failure.kind == FailureKind::Template && failure.sentence.contains("`x-team`"));
 }
+
+#[tokio::test]
+async fn as_many_connections_as_a_sink_uses_at_once_are_used_again() {
+    let server = Server::always(Act::Reply(answer("204 No Content", "", b""))).await;
+    let (sender, sink) = (HttpSender::new(), Arc::new(Sink { concurrency: 16, ..sink(&server.url("/")) }));
+    let parcel = parcel();
+    for _ in 0..10 {
+        let round = (0..16).map(|_| sender.send(&sink, &parcel, 1, NOW));
+        let sent = futures_util::future::join_all(round).await;
+        assert!(sent.iter().all(|sent| sent.answer.is_success()), "{sent:?}");
+    }
+    assert!(server.connections() <= 20, "{} connections for 160 requests", server.connections());
+}

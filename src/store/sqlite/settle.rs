@@ -9,6 +9,7 @@ use crate::core::delivery::{Answer, Attempt, Verdict};
 use crate::core::names::Lane;
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::Result;
+use crate::store::sqlite::sinks::Moved;
 use crate::store::sqlite::{outbox, sinks};
 use crate::store::{DeliveryTicket, Settlement, SinkState, StoreError};
 
@@ -48,15 +49,19 @@ pub(super) fn settle(db: &Connection, settlement: &Settlement) -> Result<(Option
         Verdict::SinkGone(reason) => Some(reason.clone()),
         _ => None,
     };
-    let state = sinks::write(db, &ticket.sink, &state)?;
+    let moved = match (next.ended, stored.state == "held") {
+        (None, _) => Moved::default(),
+        (Some(_), held) => {
+            Moved { backlog: -i64::from(!held), held: -i64::from(held), dead: i64::from(next.state == "dead") }
+        }
+    };
+    let state = sinks::write(db, &ticket.sink, &state, moved)?;
     if next.ended.is_none() {
         return Ok((None, state));
     }
     if *verdict == Verdict::Delivered {
         outbox::note_told(db, stored.sink, ticket)?;
     }
-    let held = stored.state == "held";
-    sinks::count_by(db, stored.sink, -i64::from(!held), -i64::from(held), i64::from(next.state == "dead"))?;
     Ok((promote(db, ticket, stored.sink, now)?, state))
 }
 

@@ -89,12 +89,22 @@ pub(super) fn recount(db: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Writes a sink's state. It never enables a sink that is disabled, and neither pauses nor resumes one. Gives back the state as it now is.
-pub(super) fn write(db: &Connection, name: &SinkName, state: &SinkState) -> Result<SinkState> {
+/// How many deliveries of a sink came, or went where a number is below 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moved {
+    pub(super) backlog: i64,
+    pub(super) held: i64,
+    pub(super) dead: i64,
+}
+
+/// Writes a sink's state, and counts what moved. It never enables a sink that is disabled, and neither
+/// pauses nor resumes one. Gives back the state as it now is.
+pub(super) fn write(db: &Connection, name: &SinkName, state: &SinkState, moved: Moved) -> Result<SinkState> {
     let written = db
         .prepare_cached(
             "UPDATE sink SET disabled = coalesce(disabled, ?2), not_before = ?3, failures = ?4, failing_since = ?5, \
-             last_success = ?6, last_failure = ?7, probes = ?8, probe_at = ?9 WHERE name = ?1 \
+             last_success = ?6, last_failure = ?7, probes = ?8, probe_at = ?9, backlog = backlog + ?10, \
+             held = held + ?11, dead = dead + ?12 WHERE name = ?1 \
              RETURNING disabled, not_before, failures, failing_since, last_success, last_failure, paused, probes, \
              probe_at",
         )?
@@ -109,6 +119,9 @@ pub(super) fn write(db: &Connection, name: &SinkName, state: &SinkState) -> Resu
                 state.last_failure,
                 state.open.map(|open| open.probes),
                 state.open.map(|open| open.probe_at.0),
+                moved.backlog,
+                moved.held,
+                moved.dead,
             ],
             |row| self::state(row, 0),
         )?;
