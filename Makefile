@@ -17,7 +17,7 @@ help: ## say what there is to make
 
 .PHONY: demo
 demo: ## a shop without webhooks, the bridge and a receiver, in one process
-	@$(CARGO) run --quiet --locked -- demo
+	@$(CARGO) run --locked -- demo
 
 .PHONY: build
 build: ## the executable, target/release/doorbell
