@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use super::*;
+use crate::core::homes::Homes;
 use crate::core::job::Access;
 use crate::core::secret::Masked;
 use crate::core::transport::Transport;
@@ -19,6 +20,7 @@ fn access() -> Access {
         retries: 0,
         conditional: true,
         transport: Transport::default(),
+        homes: Homes::default(),
     }
 }
 
@@ -29,7 +31,7 @@ fn hasty() -> Access {
 
 fn get(url: &str, access: Access) -> Request {
     Request {
-        access: Arc::new(access),
+        access: Arc::new(Access { homes: Homes::new(&Url::parse(url), Vec::new()), ..access }),
         method: Method::GET,
         url: Masked::open(url),
         headers: Vec::new(),
