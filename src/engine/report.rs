@@ -88,17 +88,16 @@ impl Trace {
         report.silent += decided.silent;
         report.events_total += decided.events.len() as u64;
         let events = decided.events.iter().take(EVENTS_SHOWN_MAX - report.events.len());
-        let views = events
-            .filter_map(|(_, event)| {
-                Some(PollEventView {
-                    id: event.id.to_string(),
-                    key: event.key.to_string(),
-                    change: event.change.as_str().to_owned(),
-                    sinks: event.deliveries.iter().map(|delivery| delivery.sink.to_string()).collect(),
-                    body: raw(&event.body)?,
-                    bodies: event.deliveries.iter().filter_map(other_body).collect(),
-                })
-            });
+        let views = events.filter_map(|(_, event)| {
+            Some(PollEventView {
+                id: event.id.to_string(),
+                key: event.key.to_string(),
+                change: event.change.as_str().to_owned(),
+                sinks: event.deliveries.iter().map(|delivery| delivery.sink.to_string()).collect(),
+                body: raw(&event.body)?,
+                bodies: event.deliveries.iter().filter_map(other_body).collect(),
+            })
+        });
         report.events.extend(views);
     }
 

@@ -69,6 +69,8 @@ pub(super) struct Round<'a> {
     decider: Decider,
     turner: Option<Turner>,
     seen: Seen,
+    /// Items on the longest page so far.
+    longest: u64,
     /// Of the keys that were seen, those whose rows were live before.
     live: u64,
     /// An item that stood on two pages and differed.
@@ -133,6 +135,7 @@ impl<'a> Round<'a> {
             state,
             turner: job.pages.as_ref().map(|pages| Turner::new(pages, job.list)),
             seen: Seen::default(),
+            longest: 0,
             live: 0,
             twice: None,
             fresh: false,
@@ -205,10 +208,13 @@ impl<'a> Round<'a> {
             turner.asks(print);
         }
         let known = self.known(ticket, print).await?;
-        // What was the last page says nothing of a next one in a 304, where a header would.
+        // A header that leads on may be left out of a 304: one for a last page that is full may hide that it is the last
+        // no more. One more item would change a page that is shorter than others.
         let leads_on = |known: &&PageSeal| match &self.job.pages {
-            Some(pages) => known.leaf.next.is_some() || !pages.style.leads_by_header(),
-            None => true,
+            Some(pages) if pages.style.leads_by_header() => {
+                known.leaf.next.is_some() || known.leaf.items < self.longest
+            }
+            _ => true,
         };
         let request = match known.as_ref().filter(|_| self.job.request.access.conditional).filter(leads_on) {
             Some(PageSeal { seal, .. }) => request.recalling(seal.etag.clone(), seal.last_modified.clone()),
@@ -288,6 +294,7 @@ impl<'a> Round<'a> {
     fn turn(&mut self, read: PageRead) -> Next {
         let Some(turner) = &mut self.turner else { return Next::End { early: true } };
         let turn = turner.turn(&read.leaf);
+        self.longest = self.longest.max(read.leaf.items);
         let until_known = self.job.pages.as_ref().is_some_and(|pages| pages.until_known);
         // After a gap what is known says nothing of what comes behind it.
         let stops = until_known && !read.news && !self.state.gap && self.start.phase == Phase::Watching;
@@ -315,16 +322,10 @@ impl<'a> Round<'a> {
     }
 
     /// Decides what is missing, as far as the outcome lets it be said.
-    async fn settle(
-        &mut self,
-        ticket: &PollTicket,
-        outcome: &PollOutcome,
-    ) -> Result<Result<(), Failure>, StoreError> {
+    async fn settle(&mut self, ticket: &PollTicket, outcome: &PollOutcome) -> Result<Result<(), Failure>, StoreError> {
         let scope = &self.start.scope;
         let rows = match outcome {
-            PollOutcome::Unchanged if self.state.missing > 0 => {
-                self.world.store.still_missing(ticket, scope).await?
-            }
+            PollOutcome::Unchanged if self.state.missing > 0 => self.world.store.still_missing(ticket, scope).await?,
             PollOutcome::Complete if self.job.list == ListKind::Complete && self.live != self.state.items => {
                 let seen = self.seen.take_sorted();
                 self.world.store.missing(ticket, scope, seen).await?

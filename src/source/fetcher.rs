@@ -11,12 +11,12 @@ use http::{Method, StatusCode};
 use reqwest::Response;
 use url::Url;
 
+use crate::core::job::Access;
 use crate::core::names::Digest;
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::secret::Masked;
 use crate::core::time::Timestamp;
 use crate::net::body::{self, Unread};
-use crate::core::job::Access;
 use crate::net::client::{Clients, Setting, connect_timeout_within};
 use crate::net::guard;
 use crate::net::headers::{self, text};
@@ -140,7 +140,16 @@ impl<'a> Exchange<'a> {
         let client = fetcher.clients.get(&setting, &url)?;
         let target = Target::of(request.url.shown()).behind(setting.proxy.as_ref());
         let wall_clock = fetcher.wall_clock;
-        Ok(Self { request, clients: &fetcher.clients, client, connect_limit, url, headers: headers_of(request)?, target, wall_clock })
+        Ok(Self {
+            request,
+            clients: &fetcher.clients,
+            client,
+            connect_limit,
+            url,
+            headers: headers_of(request)?,
+            target,
+            wall_clock,
+        })
     }
 
     /// One try, within the timeout.

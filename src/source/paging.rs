@@ -88,7 +88,8 @@ fn follow(
     let redactor = redactor(first);
     let shown = |link: &str| redactor.clean(&Target::of(link).place, false).unwrap_or_else(|| "***".to_owned());
     let refuse = |sentence: String| Err(Failure::new(FailureKind::Page, sentence));
-    let resolved = Url::parse(from.expose()).ok().filter(|_| link.len() <= URL_MAX).and_then(|from| from.join(link).ok());
+    let resolved =
+        Url::parse(from.expose()).ok().filter(|_| link.len() <= URL_MAX).and_then(|from| from.join(link).ok());
     let Some(mut url) = resolved.filter(Url::has_host) else {
         let beginning: String = link.chars().take(100).collect();
         let beginning = redactor.clean(&beginning, true).unwrap_or_default();

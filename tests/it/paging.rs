@@ -216,9 +216,8 @@ fn the_last_key_leads_on_while_there_is_more() {
         let orders = list.0.lock().expect("no panic");
         orders.iter().position(|(id, _)| *id == after).map_or(0, |at| at + 1)
     };
-    let stripe = vendor(&orders, after, |rows, next, _| {
-        Reply::json(data(rows, &format!(r#","has_more":{}"#, next.is_some())))
-    });
+    let stripe =
+        vendor(&orders, after, |rows, next, _| Reply::json(data(rows, &format!(r#","has_more":{}"#, next.is_some()))));
     story(&stripe, &orders, "style = 'last_key', at = '$.id', param = 'starting_after', more = '$.has_more'");
 }
 
@@ -537,7 +536,7 @@ fn a_partial_poll_is_shown_with_its_reason_and_does_not_back_off() {
     assert!(job["reason"].as_str().is_some_and(|reason| reason.contains("`pages.max` (2)")), "{job:#}");
     let metrics = daemon.get("/metrics").text();
     assert!(metrics.lines().any(|line| line.starts_with("doorbell_polls_total") && line.contains("partial")));
-    let status = bridge.cli(["status"]);
+    let status = daemon.cli(["status"]);
     assert!(status.output().contains("`pages.max` (2)"), "{status:#?}");
     assert!(receiver.attempts().is_empty(), "a baseline that is never complete emits nothing");
     daemon.terminate();

@@ -120,7 +120,8 @@ fn one(key: &str, path: &JsonPath, body: &[u8]) -> Result<Option<Json>, Failure>
                 [] => Ok(None),
                 [found] => Ok(Some(found.clone())),
                 ref many => {
-                    let sentence = format!("`pages.{key} = \"{}\"` finds {} values, not one", path.as_str(), many.len());
+                    let sentence =
+                        format!("`pages.{key} = \"{}\"` finds {} values, not one", path.as_str(), many.len());
                     Err(Failure::new(FailureKind::Page, sentence))
                 }
             }

@@ -185,7 +185,11 @@ fn a_wrong_type_is_a_sentence() {
     let more = Paging { more: Some(path("$.more")), ..paging(Style::Link) };
     let total = Paging { total: Some(path("$.total")), ..paging(Style::Link) };
     for (paging, body, said) in [
-        (paging(next_url()), r#"{"next":7}"#, "`pages.at = \"$.next\"` should find the URL of the next page, and there is a number"),
+        (
+            paging(next_url()),
+            r#"{"next":7}"#,
+            "`pages.at = \"$.next\"` should find the URL of the next page, and there is a number",
+        ),
         (paging(next_url()), r#"{"next":true}"#, "a truth value"),
         (paging(token()), r#"{"next":{}}"#, "a token (text or a number), and there is an object"),
         (paging(token()), r#"{"next":[1]}"#, "an array"),

@@ -145,7 +145,8 @@ fn chunks(scope: Scope, decided: Decided, rows_max: usize, bytes_max: usize) -> 
     let mut events = decided.events.into_iter().peekable();
     let mut done = Vec::new();
     // Idle rows come first: an item that came twice may have changed after it was idle, and the later row counts.
-    let first = PollChanges { scope: scope.clone(), remove: decided.remove, rows: decided.idle, ..PollChanges::default() };
+    let first =
+        PollChanges { scope: scope.clone(), remove: decided.remove, rows: decided.idle, ..PollChanges::default() };
     let mut chunk = first;
     let mut bytes = 0;
     for (at, row) in decided.rows.into_iter().enumerate() {

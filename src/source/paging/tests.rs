@@ -72,7 +72,8 @@ fn a_number_replaces_the_one_before_in_the_query() {
 
 #[test]
 fn a_token_is_one_value_whatever_it_holds() {
-    let token = Style::Token { at: Spot::Body(JsonPath::parse("$.n").unwrap()), carrier: Carrier::Query("c".to_owned()) };
+    let token =
+        Style::Token { at: Spot::Body(JsonPath::parse("$.n").unwrap()), carrier: Carrier::Query("c".to_owned()) };
     let ask = Ask::Value(Json::from("a&b=c/?#%20 ü").to_string());
     let next = second(&spec("https://a.example/"), &paging(token), &ask).unwrap();
     let url = Url::parse(next.url.expose()).unwrap();

@@ -19,8 +19,8 @@ use crate::store::sqlite::{
     START, SqliteStore, archive, deliveries, jobs, ledger, outbox, overflow, pages, settle, sinks, upkeep,
 };
 use crate::store::{
-    Archive, DeliveryTicket, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote, PollTicket, Polls, Queue, Room,
-    Settlement, SinkState, StoreError, Upkeep,
+    Archive, DeliveryTicket, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote, PollTicket, Polls, Queue,
+    Room, Settlement, SinkState, StoreError, Upkeep,
 };
 
 /// Jobs whose notes are written in one piece of work.
