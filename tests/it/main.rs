@@ -22,6 +22,7 @@ mod numbers;
 mod operate;
 mod out;
 mod paging;
+mod partial;
 mod queue;
 mod seeing;
 mod signing;

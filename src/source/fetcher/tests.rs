@@ -303,7 +303,7 @@ async fn a_retry_after_is_handed_on() {
 #[tokio::test]
 async fn an_echoed_secret_does_not_get_into_the_sentence() {
     let server = Server::start(|_, request| Act::Reply(answer("401 Unauthorized", "", request.as_bytes()))).await;
-    let mut request = get("", access());
+    let mut request = get(&server.url("/"), access());
     request.url = Masked::new(server.url("/?key=s3cr3t%2Fone"), server.url("/?key=***"));
     let basic = ("Basic bWU6aHVudGVyMg==".to_owned(), "Basic ***".to_owned());
     request.headers.push((header::AUTHORIZATION, Masked::new(basic.0, basic.1)));

@@ -1,3 +1,5 @@
+//! Every way from one page to the next, and every link that is not followed. Nothing is sent.
+
 use std::sync::Arc;
 use std::time::Duration;
 

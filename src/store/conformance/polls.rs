@@ -200,7 +200,7 @@ pub(in crate::store) async fn a_part_leaves_the_baseline_open(bench: &mut impl B
     let part = changes(vec![row("a", 1)], vec![event("a", 1, &["crm"])]);
     let tickets = bench.store().commit_part(&mut ticket, part, &room(1)).await.unwrap();
     assert_eq!(tickets.len(), 1);
-    let open = ScopeState { sequence: 1, items: 1, ..ScopeState::default() };
+    let open = ScopeState { sequence: 1, items: 1, gap: true, ..ScopeState::default() };
     assert_eq!(ticket.scopes[&Scope::default()], open);
     bench.restart();
     let mut ticket = claim(bench.store()).await;
