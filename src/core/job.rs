@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::core::cursor::CursorSpec;
 use crate::core::diff::Change;
 use crate::core::homes::Homes;
 use crate::core::names::{Digest, JobName, VendorName};
@@ -29,6 +30,8 @@ pub struct Job {
     pub request: RequestSpec,
     /// How a list of several pages is read; `None`: one answer holds all of it.
     pub pages: Option<Paging>,
+    /// How fetching is made incremental.
+    pub cursor: Option<CursorSpec>,
     /// When to ask.
     pub schedule: Schedule,
     /// Where the items are; `None`: the document is the one item.

@@ -43,6 +43,7 @@ fn job(change: impl FnOnce(&mut Job)) -> Arc<Job> {
         enabled: true,
         request,
         pages: None,
+        cursor: None,
         schedule: Schedule::Every(std::time::Duration::from_secs(30)),
         items: Some(JsonPath::parse("$.data[*]").unwrap()),
         key: vec![JsonPath::parse("$.id").unwrap()],

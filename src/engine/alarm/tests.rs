@@ -112,6 +112,7 @@ fn job() -> Arc<Job> {
         enabled: true,
         request,
         pages: None,
+        cursor: None,
         schedule: Schedule::Every(Duration::from_secs(30)),
         items: None,
         key: Vec::new(),
