@@ -18,6 +18,7 @@ pub mod units;
 
 // Reading: from bytes to items.
 pub mod cursor;
+pub mod document;
 pub mod extract;
 pub mod json;
 pub mod page;
