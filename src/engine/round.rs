@@ -70,7 +70,7 @@ pub(super) struct Round<'a> {
     decider: Decider,
     turner: Option<Turner>,
     /// The cursor that this poll goes on from; none in a full poll.
-    cursor: Option<CursorState>,
+    cursor: Option<Box<CursorState>>,
     reach: Reach,
     seen: Seen,
     /// Items on the longest page so far.
@@ -159,7 +159,7 @@ impl<'a> Round<'a> {
     pub(super) async fn run(mut self, ticket: &mut PollTicket, trace: &mut Trace) -> Result<Ended, StoreError> {
         self.cursor = self.kept_cursor();
         let job_name = Json::from(self.job.name.as_str());
-        let cursor = match self.job.cursor.as_ref().map(|spec| spec.ask(self.cursor.as_ref())).transpose() {
+        let cursor = match self.job.cursor.as_ref().map(|spec| spec.ask(self.cursor.as_deref())).transpose() {
             Ok(cursor) => cursor.unwrap_or_default(),
             Err(failure) => return Ok(self.failed(failure)),
         };
@@ -202,7 +202,7 @@ impl<'a> Round<'a> {
 
     /// The cursor that this poll goes on from. None when all is to be read: for the first time, after an edit, when it is
     /// time to see deletions, and while items are missing that may be deleted.
-    fn kept_cursor(&self) -> Option<CursorState> {
+    fn kept_cursor(&self) -> Option<Box<CursorState>> {
         let spec = self.job.cursor.as_ref()?;
         let reads_all = self.start.phase != Phase::Watching || self.start.old_rules.is_some() || self.state.missing > 0;
         let kept = self.state.cursor.as_ref().filter(|kept| !reads_all && kept.print == spec.print)?;

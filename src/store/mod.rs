@@ -54,8 +54,8 @@ pub struct ScopeState {
     /// True when something was committed since the last complete poll: the ledger is ahead of what was sealed, so no
     /// seal counts, and what is known is not known without a gap. Set by the store with each part of a poll.
     pub gap: bool,
-    /// How far the job has read, where it has a cursor.
-    pub cursor: Option<CursorState>,
+    /// How far the job has read, where it has a cursor. Boxed: most jobs have none, and all are in memory.
+    pub cursor: Option<Box<CursorState>>,
 }
 
 /// What an answer can be recognised by. Kept only from complete polls.

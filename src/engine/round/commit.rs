@@ -117,7 +117,7 @@ impl Round<'_> {
     }
 
     /// The cursor as it shall be: moved over what was read, never past what was not.
-    fn next_cursor(&self, outcome: &PollOutcome) -> Option<CursorState> {
+    fn next_cursor(&self, outcome: &PollOutcome) -> Option<Box<CursorState>> {
         let spec = self.job.cursor.as_ref()?;
         let kept = self.state.cursor.as_ref().filter(|kept| kept.print == spec.print);
         let whole = !matches!(outcome, PollOutcome::Partial(_));
@@ -129,7 +129,7 @@ impl Round<'_> {
         let full = if whole && self.cursor.is_none() { Some(self.start.now) } else { was };
         // Without `full_every` nobody asks when that was: writing it down would be the only thing to write.
         let full = if spec.full_every.is_some() { full } else { was };
-        Some(CursorState { print: spec.print, value, full })
+        Some(Box::new(CursorState { print: spec.print, value, full }))
     }
 
     /// Changes since the last poll are the one thing that a new baseline does not see, so a job that had one before

@@ -346,7 +346,7 @@ pub(in crate::store) async fn pages_are_what_the_last_complete_poll_says(bench: 
 pub(in crate::store) async fn a_cursor_survives_a_crash_and_stays_where_a_part_found_it(bench: &mut impl Bench) {
     adopt(bench.store()).await;
     let value = parse(br#""2026-01-01T00:00:00.10+02:00""#).unwrap();
-    let cursor = CursorState { print: Digest([3; 16]), value, full: Some(at(1)) };
+    let cursor = Box::new(CursorState { print: Digest([3; 16]), value, full: Some(at(1)) });
     let mut ending = complete(0);
     ending.scope.cursor = Some(cursor.clone());
     bench.store().commit_poll(claim(bench.store()).await, changes(vec![], vec![]), ending, &room(0)).await.unwrap();

@@ -397,10 +397,10 @@ fn scope(row: &Row<'_>) -> rusqlite::Result<KnownScope> {
 }
 
 /// How far a job has read; a value that is no JSON is as good as none, and all is read again.
-fn cursor(row: &Row<'_>) -> rusqlite::Result<Option<CursorState>> {
+fn cursor(row: &Row<'_>) -> rusqlite::Result<Option<Box<CursorState>>> {
     let (Some(print), Some(value)) = (row.get(11)?, row.get::<_, Option<String>>(12)?) else { return Ok(None) };
     let full = row.get::<_, Option<i64>>(13)?.map(Timestamp);
-    Ok(parse(value.as_bytes()).ok().map(|value| CursorState { print: Digest(print), value, full }))
+    Ok(parse(value.as_bytes()).ok().map(|value| Box::new(CursorState { print: Digest(print), value, full })))
 }
 
 /// Writes the whole state of a scope, if its sequence is still `expected`.
