@@ -24,7 +24,7 @@ use crate::engine::alarm::Alarm;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::reading::{Reading, read};
 use crate::engine::report::Trace;
-use crate::source::render_request;
+use crate::source::{Gate, render_request};
 use crate::store::{PollChanges, PollEnding, PollNote, PollTicket, ScopeState, Seal, StoreError};
 
 /// Bytes of one poll's changes that are committed in one transaction; more is committed in chunks.
@@ -89,8 +89,9 @@ impl Poller {
         ticket: PollTicket,
         mode: Mode,
         mut trace: Trace,
+        gate: Arc<dyn Gate>,
     ) -> Result<Polled, StoreError> {
-        let mut round = Round::new(self, job, &ticket, mode);
+        let mut round = Round::new(self, job, &ticket, mode, gate);
         let reading = round.ask(&mut trace).await;
         // A change is seen when the answer is there, not when it was asked for.
         round.start.now = self.world.clock.now();
@@ -124,10 +125,11 @@ struct Round<'a> {
     mode: Mode,
     start: Start,
     state: ScopeState,
+    gate: Arc<dyn Gate>,
 }
 
 impl<'a> Round<'a> {
-    fn new(poller: &'a Poller, job: &'a Arc<Job>, ticket: &PollTicket, mode: Mode) -> Self {
+    fn new(poller: &'a Poller, job: &'a Arc<Job>, ticket: &PollTicket, mode: Mode, gate: Arc<dyn Gate>) -> Self {
         let scope = Scope::default();
         let state = ticket.scopes.get(&scope).cloned().unwrap_or_default();
         let kept = ticket.fingerprints.as_ref();
@@ -142,7 +144,7 @@ impl<'a> Round<'a> {
             now: poller.world.clock.now(),
             scope,
         };
-        Self { poller, world: &poller.world, job, mode, start, state }
+        Self { poller, world: &poller.world, job, mode, start, state, gate }
     }
 
     /// The seal that this poll's answer may be recognised by: none while everything has to be read.
@@ -155,7 +157,7 @@ impl<'a> Round<'a> {
     async fn ask(&self, trace: &mut Trace) -> Reading {
         let job_name = Json::from(self.job.name.as_str());
         let request = match render_request(&self.job.request, &[("job", &job_name)]) {
-            Ok(request) => request,
+            Ok(request) => request.through(self.gate.clone()),
             Err(failure) => return Reading::Failed(failure),
         };
         let fingerprint = request.fingerprint();

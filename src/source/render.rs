@@ -11,7 +11,7 @@ use crate::core::outcome::{Failure, FailureKind};
 use crate::core::secret::Masked;
 use crate::core::template::{Names, Text};
 use crate::net::headers;
-use crate::source::Request;
+use crate::source::{Request, open_gate};
 
 #[cfg(test)]
 mod tests;
@@ -51,7 +51,8 @@ pub fn render_request(spec: &RequestSpec, names: &Names<'_>) -> Result<Request, 
         headers::value(name, value)?;
     }
     let access = spec.access.clone();
-    Ok(Request { access, method: spec.method.clone(), url, headers: sent, body, etag: None, last_modified: None })
+    let (method, gate) = (spec.method.clone(), open_gate());
+    Ok(Request { access, method, url, headers: sent, body, etag: None, last_modified: None, gate })
 }
 
 fn render(text: &Text, names: &Names<'_>, place: &str) -> Result<Option<Masked>, Failure> {

@@ -58,6 +58,7 @@ impl<'a> Lift<'a> {
             None if section.has("vendor") => &Layer::lost(),
             None => &Layer::default(),
         };
+        let courtesy = own.courtesy;
         let request = self.request(section, own.over(below), reader);
         let schedule = schedule(section, reader);
         let items = section.field("items").and_then(|field| reader.query(&field));
@@ -81,6 +82,7 @@ impl<'a> Lift<'a> {
         Some(Job {
             name: JobName::from(name),
             vendor,
+            courtesy,
             enabled,
             request,
             schedule: schedule?,
