@@ -21,6 +21,7 @@ mod kinto;
 mod numbers;
 mod operate;
 mod out;
+mod politeness;
 mod queue;
 mod seeing;
 mod signing;

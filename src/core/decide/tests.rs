@@ -6,7 +6,6 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::job::ListKind;
 use crate::core::names::SinkName;
 use crate::core::path::JsonPath;
 use crate::core::sink::Route;

@@ -9,9 +9,9 @@ const NOW: Timestamp = Timestamp(1_700_000_000_000);
 fn headers(lines: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let (name, value) = line.split_once(": ").expect("a header");
+        let (name, value) = line.split_once(':').expect("a header");
         let name = http::HeaderName::from_bytes(name.as_bytes()).expect("a name");
-        headers.append(name, HeaderValue::from_str(value).expect("a value"));
+        headers.append(name, HeaderValue::from_str(value.trim()).expect("a value"));
     }
     headers
 }
@@ -70,7 +70,8 @@ fn a_quota_that_is_used_up_waits_for_its_reset() {
         ("X-RateLimit-Remaining: 0\nX-RateLimit-Reset: 315360000", Some(86_400.0)),
         ("X-RateLimit-Remaining: 0\nX-RateLimit-Reset: 1e300", Some(86_400.0)),
         ("RateLimit: \"default\";r=0;t=99999999999999999999", Some(86_400.0)),
-        ("RateLimit: r=0;t=30;;=,\";;", None),
+        ("RateLimit: r=0;t=30;;=,\";;", Some(30.0)),
+        ("RateLimit: \"a\";r=;t=30, ;, =", None),
     ];
     for (lines, expected) in cases {
         assert_eq!(wait(200, lines), expected, "{lines}");

@@ -182,7 +182,7 @@ async fn what_a_vendor_asks_for_holds_for_all_its_jobs_and_over_a_restart() {
     let refused = gates.turn(&gates.way(&JobName::from("own"))).enter().await.unwrap_err();
     assert_eq!((refused.kind, refused.retry_after), (FailureKind::Limited, Some(seconds(60))));
     assert!(refused.sentence.contains("vendor `shop` asked to be left alone until "), "{refused}");
-    drop((gates, store));
+    drop((turn, gates, store));
     let (gates, _store) = bench.open().await;
     assert_eq!(polls(&gates, "own").await, 0);
     bench.later(seconds(60));
