@@ -230,8 +230,10 @@ impl Scheduler {
         {
             let sentence = format!("nothing was asked: {}", way.says(ready, now));
             let outcome = PollOutcome::Failed(Failure::new(FailureKind::Limited, sentence));
-            // Whoever asked may have gone.
-            let _ = Trace::on(job.name.as_str(), false).finish(&outcome, 0).map(|report| asked.reply.send(report));
+            if let Some(report) = Trace::on(job.name.as_str(), false).finish(&outcome, 0) {
+                // Whoever asked may have gone.
+                let _ = asked.reply.send(report);
+            }
             return;
         }
         let turn = self.gates.turn(way);

@@ -1,3 +1,5 @@
+//! What vendors say of their limits, in all the ways they are known to say it, and in ways that nobody should.
+
 use http::HeaderValue;
 use proptest::prelude::*;
 
