@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::diff::Change;
+use crate::core::homes::Homes;
 use crate::core::names::{Digest, JobName, VendorName};
+use crate::core::page::Paging;
 use crate::core::path::JsonPath;
 use crate::core::polite::Courtesy;
 use crate::core::rules::Rules;
@@ -28,6 +30,8 @@ pub struct Job {
     pub enabled: bool,
     /// How to ask.
     pub request: RequestSpec,
+    /// How a list of several pages is read; `None`: one answer holds all of it.
+    pub pages: Option<Paging>,
     /// When to ask.
     pub schedule: Schedule,
     /// Where the items are; `None`: the document is the one item.
@@ -130,6 +134,8 @@ pub struct Access {
     pub conditional: bool,
     /// Whose certificates count, and which proxy is used.
     pub transport: Transport,
+    /// Where requests and credentials may go.
+    pub homes: Homes,
 }
 
 /// What an item's absence from the list means.
@@ -196,6 +202,7 @@ pub(crate) fn plain(name: &str) -> Job {
         retries: 0,
         conditional: true,
         transport: Transport::default(),
+        homes: Homes::default(),
     };
     let url = Part::Plain("http://shop.example/orders".to_owned());
     let request = RequestSpec {
@@ -214,6 +221,7 @@ pub(crate) fn plain(name: &str) -> Job {
         courtesy: Courtesy::default(),
         enabled: true,
         request,
+        pages: None,
         schedule: Schedule::Every(Duration::from_secs(30)),
         items: None,
         key: Vec::new(),

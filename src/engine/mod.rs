@@ -26,6 +26,7 @@ mod scheduler;
 mod poller;
 mod reading;
 mod report;
+mod round;
 
 mod dispatcher;
 mod outlet;

@@ -19,6 +19,7 @@ use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
 use crate::config::written::Written;
 use crate::core::address::Policy;
+use crate::core::homes::{AllowedHost, Homes};
 use crate::core::job::{Access, Auth};
 use crate::core::polite::Courtesy;
 use crate::core::proxy::Proxy;
@@ -48,7 +49,7 @@ const RETRIES_BOUNDS: RangeInclusive<u32> = 0..=10;
 const CONCURRENCY_BOUNDS: RangeInclusive<u32> = 1..=1000;
 
 /// Headers that a request has of its own.
-const RESERVED: &[(&str, &str)] = &[
+pub(super) const RESERVED: &[(&str, &str)] = &[
     ("content-length", "it follows from the body"),
     ("transfer-encoding", "it follows from the body"),
     ("connection", "it belongs to the connection"),
@@ -86,6 +87,7 @@ pub(super) struct Layer {
     tls: TlsLayer,
     /// `Some(None)`: none, said so.
     proxy: Option<Option<Arc<Proxy>>>,
+    pub(super) allow_hosts: Option<Vec<AllowedHost>>,
 }
 
 impl Layer {
@@ -115,10 +117,11 @@ impl Layer {
             courtesy: self.courtesy,
             tls: self.tls.over(&below.tls),
             proxy: self.proxy.or_else(|| below.proxy.clone()),
+            allow_hosts: self.allow_hosts.or_else(|| below.allow_hosts.clone()),
         }
     }
 
-    /// How to connect, with the defaults where nothing is said.
+    /// How to connect, with the defaults where nothing is said, and with no home yet.
     pub(super) fn access(&self) -> Access {
         Access {
             timeout: self.timeout.unwrap_or(TIMEOUT),
@@ -127,6 +130,7 @@ impl Layer {
             retries: self.retries.unwrap_or(RETRIES),
             conditional: self.conditional.unwrap_or(true),
             transport: Transport { policy: Policy::Open, tls: self.tls.value(), proxy: self.proxy.clone().flatten() },
+            homes: Homes::default(),
         }
     }
 }
@@ -163,6 +167,7 @@ pub(super) fn layer(section: &Section<'_>, reader: &mut Reader<'_>) -> Layer {
         courtesy: courtesy(section, reader),
         tls: transport::tls(section, reader),
         proxy: transport::proxy(section, reader),
+        allow_hosts: section.field("allow_hosts").and_then(|field| allow_hosts(&field, reader)),
     }
 }
 
@@ -172,6 +177,11 @@ fn courtesy(section: &Section<'_>, reader: &mut Reader<'_>) -> Courtesy {
     let (rate, budget) = (rate("rate"), rate("budget"));
     let concurrency = section.field("concurrency").and_then(|field| reader.whole(&field, &CONCURRENCY_BOUNDS));
     Courtesy { rate, budget, concurrency }
+}
+
+fn allow_hosts(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Vec<AllowedHost>> {
+    let list = reader.list(field)?;
+    Some(list.iter().filter_map(|field| reader.parsed(field, AllowedHost::parse)).collect())
 }
 
 fn base_url(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Written> {

@@ -65,7 +65,7 @@ impl World {
         let gone = decider.miss(missing.collect());
         let remembered = gone.iter().map(|row| self.remembered(Some(*row))).collect();
         decider.delete(gone, remembered).unwrap();
-        decider.finish()
+        decider.take()
     }
 
     fn row(&self, key: KeyDigest) -> Option<Row> {

@@ -17,6 +17,7 @@ mod operations;
 mod outbox;
 mod overflow;
 mod paces;
+mod pages;
 mod readers;
 mod replay;
 mod settle;
