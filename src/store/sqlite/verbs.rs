@@ -16,7 +16,7 @@ use crate::store::sqlite::commit::{Commit, Committed};
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::{Claimed, KnownScope};
 use crate::store::sqlite::{
-    START, SqliteStore, archive, deliveries, jobs, ledger, outbox, overflow, settle, sinks, upkeep,
+    SqliteStore, archive, deliveries, jobs, ledger, outbox, overflow, settle, sinks, upkeep,
 };
 use crate::store::{
     Archive, DeliveryTicket, JobRecord, Outbox, PollChanges, PollEnding, PollNote, PollTicket, Polls, Queue, Room,
@@ -291,9 +291,9 @@ impl Upkeep for SqliteStore {
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64> {
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let cursor = *self.pruned.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.readers.read(move |db| upkeep::old_events(db, before, most, cursor)).await?;
-        let next = old.last().copied().filter(|_| old.len() >= limit).unwrap_or(START);
+        let after = *self.pruned.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.readers.read(move |db| upkeep::old_events(db, before, most, after)).await?;
+        let next = old.last().copied().filter(|_| old.len() >= limit).unwrap_or(0);
         let jobs = Arc::clone(&self.jobs);
         let (events, ledger) = self
             .writer
