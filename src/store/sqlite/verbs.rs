@@ -175,12 +175,12 @@ impl SqliteStore {
 impl Outbox for SqliteStore {
     async fn claim_deliveries(&self, sink: &SinkName, now: Timestamp, limit: usize) -> Result<Vec<DeliveryTicket>> {
         let (sink, epoch) = (sink.clone(), self.epoch);
-        self.writer.write(0, move |db| outbox::claim(db, epoch, &sink, now, limit), |_| {}).await
+        self.writer.write_checked(move |db| outbox::claim(db, epoch, &sink, now, limit), |_| {}).await
     }
 
     async fn claim_retries(&self, sink: &SinkName, now: Timestamp, limit: usize) -> Result<Vec<DeliveryTicket>> {
         let (sink, epoch) = (sink.clone(), self.epoch);
-        self.writer.write(0, move |db| outbox::claim_retries(db, epoch, &sink, now, limit), |_| {}).await
+        self.writer.write_checked(move |db| outbox::claim_retries(db, epoch, &sink, now, limit), |_| {}).await
     }
 
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>> {
@@ -196,8 +196,7 @@ impl Outbox for SqliteStore {
         let (sinks, name) = (Arc::clone(&self.sinks), ticket.sink.clone());
         let (next, _) = self
             .writer
-            .write(
-                0,
+            .write_checked(
                 move |db| settle::settle(db, &settlement),
                 move |written: &Result<(Option<DeliveryTicket>, SinkState)>| {
                     if let Ok((_, state)) = written {
@@ -213,7 +212,7 @@ impl Outbox for SqliteStore {
         let ids: Vec<i64> =
             tickets.iter().filter(|ticket| ticket.epoch == self.epoch).map(|ticket| ticket.id).collect();
         let epoch = self.epoch;
-        self.writer.write(0, move |db| outbox::release(db, epoch, &ids), |_| {}).await
+        self.writer.write_checked(move |db| outbox::release(db, epoch, &ids), |_| {}).await
     }
 
     async fn drop_oldest(
