@@ -81,7 +81,8 @@ fn select(filter: &EventFilter, since: Option<i64>, limit: usize) -> (String, Ve
     let beyond = if filter.oldest_first { "event.id > ?" } else { "event.id < ?" };
     let text = |text: &Option<String>| text.clone().map(Value::from);
     // The index of keys begins with the job.
-    let key = if filter.job.is_some() { "event.key = ?" } else { "event.job IN (SELECT id FROM job) AND event.key = ?" };
+    let key =
+        if filter.job.is_some() { "event.key = ?" } else { "event.job IN (SELECT id FROM job) AND event.key = ?" };
     let conditions = [
         ("event.job = (SELECT id FROM job WHERE name = ?)", text(&filter.job)),
         (key, text(&filter.key)),

@@ -311,11 +311,13 @@ fn checked_work_that_refuses_does_no_harm_and_one_that_breaks_takes_its_batch_ba
         jobs.into_iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>()
     };
     run(async {
-        let (first, second, third) = tokio::join!(insert("a", 1, None), insert("b", 2, Some(false)), insert("c", 3, None));
+        let (first, second, third) =
+            tokio::join!(insert("a", 1, None), insert("b", 2, Some(false)), insert("c", 3, None));
         assert!(first.is_ok() && third.is_ok() && second.is_err());
         assert_eq!(names().await, ["a", "c"]);
 
-        let (first, second, third) = tokio::join!(insert("d", 4, None), insert("e", 5, Some(true)), insert("f", 6, None));
+        let (first, second, third) =
+            tokio::join!(insert("d", 4, None), insert("e", 5, Some(true)), insert("f", 6, None));
         assert!(matches!(second, Err(StoreError::Refused(_))), "{second:?}");
         for neighbour in [first, third] {
             assert!(matches!(neighbour, Err(StoreError::Unwritable(_))), "{neighbour:?}");

@@ -154,7 +154,14 @@ impl Writer {
     {
         let (done, closed) = oneshot::channel();
         let (reply, answer) = oneshot::channel();
-        let task = Task { weight: 0, checks_first: false, run: Some(last), end: |_: &Result<()>| {}, result: None, reply: Some(reply) };
+        let task = Task {
+            weight: 0,
+            checks_first: false,
+            run: Some(last),
+            end: |_: &Result<()>| {},
+            result: None,
+            reply: Some(reply),
+        };
         self.send(Message::Close(Close { last: Box::new(task), done })).await?;
         let written = answer.await.map_err(|_| StoreError::Closed)?;
         // The sender is dropped, at the latest, when the thread ends.
