@@ -24,6 +24,7 @@ mod operate;
 mod out;
 mod paging;
 mod partial;
+mod politeness;
 mod queue;
 mod seeing;
 mod signing;
