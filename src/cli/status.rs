@@ -199,6 +199,7 @@ shop  waiting  60 s ago      4        12 s ago  0     1     https://shop.example
                 ladder: crate::core::delivery::Ladder(Vec::new()),
                 concurrency: 1,
                 rate: None,
+                batching: None,
                 order: crate::core::sink::Order::Key,
                 limits: crate::core::backlog::Limits::default(),
             })

@@ -35,6 +35,7 @@ pub mod schedule;
 
 // Telling: from events to requests, and what their answers mean.
 pub mod backlog;
+pub mod batch;
 pub mod breaker;
 pub mod bucket;
 pub mod credentials;

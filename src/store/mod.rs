@@ -259,8 +259,26 @@ pub struct DeliveryTicket {
     pub attempts: u32,
     /// The order it stands in.
     pub lane: Option<Lane>,
+    /// The batch that it is, where it is one.
+    pub(in crate::store) batch: Option<i64>,
     /// The claim's epoch.
     pub(in crate::store) epoch: i64,
+}
+
+impl DeliveryTicket {
+    /// True for what was never sent and may go together with others.
+    pub fn is_loose(&self) -> bool {
+        self.attempts == 0 && self.batch.is_none() && self.parcel.wire.can_be_batched()
+    }
+}
+
+/// How much a batch may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchRoom {
+    /// Events.
+    pub events: usize,
+    /// Bytes of its body.
+    pub bytes: usize,
 }
 
 /// What is remembered of a sink.
@@ -282,6 +300,8 @@ pub struct SinkState {
     pub paused: Option<Timestamp>,
     /// Set while its breaker is open.
     pub open: Option<Open>,
+    /// How often a person has resumed or enabled it. A settlement that knows of fewer leaves the breaker as it is.
+    pub resumes: u64,
 }
 
 /// An attempt that has ended, and what follows from it.
@@ -320,13 +340,20 @@ pub trait Outbox: Send + Sync {
         limit: usize,
     ) -> Result<Vec<DeliveryTicket>, StoreError>;
 
+    /// Binds claimed deliveries of one sink, all [loose](DeliveryTicket::is_loose), of one kind and none a stranger to
+    /// its place in the queue, together with what waits behind them in their lanes as far as there is room: from now on
+    /// they go in one request, the same on every attempt, until all have ended with one answer. The ticket of the batch
+    /// stands for theirs. After an error theirs stand.
+    async fn bind(&self, tickets: &[DeliveryTicket], room: BatchRoom) -> Result<DeliveryTicket, StoreError>;
+
     /// When the next unclaimed delivery of a sink falls due; `None` when it has none, or when all it has is held. May
     /// lie in the past. The sink's own `not_before` is not part of it.
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError>;
 
     /// Settles an attempt: keeps it, moves the delivery on, and writes the sink's new state. When the delivery has
     /// ended, the next of its lane becomes due and comes back as a ticket. `Verdict::SinkGone` disables the sink, which
-    /// holds the delivery and every other of the sink that has not ended. The attempt is numbered by the store.
+    /// holds the delivery and every other of the sink that has not ended. The attempt is numbered by the store. When a
+    /// batch has ended, or is split, what may go next is due and is not claimed.
     ///
     /// `sink` overwrites what was remembered, except that it neither enables nor disables, pauses nor resumes: attempts in flight know less
     /// than the one that was answered 410, and less than the person who enabled the sink since. Only the verdict,
@@ -338,7 +365,7 @@ pub trait Outbox: Send + Sync {
     /// Gives a claim back without an attempt (at shutdown, or when the sink was disabled meanwhile).
     async fn release(&self, tickets: Vec<DeliveryTicket>) -> Result<(), StoreError>;
 
-    /// Ends the oldest deliveries of a sink that have not ended and are not claimed as dead, with this reason: at most
+    /// Ends the oldest deliveries of a sink that have not ended, are not held and are not claimed as dead, with this reason: at most
     /// `most` of them, and only what was seen before `before` where that is given. The next of their lanes become due.
     /// Returns how many. One call ends at most some hundreds, so that others' commits don't wait long: call again.
     async fn drop_oldest(
@@ -404,6 +431,8 @@ pub struct Queue {
     pub dead: u64,
     /// When the oldest of the backlog was seen.
     pub oldest: Option<Timestamp>,
+    /// True while some of it is held, or was: only a person drops that. Said by [`Outbox::queue`] alone.
+    pub kept: bool,
 }
 
 /// What keeps a store well.

@@ -9,6 +9,7 @@ mod support;
 mod alerts;
 mod bad_config;
 mod bad_vendor;
+mod batches;
 mod bounded;
 mod breaker;
 mod commands;

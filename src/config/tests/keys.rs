@@ -106,6 +106,7 @@ fn collect(kind: Table, table: &DeTable<'_>, found: &mut HashSet<(Table, String)
             "auth" => Table::Auth,
             "deletes" => Table::Deletes,
             "sign" => Table::Sign,
+            "batch" => Table::Batch,
             "send_to" => Table::SendTo,
             "tls" => Table::Tls,
             _ => continue,

@@ -1,5 +1,6 @@
 //! A sink's whole life over a clock of our own and a real store: outages, poison, rates, limits, and what is held.
 
+mod batches;
 mod person;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,29 +97,38 @@ struct Seen {
     at: Timestamp,
     skipped: Vec<EventId>,
     status: u16,
+    events: usize,
+    body: Bytes,
 }
 
 type Script = Box<dyn FnMut(&Parcel, u32) -> u16 + Send>;
 
 /// A receiver that answers from a script.
 struct Receiver {
+    allowed: Mutex<Option<u32>>,
     script: Mutex<Script>,
     seen: watch::Sender<Vec<Seen>>,
 }
 
 #[async_trait]
 impl Sender for Receiver {
+    fn allowed_rate(&self, _sink: &Sink) -> Option<u32> {
+        *self.allowed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn send(&self, _sink: &Arc<Sink>, parcel: &Parcel, attempt: u32, now: Timestamp) -> Sent {
         let status = (self.script.lock().unwrap_or_else(PoisonError::into_inner))(parcel, attempt);
         self.seen.send_modify(|seen| {
             seen.push(Seen {
-                event: parcel.event.to_string(),
+                event: parcel.id().to_owned(),
                 key: parcel.key.to_string(),
                 sequence: parcel.sequence,
                 attempt,
                 at: now,
                 skipped: parcel.skipped.ids.clone(),
                 status,
+                events: parcel.events(),
+                body: parcel.body.clone(),
             });
         });
         // Others that have begun get their turn too.
@@ -155,7 +165,11 @@ impl Life {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&options).expect("a store"));
         store.adopt(&[JobName::from("orders")], &[crm()], BEGIN).await.expect("adopted");
         let clock = Arc::new(HandClock(watch::Sender::new(BEGIN.0)));
-        let receiver = Arc::new(Receiver { script: Mutex::new(Box::new(script)), seen: watch::Sender::default() });
+        let receiver = Arc::new(Receiver {
+            allowed: Mutex::default(),
+            script: Mutex::new(Box::new(script)),
+            seen: watch::Sender::default(),
+        });
         let drops = Arc::new(Drops::default());
         let world = Arc::new(World {
             clock: clock.clone(),
