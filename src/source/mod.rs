@@ -14,11 +14,12 @@ use crate::core::outcome::Failure;
 use crate::core::secret::Masked;
 
 mod fetcher;
+mod paging;
 mod render;
 mod status;
 
 pub use self::fetcher::HttpFetcher;
-pub use self::render::render_request;
+pub use self::paging::{first_page, next_page, page_fingerprint};
 
 /// Asks a vendor. The engine gets one handed in; a simulation hands in its own.
 #[async_trait]
@@ -85,6 +86,10 @@ pub struct Answer {
     pub etag: Option<String>,
     /// The answer's `Last-Modified`, as sent; on a 304 without one, the one that was asked with.
     pub last_modified: Option<String>,
+    /// Where it came from: redirects may have led there.
+    pub url: Masked,
+    /// Its headers.
+    pub headers: http::HeaderMap,
     /// The answer's `Content-Type`, as sent.
     pub content_type: Option<String>,
     /// The body after decompression; `None` for 304.

@@ -109,6 +109,7 @@ fn collect(kind: Table, table: &DeTable<'_>, found: &mut HashSet<(Table, String)
             "batch" => Table::Batch,
             "send_to" => Table::SendTo,
             "tls" => Table::Tls,
+            "pages" => Table::Pages,
             _ => continue,
         };
         let elements = value.get_ref().as_array().into_iter().flatten();
