@@ -17,6 +17,7 @@ pub mod transport;
 pub mod units;
 
 // Reading: from bytes to items.
+pub mod document;
 pub mod extract;
 pub mod json;
 pub mod page;
@@ -35,11 +36,15 @@ pub mod pace;
 pub mod rules;
 pub mod schedule;
 
+// Asking: how often, and what a vendor says of that.
+pub mod bucket;
+pub mod limits;
+pub mod polite;
+
 // Telling: from events to requests, and what their answers mean.
 pub mod backlog;
 pub mod batch;
 pub mod breaker;
-pub mod bucket;
 pub mod credentials;
 pub mod delivery;
 pub mod formats;
