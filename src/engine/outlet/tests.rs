@@ -471,23 +471,6 @@ async fn a_sink_that_drops_ends_the_oldest_as_dead_and_counts_them() {
 }
 
 #[tokio::test]
-async fn what_has_waited_too_long_is_dropped_where_that_is_wanted() {
-    let limits = Limits { max_age: Some(DAY), at_limit: AtLimit::DropOldest, ..Limits::default() };
-    let mut life = Life::begin(Sink { limits, ..sink() }, |_, _| 503).await;
-    life.poll(["a", "b"]).await;
-    life.attempts(2).await;
-    life.until(60 * MINUTE, |_, _| life.clock.now().since(BEGIN) > DAY / 2).await;
-    life.poll(["c"]).await;
-    let (_, queue) = life.until(60 * MINUTE, |_, queue| queue.dead == 2).await;
-    assert!(life.clock.now().since(BEGIN) > DAY);
-    assert_eq!((queue.backlog, queue.dead), (1, 2));
-    let shown = life.world.store.event("evt_1").await.expect("a store").expect("kept").event.deliveries.remove(0);
-    let reason = "dropped: the oldest delivery has waited longer than `max_age` = 1d";
-    assert_eq!(shown.reason.as_deref(), Some(reason));
-    life.end().await;
-}
-
-#[tokio::test]
 async fn without_an_order_nothing_waits_for_another_key_or_attempt() {
     assert_eq!(Scope::default(), Scope::from(""));
     let mut life = Life::begin(sink(), |parcel, _| if parcel.sequence == 1 { 500 } else { 200 }).await;

@@ -65,3 +65,20 @@ async fn what_was_held_is_sent_even_by_a_sink_that_drops() {
     assert_eq!((queue.dead, life.seen().len()), (0, 7));
     life.end().await;
 }
+
+#[tokio::test]
+async fn what_has_waited_too_long_is_dropped_where_that_is_wanted() {
+    let limits = Limits { max_age: Some(DAY), at_limit: AtLimit::DropOldest, ..Limits::default() };
+    let mut life = Life::begin(Sink { limits, ..sink() }, |_, _| 503).await;
+    life.poll(["a", "b"]).await;
+    life.attempts(2).await;
+    life.until(60 * MINUTE, |_, _| life.clock.now().since(BEGIN) > DAY / 2).await;
+    life.poll(["c"]).await;
+    let (_, queue) = life.until(60 * MINUTE, |_, queue| queue.dead == 2).await;
+    assert!(life.clock.now().since(BEGIN) > DAY);
+    assert_eq!((queue.backlog, queue.dead), (1, 2));
+    let shown = life.world.store.event("evt_1").await.expect("a store").expect("kept").event.deliveries.remove(0);
+    let reason = "dropped: the oldest delivery has waited longer than `max_age` = 1d";
+    assert_eq!(shown.reason.as_deref(), Some(reason));
+    life.end().await;
+}
