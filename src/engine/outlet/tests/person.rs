@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::core::backlog::{AtLimit, Limits};
 use crate::core::sink::Sink;
 use crate::engine::clock::Clock;
-use crate::engine::outlet::tests::{BEGIN, DAY, Life, crm, sink};
+use crate::engine::outlet::tests::{BEGIN, DAY, Life, MINUTE, crm, sink};
 
 #[tokio::test]
 async fn a_resume_closes_the_breaker_at_once() {
