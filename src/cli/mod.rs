@@ -26,6 +26,7 @@ mod poll;
 mod replay;
 mod run;
 mod say;
+mod schema;
 mod show;
 mod status;
 mod table;
@@ -93,6 +94,12 @@ enum Command {
     Pause(pause::PauseArgs),
     /// Let a paused job or sink go on; a sink that is disabled is enabled.
     Resume(pause::PauseArgs),
+    /// The JSON Schema of doorbell.toml, or of the events, for editors and receivers.
+    Schema(schema::SchemaArgs),
+    /// What a shell needs to complete commands.
+    Completions(schema::CompletionsArgs),
+    /// The manual page.
+    Man(schema::ManArgs),
 }
 
 /// Runs the command that the arguments name.
@@ -121,6 +128,9 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => on_one_core(replay::run(config, &args)),
         Command::Pause(args) => on_one_core(pause::run(config, &args, true)),
         Command::Resume(args) => on_one_core(pause::run(config, &args, false)),
+        Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => schema::completions(&args),
+        Command::Man(args) => schema::man(&args),
     };
     ExitCode::from(code)
 }

@@ -11,6 +11,7 @@ mod lookup;
 mod mask;
 mod problem;
 mod reader;
+pub mod schema;
 mod secrets;
 mod source;
 mod syntax;

@@ -22,5 +22,6 @@ mod numbers;
 mod operate;
 mod out;
 mod queue;
+mod schema;
 mod seeing;
 mod signing;
