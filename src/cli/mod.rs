@@ -18,6 +18,7 @@ mod deliveries;
 mod demo;
 mod event;
 mod events;
+mod init;
 mod listen;
 mod look;
 mod operate;
@@ -47,6 +48,7 @@ const ABOUT: &str = "Turns pull into push: polls REST APIs that have no webhooks
 const FIRST_STEPS: &str = "\
 First steps:
   doorbell demo                  see it work: a shop, the bridge and a receiver in one process
+  doorbell init URL              look at an API and write a job for it
   doorbell check                 is my doorbell.toml right?
   doorbell poll orders           what would the job `orders` find and send now? Nothing is kept
   doorbell listen --port 9000    a receiver for trying, which verifies and prints what arrives
@@ -72,6 +74,8 @@ enum Command {
     Run(run::RunArgs),
     /// See it work: a shop whose orders change, the bridge, and a receiver, in one process; no config, no network.
     Demo(demo::DemoArgs),
+    /// Look at an API and write a job for it: its list, key and pages, and why.
+    Init(init::InitArgs),
     /// Validate the config: every problem at once, or the jobs with their next runs.
     Check(check::CheckArgs),
     /// Poll a job now and show what it finds and what would be sent; keeps nothing unless --commit.
@@ -109,6 +113,7 @@ pub fn main() -> ExitCode {
     let code = match arguments.command {
         Command::Run(args) => on_half_the_cores(run::run(config, args)),
         Command::Demo(args) => on_half_the_cores(demo::run(args)),
+        Command::Init(args) => on_one_core(init::run(config, args)),
         Command::Check(args) => check::run(config, &args),
         Command::Poll(args) => on_half_the_cores(poll::run(config, args)),
         Command::Test(args) => on_half_the_cores(test::run(config, args)),

@@ -117,6 +117,11 @@ pub fn daemon(path: &Path, env: &dyn Lookup) -> Option<Daemon> {
     daemon.filter(|_| reader.problems.iter().all(|problem| problem.severity() != Severity::Error))
 }
 
+/// Does a header or parameter of this name hold a secret, as far as its name tells?
+pub fn names_a_secret(name: &str) -> bool {
+    mask::hides_header(name)
+}
+
 /// What came of some files: no config when there were errors.
 struct Lifted {
     config: Option<Config>,

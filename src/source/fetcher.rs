@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::core::names::Digest;
 use crate::core::outcome::{Failure, FailureKind};
+use crate::core::secret::Masked;
 use crate::core::time::Timestamp;
 use crate::net::body::{self, Unread};
 use crate::net::client::{Clients, Setting, connect_timeout_within};
@@ -230,6 +231,8 @@ impl<'a> Exchange<'a> {
         let headers = response.headers();
         Answer {
             status: StatusCode::NOT_MODIFIED.as_u16(),
+            url: place_of(response),
+            headers: headers.clone(),
             etag: text(headers, &header::ETAG).or_else(|| self.request.etag.clone()),
             last_modified: headers::last_modified(headers, (self.wall_clock)())
                 .or_else(|| self.request.last_modified.clone()),
@@ -245,12 +248,14 @@ impl<'a> Exchange<'a> {
         let etag = text(headers, &header::ETAG);
         let last_modified = headers::last_modified(headers, (self.wall_clock)());
         let content_type = text(headers, &header::CONTENT_TYPE);
+        let (url, headers) = (place_of(&response), headers.clone());
         let max = self.request.access.max_body;
         let whole = body::read_whole(response, max).await.map_err(|unread| match unread {
             Unread::TooLarge => too_large(&self.target, status, max).into(),
             Unread::Broken(error) => self.stumble(&error),
         })?;
-        Ok(Answer { status, etag, last_modified, content_type, body: Some(whole.bytes), digest: whole.digest })
+        let body = Some(whole.bytes);
+        Ok(Answer { status, etag, last_modified, url, headers, content_type, body, digest: whole.digest })
     }
 
     /// An answer whose status says that there is nothing to read.
@@ -286,6 +291,12 @@ impl<'a> Exchange<'a> {
         let broken = matches!(failure.kind, FailureKind::Connect | FailureKind::Dns);
         Stumble { failure, again: broken && (error.is_connect() || self.request.method.is_idempotent()) }
     }
+}
+
+/// Where an answer came from; its query is not shown, for credentials may stand there.
+fn place_of(response: &Response) -> Masked {
+    let url = response.url().as_str();
+    Masked::new(url.to_owned(), Target::of(url).place)
 }
 
 /// Where an answer leads, when it is a redirect that says so.

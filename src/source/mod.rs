@@ -85,6 +85,10 @@ pub struct Answer {
     pub etag: Option<String>,
     /// The answer's `Last-Modified`, as sent; on a 304 without one, the one that was asked with.
     pub last_modified: Option<String>,
+    /// Where it came from: redirects may have led there.
+    pub url: Masked,
+    /// Its headers.
+    pub headers: http::HeaderMap,
     /// The answer's `Content-Type`, as sent.
     pub content_type: Option<String>,
     /// The body after decompression; `None` for 304.

@@ -29,7 +29,7 @@ fn help_teaches_every_command() {
     let help = bridge.cli_raw(["--help"]).ok().stdout;
     let looking = ["run", "demo", "check", "poll", "test", "listen", "status", "events", "event"];
     for command in
-        looking.into_iter().chain(["deliveries", "replay", "pause", "resume", "schema", "completions", "man"])
+        looking.into_iter().chain(["deliveries", "replay", "pause", "resume", "init", "schema", "completions", "man"])
     {
         assert!(help.contains(command), "no `{command}` in:\n{help}");
         assert!(bridge.cli_raw([command, "--help"]).ok().stdout.len() > 100, "`{command} --help` says little");
