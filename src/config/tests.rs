@@ -3,6 +3,7 @@
 mod cases;
 mod formats;
 mod keys;
+mod paging;
 mod transport;
 mod values;
 

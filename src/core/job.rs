@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::diff::Change;
+use crate::core::homes::Homes;
 use crate::core::names::{Digest, JobName, VendorName};
+use crate::core::page::Paging;
 use crate::core::path::JsonPath;
 use crate::core::rules::Rules;
 use crate::core::schedule::Schedule;
@@ -25,6 +27,8 @@ pub struct Job {
     pub enabled: bool,
     /// How to ask.
     pub request: RequestSpec,
+    /// How a list of several pages is read; `None`: one answer holds all of it.
+    pub pages: Option<Paging>,
     /// When to ask.
     pub schedule: Schedule,
     /// Where the items are; `None`: the document is the one item.
@@ -127,6 +131,8 @@ pub struct Access {
     pub conditional: bool,
     /// Whose certificates count, and which proxy is used.
     pub transport: Transport,
+    /// Where requests and credentials may go.
+    pub homes: Homes,
 }
 
 /// What an item's absence from the list means.

@@ -6,6 +6,7 @@
 // The values a config is lifted to.
 pub mod address;
 pub mod config;
+pub mod homes;
 pub mod job;
 pub mod names;
 pub mod proxy;
@@ -18,6 +19,7 @@ pub mod units;
 // Reading: from bytes to items.
 pub mod extract;
 pub mod json;
+pub mod page;
 pub mod path;
 
 // Deciding: from items and the ledger to events.

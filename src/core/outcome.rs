@@ -37,6 +37,8 @@ pub enum FailureKind {
     KeyMissing,
     /// Two different items on one page have the same key.
     KeyTwice,
+    /// What leads to the next page is of the wrong type, or leads where the job may not go.
+    Page,
     /// A template of the request failed to render.
     Template,
     /// Our own state could not be read or written.
@@ -60,6 +62,7 @@ impl FailureKind {
             Self::SelectorEmpty => "selector_empty",
             Self::KeyMissing => "key_missing",
             Self::KeyTwice => "key_twice",
+            Self::Page => "page",
             Self::Template => "template",
             Self::Store => "store",
         }

@@ -24,6 +24,7 @@ mod scheduler;
 mod poller;
 mod reading;
 mod report;
+mod round;
 
 mod dispatcher;
 mod outlet;

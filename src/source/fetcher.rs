@@ -1,4 +1,4 @@
-//! The fetcher over HTTP: redirects inside the origin, quick retries, conditional requests, limits.
+//! The fetcher over HTTP: redirects inside the job's home origins, quick retries, conditional requests, limits.
 //!
 //! What an answer's body means is not its business.
 
@@ -11,12 +11,14 @@ use http::{Method, StatusCode};
 use reqwest::Response;
 use url::Url;
 
+use crate::core::job::Access;
 use crate::core::names::Digest;
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::secret::Masked;
 use crate::core::time::Timestamp;
 use crate::net::body::{self, Unread};
 use crate::net::client::{Clients, Setting, connect_timeout_within};
+use crate::net::guard;
 use crate::net::headers::{self, text};
 use crate::net::redact::Redactor;
 use crate::net::trouble::{Phase, Target};
@@ -113,6 +115,7 @@ fn pause_before_retry(tries: u32, retries: u32, stumble: &Stumble) -> Option<Dur
 /// A request, ready to be sent as often as it takes.
 struct Exchange<'a> {
     request: &'a Request,
+    clients: &'a Clients,
     client: reqwest::Client,
     connect_limit: Duration,
     url: Url,
@@ -129,7 +132,7 @@ struct Hop {
 }
 
 impl<'a> Exchange<'a> {
-    fn prepare(fetcher: &HttpFetcher, request: &'a Request) -> Result<Self, Failure> {
+    fn prepare(fetcher: &'a HttpFetcher, request: &'a Request) -> Result<Self, Failure> {
         let access = &request.access;
         let url = render::parse_url(&request.url)?;
         let connect_limit = access.connect_timeout.unwrap_or_else(|| connect_timeout_within(access.timeout));
@@ -137,7 +140,16 @@ impl<'a> Exchange<'a> {
         let client = fetcher.clients.get(&setting, &url)?;
         let target = Target::of(request.url.shown()).behind(setting.proxy.as_ref());
         let wall_clock = fetcher.wall_clock;
-        Ok(Self { request, client, connect_limit, url, headers: headers_of(request)?, target, wall_clock })
+        Ok(Self {
+            request,
+            clients: &fetcher.clients,
+            client,
+            connect_limit,
+            url,
+            headers: headers_of(request)?,
+            target,
+            wall_clock,
+        })
     }
 
     /// One try, within the timeout.
@@ -173,11 +185,25 @@ impl<'a> Exchange<'a> {
     }
 
     async fn send(&self, hop: &Hop) -> Result<Response, Stumble> {
-        let mut builder = self.client.request(hop.method.clone(), hop.url.clone()).headers(self.headers.clone());
+        let client = self.client_for(&hop.url).await?;
+        let mut builder = client.request(hop.method.clone(), hop.url.clone()).headers(self.headers.clone());
         if let Some(body) = self.request.body.as_ref().filter(|_| hop.with_body) {
             builder = builder.body(body.expose().to_owned());
         }
         builder.send().await.map_err(|error| self.stumble(&error))
+    }
+
+    /// The client for a URL. One that is not at the job's own origins came from the vendor, and its address is judged.
+    async fn client_for(&self, url: &Url) -> Result<reqwest::Client, Failure> {
+        let Access { transport, homes, .. } = &*self.request.access;
+        if url.origin() == self.url.origin() && homes.is_own(url) {
+            return Ok(self.client.clone());
+        }
+        let mut setting = Setting::new(transport, url, self.connect_limit, true, 1);
+        if !homes.is_own(url) {
+            setting.policy = guard::judge_link(homes.own(), &setting, url).await?;
+        }
+        self.clients.get(&setting, url)
     }
 
     /// Where a redirect leads, if it may be followed.
@@ -185,12 +211,15 @@ impl<'a> Exchange<'a> {
         let Ok(mut url) = from.url.join(location) else {
             return Err(self.redirect_failure(status, "to an address that is no URL"));
         };
-        if url.origin() != from.url.origin() {
+        let leaves = url.origin() != from.url.origin();
+        if leaves && !self.request.access.homes.admits(&url) {
             return Err(self.redirect_failure(status, &self.elsewhere(&from.url, &url)));
         }
         // Same origin, same credentials: those of the URL go along. Neither call can fail on a URL with a host.
-        let _ = url.set_username(from.url.username());
-        let _ = url.set_password(from.url.password());
+        if !leaves {
+            let _ = url.set_username(from.url.username());
+            let _ = url.set_password(from.url.password());
+        }
         // RFC 9110, section 15.4: 303 always turns into GET; for 301 and 302 a POST does, by custom.
         let turns = status == StatusCode::SEE_OTHER
             || (matches!(status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND) && from.method == Method::POST);

@@ -14,11 +14,12 @@ use crate::core::outcome::Failure;
 use crate::core::secret::Masked;
 
 mod fetcher;
+mod paging;
 mod render;
 mod status;
 
 pub use self::fetcher::HttpFetcher;
-pub use self::render::render_request;
+pub use self::paging::{first_page, next_page, page_fingerprint};
 
 /// Asks a vendor. The engine gets one handed in; a simulation hands in its own.
 #[async_trait]

@@ -18,6 +18,7 @@ use crate::core::ledger::{Remembered, Row, RowWrite};
 use crate::core::names::{Digest, JobName, JobUid, KeyDigest, Lane, Scope, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::outcome::PollOutcome;
+use crate::core::page::Leaf;
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
 
@@ -49,6 +50,9 @@ pub struct ScopeState {
     pub missing: u64,
     /// What the last complete poll's answer can be recognised by, under its request fingerprint.
     pub seal: Option<Seal>,
+    /// True when something was committed since the last complete poll: the ledger is ahead of what was sealed, so no
+    /// seal counts, and what is known is not known without a gap. Set by the store with each part of a poll.
+    pub gap: bool,
 }
 
 /// What an answer can be recognised by. Kept only from complete polls.
@@ -64,10 +68,30 @@ pub struct Seal {
     pub body: Digest,
 }
 
+/// What a page of a list of several can be recognised by, and what is known of it without reading it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageSeal {
+    /// Of its answer.
+    pub seal: Seal,
+    /// What led to the next page.
+    pub leaf: Leaf,
+    /// The keys of its items.
+    pub keys: Vec<KeyDigest>,
+}
+
+/// The seals of a scope's pages as they shall be after a complete poll; those of other requests are forgotten.
+#[derive(Clone, Debug, Default)]
+pub struct PageSeals {
+    /// Requests whose seals stay as they are.
+    pub keep: Vec<Digest>,
+    /// Seals that are new.
+    pub put: Vec<PageSeal>,
+}
+
 /// How a job's polls have gone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobRecord {
-    /// Polls in a row that read nothing: failed ones, and partial ones that were only noted.
+    /// Failed polls in a row.
     pub failures: u32,
     /// The last poll's outcome: `complete`, `partial`, `unchanged`, `failed`.
     pub outcome: Option<String>,
@@ -86,18 +110,18 @@ pub struct JobRecord {
 }
 
 impl JobRecord {
-    /// The record after one more poll, which every store keeps alike. `read` is false for a poll that was only noted:
-    /// a partial one of that kind counts as a failure.
+    /// The record after one more poll, which every store keeps alike. A partial poll has read something, so it is none
+    /// that failed.
     #[must_use]
-    pub fn after(&self, outcome: &PollOutcome, at: Timestamp, read: bool) -> Self {
+    pub fn after(&self, outcome: &PollOutcome, at: Timestamp) -> Self {
         let mut next = self.clone();
         match outcome {
             PollOutcome::Complete | PollOutcome::Unchanged => {
                 next.failures = 0;
                 next.last_success = Some(at);
             }
-            PollOutcome::Partial(_) if read => next.failures = 0,
-            PollOutcome::Partial(_) | PollOutcome::Failed(_) => next.failures = self.failures.saturating_add(1),
+            PollOutcome::Partial(_) => next.failures = 0,
+            PollOutcome::Failed(_) => next.failures = self.failures.saturating_add(1),
         }
         next.outcome = Some(outcome.as_str().to_owned());
         next.reason = outcome.reason().map(str::to_owned);
@@ -145,6 +169,8 @@ pub struct PollChanges {
     pub events: Vec<NewEvent>,
     /// A system event that tells of this poll, in the stream of those.
     pub notice: Option<Notice>,
+    /// The seals of the scope's pages, where a complete poll says what they are.
+    pub pages: Option<PageSeals>,
 }
 
 impl PollChanges {
@@ -203,6 +229,9 @@ pub trait Polls: Send + Sync {
     /// Rows that are not gone and whose `missed` is above 0: what a poll that is unchanged misses once more.
     async fn still_missing(&self, ticket: &PollTicket, scope: &Scope) -> Result<Vec<Row>, StoreError>;
 
+    /// What a request of this fingerprint was answered with in the last complete poll, where it was a page of several.
+    async fn page(&self, ticket: &PollTicket, scope: &Scope, request: Digest) -> Result<Option<PageSeal>, StoreError>;
+
     /// Keys and bodies for `keys`, in their order.
     async fn remembered(
         &self,
@@ -212,7 +241,8 @@ pub trait Polls: Send + Sync {
     ) -> Result<Vec<Option<Remembered>>, StoreError>;
 
     /// Commits a part of a poll that is whole for its items: rows, events, deliveries. What says "this was read"
-    /// stays as it is. Returns tickets for the deliveries that can go at once, as far as there is room.
+    /// stays as it is, and the scope has a gap until a poll ends. Returns tickets for the deliveries that can go at once,
+    /// as far as there is room.
     async fn commit_part(
         &self,
         ticket: &mut PollTicket,
@@ -237,7 +267,7 @@ pub trait Polls: Send + Sync {
 /// How a poll ended that commits nothing.
 #[derive(Clone, Debug)]
 pub struct PollNote {
-    /// Unchanged or failed (or partial with nothing read).
+    /// Unchanged or failed, or another one that found nothing to commit.
     pub outcome: PollOutcome,
     /// When it ended.
     pub at: Timestamp,

@@ -22,6 +22,8 @@ mod kinto;
 mod numbers;
 mod operate;
 mod out;
+mod paging;
+mod partial;
 mod queue;
 mod schema;
 mod seeing;

@@ -12,7 +12,7 @@ use toml::de::DeValue;
 
 use super::route::{self, Sinks};
 use super::vendor::{Layer, QueryValue, layer};
-use super::{EVENT_NAMES, later_value, request};
+use super::{EVENT_NAMES, later_value, pages, request};
 use crate::config::keys::{self, Table};
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
@@ -20,6 +20,7 @@ use crate::config::written::Written;
 use crate::core::diff::Change;
 use crate::core::job::{Access, Changes, Fingerprints, First, Job, ListKind, RequestSpec};
 use crate::core::names::{Digest, JobName, VendorName};
+use crate::core::page::Paging;
 use crate::core::path::{Complaint, JsonPath};
 use crate::core::rules::Rules;
 use crate::core::schedule::Schedule;
@@ -63,6 +64,7 @@ impl<'a> Lift<'a> {
         let items = section.field("items").and_then(|field| reader.query(&field));
         let key = key(section, reader);
         let list = word(section, "list", &[("complete", ListKind::Complete), ("window", ListKind::Window)], reader);
+        let pages = pages::pages(section, list.unwrap_or(ListKind::Complete), reader);
         let first = word(section, "first", &[("silent", First::Silent), ("emit", First::Emit)], reader);
         let rules = Rules { watch: paths(section, "watch", reader), ignore: paths(section, "ignore", reader) };
         let on = section.field("on").map_or(Some(Changes::ALL), |field| changes(&field, reader));
@@ -74,7 +76,7 @@ impl<'a> Lift<'a> {
         let send_to = route::send_to(&self.sinks, section, enabled, reader);
         let (request, request_print) = request?;
         let fingerprints = Fingerprints {
-            request: request_print,
+            request: paged_fingerprint(request_print, pages.as_ref()),
             selection: fingerprint(items.iter().map(JsonPath::as_str).chain(key.iter().map(JsonPath::as_str))),
             rules: rules.to_text(),
         };
@@ -83,6 +85,7 @@ impl<'a> Lift<'a> {
             vendor,
             enabled,
             request,
+            pages,
             schedule: schedule?,
             items,
             key,
@@ -129,7 +132,8 @@ impl<'a> Lift<'a> {
             return None;
         };
         let url = request::url(&field, &layer, reader);
-        let access = layer.access();
+        let homes = request::homes(url.as_ref().map(|(written, _)| written), &layer);
+        let access = Access { homes, ..layer.access() };
         let access = Arc::clone(self.access.entry(access.clone()).or_insert_with(|| Arc::new(access)));
         let (method, (spelled, url), body) = (method?, url?, body.map_or(Some(None), |body| body.map(Some))?);
         let (body, body_spelled) = body.unzip();
@@ -152,6 +156,11 @@ fn request_fingerprint(method: &http::Method, url: &Written, layer: &Layer, body
     }
     parts.extend(body);
     fingerprint(parts.into_iter())
+}
+
+/// One answer and a list of several pages are different selections; so are lists that are paged in different ways.
+fn paged_fingerprint(request: Digest, pages: Option<&Paging>) -> Digest {
+    pages.map_or(request, |pages| Digest::of(&[&request.0[..], pages.style.as_str().as_bytes()].concat()))
 }
 
 /// A digest of some texts; no two lists of texts have the same one.

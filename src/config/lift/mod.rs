@@ -6,6 +6,7 @@ mod alerts;
 mod daemon;
 mod format;
 mod job;
+mod pages;
 mod request;
 mod route;
 pub(super) mod sign;

@@ -19,6 +19,7 @@ use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
 use crate::config::written::Written;
 use crate::core::address::Policy;
+use crate::core::homes::{AllowedHost, Homes};
 use crate::core::job::{Access, Auth};
 use crate::core::proxy::Proxy;
 use crate::core::template::Text;
@@ -43,7 +44,7 @@ const RETRIES: u32 = 2;
 const RETRIES_BOUNDS: RangeInclusive<u32> = 0..=10;
 
 /// Headers that a request has of its own.
-const RESERVED: &[(&str, &str)] = &[
+pub(super) const RESERVED: &[(&str, &str)] = &[
     ("content-length", "it follows from the body"),
     ("transfer-encoding", "it follows from the body"),
     ("connection", "it belongs to the connection"),
@@ -79,6 +80,7 @@ pub(super) struct Layer {
     tls: TlsLayer,
     /// `Some(None)`: none, said so.
     proxy: Option<Option<Arc<Proxy>>>,
+    pub(super) allow_hosts: Option<Vec<AllowedHost>>,
 }
 
 impl Layer {
@@ -107,10 +109,11 @@ impl Layer {
             conditional: self.conditional.or(below.conditional),
             tls: self.tls.over(&below.tls),
             proxy: self.proxy.or_else(|| below.proxy.clone()),
+            allow_hosts: self.allow_hosts.or_else(|| below.allow_hosts.clone()),
         }
     }
 
-    /// How to connect, with the defaults where nothing is said.
+    /// How to connect, with the defaults where nothing is said, and with no home yet.
     pub(super) fn access(&self) -> Access {
         Access {
             timeout: self.timeout.unwrap_or(TIMEOUT),
@@ -119,6 +122,7 @@ impl Layer {
             retries: self.retries.unwrap_or(RETRIES),
             conditional: self.conditional.unwrap_or(true),
             transport: Transport { policy: Policy::Open, tls: self.tls.value(), proxy: self.proxy.clone().flatten() },
+            homes: Homes::default(),
         }
     }
 }
@@ -154,7 +158,13 @@ pub(super) fn layer(section: &Section<'_>, reader: &mut Reader<'_>) -> Layer {
         conditional: section.field("conditional").and_then(|field| reader.boolean(&field)),
         tls: transport::tls(section, reader),
         proxy: transport::proxy(section, reader),
+        allow_hosts: section.field("allow_hosts").and_then(|field| allow_hosts(&field, reader)),
     }
+}
+
+fn allow_hosts(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Vec<AllowedHost>> {
+    let list = reader.list(field)?;
+    Some(list.iter().filter_map(|field| reader.parsed(field, AllowedHost::parse)).collect())
 }
 
 fn base_url(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Written> {

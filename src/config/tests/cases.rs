@@ -115,7 +115,7 @@ const SLIPS: &[(&str, &str)] = &[
     ("[job.j]\nurl = \"https://{{ job }}.example\"\n", "2:"),
     ("[job.j]\nurl = \"https://u:p@a.example\"\n", "2:7: `url` holds a user name or password; take it out"),
     ("[job.j]\nbody = { a = inf }\n", "2:14: JSON has no such value"),
-    ("[job.j]\n[job.j.pages]\nstyle = \"link\"\n", "2:8: this version does not have `pages` yet"),
+    ("[job.j]\n[job.j.detail]\nurl = \"x\"\n", "2:8: this version does not have `detail` yet"),
     ("[sink.s]\n", "1:7: `[sink.s]` lacks its `url`"),
     ("[sink.s]\nurl = \"crm.example\"\n", "2:7: a sink's `url` must be a whole URL"),
     ("[sink.s]\nurl = \"ws://a.example\"\n", "2:7: a sink's `url` must begin with `https://`"),

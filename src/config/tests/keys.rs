@@ -108,6 +108,7 @@ fn collect(kind: Table, table: &DeTable<'_>, found: &mut HashSet<(Table, String)
             "sign" => Table::Sign,
             "send_to" => Table::SendTo,
             "tls" => Table::Tls,
+            "pages" => Table::Pages,
             _ => continue,
         };
         let elements = value.get_ref().as_array().into_iter().flatten();

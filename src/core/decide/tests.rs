@@ -24,6 +24,7 @@ fn job(change: impl FnOnce(&mut Job)) -> Arc<Job> {
         retries: 0,
         conditional: true,
         transport: crate::core::transport::Transport::default(),
+        homes: crate::core::homes::Homes::default(),
     };
     let request = RequestSpec {
         method: http::Method::GET,
@@ -41,6 +42,7 @@ fn job(change: impl FnOnce(&mut Job)) -> Arc<Job> {
         vendor: None,
         enabled: true,
         request,
+        pages: None,
         schedule: Schedule::Every(std::time::Duration::from_secs(30)),
         items: Some(JsonPath::parse("$.data[*]").unwrap()),
         key: vec![JsonPath::parse("$.id").unwrap()],
@@ -99,7 +101,7 @@ impl World {
         let gone = decider.miss(missing.collect());
         let remembered = gone.iter().map(|row| self.remembered(Some(*row))).collect();
         decider.delete(gone, remembered).unwrap();
-        decider.finish()
+        decider.take()
     }
 
     fn row(&self, key: KeyDigest) -> Option<Row> {

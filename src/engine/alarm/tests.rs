@@ -90,6 +90,7 @@ impl Observer for Nobody {
 fn job() -> Arc<Job> {
     let access = Access {
         transport: Default::default(),
+        homes: crate::core::homes::Homes::default(),
         timeout: Duration::from_secs(30),
         connect_timeout: None,
         max_body: 1 << 20,
@@ -110,6 +111,7 @@ fn job() -> Arc<Job> {
         vendor: None,
         enabled: true,
         request,
+        pages: None,
         schedule: Schedule::Every(Duration::from_secs(30)),
         items: None,
         key: Vec::new(),

@@ -21,6 +21,7 @@ fn spec(url: &str) -> RequestSpec {
         retries: 2,
         conditional: true,
         transport: Transport::default(),
+        homes: crate::core::homes::Homes::default(),
     };
     RequestSpec {
         method: http::Method::GET,

@@ -11,6 +11,7 @@ use crate::core::names::{JobName, KeyDigest, SinkName};
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::{Result, count, int};
 use crate::store::sqlite::ledger::Pen;
+use crate::store::sqlite::pages;
 use crate::store::sqlite::sinks;
 
 /// Why the deliveries of a job that left the config are held.
@@ -191,6 +192,7 @@ pub(super) fn delete_ledger(db: &Connection, before: Timestamp, limit: i64) -> R
          seal_modified = NULL, seal_body = NULL WHERE id = ?1",
     )?
     .execute([scope, int(items), int(missing)])?;
+    pages::forget(db, scope)?;
     Ok(Some((JobName::from(name.as_str()), keys.len() as u64)))
 }
 

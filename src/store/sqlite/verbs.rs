@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use async_trait::async_trait;
 
 use crate::core::ledger::{Remembered, Row};
-use crate::core::names::{JobName, KeyDigest, Scope, SinkName};
+use crate::core::names::{Digest, JobName, KeyDigest, Scope, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
@@ -16,11 +16,11 @@ use crate::store::sqlite::commit::{Commit, Committed};
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::{Claimed, KnownScope};
 use crate::store::sqlite::{
-    START, SqliteStore, archive, deliveries, jobs, ledger, outbox, overflow, settle, sinks, upkeep,
+    START, SqliteStore, archive, deliveries, jobs, ledger, outbox, overflow, pages, settle, sinks, upkeep,
 };
 use crate::store::{
-    Archive, DeliveryTicket, JobRecord, Outbox, PollChanges, PollEnding, PollNote, PollTicket, Polls, Queue, Room,
-    Settlement, SinkState, StoreError, Upkeep,
+    Archive, DeliveryTicket, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote, PollTicket, Polls, Queue,
+    Room, Settlement, SinkState, StoreError, Upkeep,
 };
 
 /// Jobs whose notes are written in one piece of work.
@@ -65,6 +65,10 @@ impl Polls for SqliteStore {
             return Ok(Vec::new());
         }
         Ok(self.read_scope(ticket, scope, usize::MAX, ledger::still_missing).await?.unwrap_or_default())
+    }
+
+    async fn page(&self, ticket: &PollTicket, scope: &Scope, request: Digest) -> Result<Option<PageSeal>> {
+        Ok(self.read_scope(ticket, scope, 1, move |db, id| pages::find(db, id, request)).await?.flatten())
     }
 
     async fn remembered(

@@ -41,9 +41,24 @@ CREATE TABLE scope (
     seal_etag     TEXT,
     seal_modified TEXT,
     seal_body     BLOB CHECK (length(seal_body) = 16),
+    -- 1: rows were written since the last complete poll, so that no seal counts.
+    gap           INTEGER NOT NULL DEFAULT 0 CHECK (gap IN (0, 1)),
     UNIQUE (job, text),
     CHECK ((seal_request IS NULL) = (seal_body IS NULL))
 ) STRICT;
+
+-- What the pages of a list of several were in the last complete poll. `leaf` is JSON: what led to the next page. `keys`
+-- are those of the page's items, 16 bytes each.
+CREATE TABLE page (
+    scope    INTEGER NOT NULL,
+    request  BLOB NOT NULL CHECK (length(request) = 16),
+    etag     TEXT,
+    modified TEXT,
+    body     BLOB NOT NULL CHECK (length(body) = 16),
+    leaf     TEXT NOT NULL,
+    keys     BLOB NOT NULL CHECK (length(keys) % 16 = 0),
+    PRIMARY KEY (scope, request)
+) STRICT, WITHOUT ROWID;
 
 -- The narrow half of the ledger, clustered by scope: one range read tells what did not change. `body` points into
 -- the table of that name; there is no foreign key, because its check would need an index of its own on every row.
