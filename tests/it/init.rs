@@ -12,7 +12,7 @@ use crate::support::{Bridge, Receiver, Reply, Vendor};
 fn shop() -> Vendor {
     let served = AtomicU32::new(0);
     Vendor::scripted(move |_| {
-        let mut item = |id: u32| {
+        let item = |id: u32| {
             let served = served.fetch_add(1, Ordering::Relaxed);
             format!(r#"{{"id":{id},"status":"new","served":{served},"updated_at":"2026-01-01T00:00:00Z"}}"#)
         };
@@ -67,6 +67,21 @@ fn a_job_is_written_that_passes_and_polls_what_it_should() {
     bridge.cli(["poll", "orders", "--commit"]).ok();
     let again = bridge.cli(["poll", "orders", "--json"]).ok().json();
     assert_eq!(again["events_total"], 0, "what flickers is no event: {again}");
+}
+
+#[test]
+fn pages_that_were_found_are_read() {
+    let vendor = Vendor::scripted(|request| {
+        let page = if request.target.contains("page=2") { 2 } else { 1 };
+        let body = format!(r#"[{{"id":{page}1}},{{"id":{page}2}}]"#);
+        let reply = Reply::json(body);
+        if page == 1 { reply.with("link", "</orders?per_page=2&page=2>; rel=\"next\"") } else { reply }
+    });
+    let bridge = nothing();
+    init(&bridge, &[&format!("{}/orders?per_page=2", vendor.url())]).ok();
+    assert!(written(&bridge).contains("[job.orders.pages]\nstyle = \"link\"\n"), "{}", written(&bridge));
+    let poll = bridge.cli(["poll", "orders", "--json"]).ok().json();
+    assert_eq!((poll["outcome"].as_str(), poll["items"].as_u64()), (Some("complete"), Some(4)), "{poll}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::core::json::{Json, parse};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::survey::{self, Puzzle, Seen, Survey, Wish};
 use crate::engine::clock::wall_clock;
-use crate::source::{Answer, Fetcher as _, HttpFetcher, render_request};
+use crate::source::{Answer, Fetcher as _, HttpFetcher, first_page};
 
 /// Between the two fetches: long enough for a clock that counts seconds to go on.
 const PAUSE: Duration = Duration::from_millis(1_100);
@@ -63,7 +63,7 @@ struct Read {
 
 async fn ask(fetcher: &HttpFetcher, job: &Job, access: &Access) -> Result<Read, Stop> {
     let name = Json::from(job.name.as_str());
-    let request = render_request(&job.request, &[("job", &name)]).map_err(|failure| refused(&failure, access))?;
+    let request = first_page(&job.request, None, &[("job", &name)]).map_err(|failure| refused(&failure, access))?;
     let fetched = fetcher.fetch(request).await;
     let answer = fetched.result.map_err(|failure| refused(&failure, access))?;
     let document = document(&answer)?;
