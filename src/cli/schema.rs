@@ -68,7 +68,7 @@ pub(super) fn man(args: &ManArgs) -> u8 {
     whole.build();
     let page = match &args.command {
         None => Some(whole.clone()),
-        Some(name) => whole.find_subcommand(name).map(|command| command.clone()),
+        Some(name) => whole.find_subcommand(name).cloned(),
     };
     let Some(page) = page else {
         let names: Vec<&str> = whole.get_subcommands().map(clap::Command::get_name).collect();

@@ -72,7 +72,7 @@ fn a_job_is_written_that_passes_and_polls_what_it_should() {
 #[test]
 fn pages_that_were_found_are_read() {
     let vendor = Vendor::scripted(|request| {
-        let page = if request.target.contains("page=2") { 2 } else { 1 };
+        let page = if request.target.contains("&page=2") { 2 } else { 1 };
         let body = format!(r#"[{{"id":{page}1}},{{"id":{page}2}}]"#);
         let reply = Reply::json(body);
         if page == 1 { reply.with("link", "</orders?per_page=2&page=2>; rel=\"next\"") } else { reply }

@@ -121,7 +121,7 @@ fn text(text: impl Into<String>) -> Setting {
 }
 
 fn link(seen: &Seen<'_>) -> Option<Pages> {
-    let links = seen.headers.iter().filter(|(name, _)| name == "link").map(|(_, value)| value.to_lowercase());
+    let mut links = seen.headers.iter().filter(|(name, _)| name == "link").map(|(_, value)| value.to_lowercase());
     let has_next = |link: String| {
         link.split(';').any(|part| {
             let value = part.trim().strip_prefix("rel=").unwrap_or_default();
@@ -130,8 +130,7 @@ fn link(seen: &Seen<'_>) -> Option<Pages> {
         })
     };
     links
-        .map(has_next)
-        .any(|next| next)
+        .any(has_next)
         .then(|| pages(vec![("style", text("link"))], "the answer has a `Link` header with rel=\"next\""))
 }
 
