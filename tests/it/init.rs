@@ -85,6 +85,27 @@ fn pages_that_were_found_are_read() {
 }
 
 #[test]
+fn what_is_not_json_gets_its_format() {
+    let rss = "<rss version='2.0'><channel><title>t</title><item><guid>a</guid><title>A</title></item>\
+               <item><guid>b</guid><title>B</title></item></channel></rss>";
+    let vendor = Vendor::scripted(move |request| match request.path() {
+        "/stock.csv" => Reply::body("text/csv", "sku,left\nA-1,3\nA-2,3\n"),
+        _ => Reply::body("application/xml", rss),
+    });
+    let bridge = nothing();
+    init(&bridge, &[&format!("{}/stock.csv", vendor.url())]).ok();
+    init(&bridge, &[&format!("{}/news", vendor.url())]).ok();
+    let text = written(&bridge);
+    for line in ["format = \"csv\"", "key = \"$.sku\"", "format = \"feed\"", "items = \"$.entries[*]\""] {
+        assert!(text.contains(line), "no `{line}` in {text}");
+    }
+    for job in ["stock", "news"] {
+        let poll = bridge.cli(["poll", job, "--json"]).ok().json();
+        assert_eq!((poll["outcome"].as_str(), poll["items"].as_u64()), (Some("complete"), Some(2)), "{poll}");
+    }
+}
+
+#[test]
 fn a_job_is_added_and_every_byte_that_was_there_stays() {
     let (vendor, receiver) = (shop(), Receiver::start());
     let before = format!("# mine\n{}# the end", config(&vendor, &receiver, "every = '1h'", ""));

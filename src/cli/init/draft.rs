@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use super::access::{Access, quoted};
 use super::target::Target;
 use crate::config::keys::{self, Status, Table};
+use crate::core::document::Format;
 use crate::core::survey::{Pages, Setting, Survey, Volatile};
 
 /// Where `doorbell listen` is.
@@ -18,6 +19,8 @@ const WIDTH: usize = 110;
 pub(super) struct Draft<'a> {
     pub(super) access: &'a Access,
     pub(super) survey: &'a Survey,
+    /// Where it is not JSON.
+    pub(super) format: Option<Format>,
     pub(super) name: &'a str,
     pub(super) every: &'a str,
     pub(super) sink: Option<&'a str>,
@@ -55,6 +58,9 @@ impl Draft<'_> {
         text.push_str(&access.query_line(&replaced.unwrap_or_default()));
         if shares {
             text.push_str(&access.credentials());
+        }
+        if let Some(format) = self.format {
+            let _ = writeln!(text, "format = \"{}\"", format.as_str());
         }
         let _ = writeln!(text, "every = {}", quoted(every));
         match (&survey.items, &survey.key) {

@@ -6,11 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::Url;
-
 use super::access::Access;
 use super::{Stop, target};
 use crate::cli::USAGE;
+use crate::core::document::{self, Format};
 use crate::core::job::Job;
 use crate::core::json::{Json, parse};
 use crate::core::outcome::{Failure, FailureKind};
@@ -27,26 +26,45 @@ const TITLE_MAX: usize = 80;
 /// How far into a page its title is looked for, in bytes.
 const TITLE_WITHIN: usize = 16 * 1024;
 
-/// Asks twice and looks at the answers.
-pub(super) async fn survey(access: &Access, wish: &Wish) -> Result<Survey, Stop> {
-    let job = job(access)?;
+/// Asks twice and looks at the answers; the format where it is not JSON.
+pub(super) async fn survey(access: &Access, wish: &Wish) -> Result<(Survey, Option<Format>), Stop> {
+    let mut job = job(access, None)?;
     let fetcher = HttpFetcher::new(wall_clock);
-    let first = ask(&fetcher, &job, access).await?;
+    let answer = ask(&fetcher, &job, access).await?;
+    let format = format(&job, &answer)?;
+    if let Some(format) = format {
+        job = self::job(access, Some(format))?;
+    }
+    let first = read(&job, &answer)?;
     tokio::time::sleep(PAUSE).await;
-    let again = ask(&fetcher, &job, access).await?;
-    let seen = |read: &'_ Read| -> (Vec<(String, String)>, Url) { (read.headers.clone(), read.url.clone()) };
-    let ((first_headers, first_url), (again_headers, again_url)) = (seen(&first), seen(&again));
-    let first = Seen { url: &first_url, headers: &first_headers, document: &first.document };
-    let again = Seen { url: &again_url, headers: &again_headers, document: &again.document };
-    survey::survey(&first, &again, wish).map_err(|puzzle| puzzled(&puzzle))
+    let again = read(&job, &ask(&fetcher, &job, access).await?)?;
+    let first = Seen { url: &access.url, headers: &first.headers, document: &first.document };
+    let again = Seen { url: &access.url, headers: &again.headers, document: &again.document };
+    let survey = survey::survey(&first, &again, wish).map_err(|puzzle| puzzled(&puzzle))?;
+    Ok((survey, format))
+}
+
+/// What the answer is, where that is worth a line: a feed that is served as XML reads better as a feed.
+fn format(job: &Job, answer: &Answer) -> Result<Option<Format>, Stop> {
+    let body = answer.body.as_deref().unwrap_or_default();
+    match document::format_of(answer.content_type.as_deref(), body) {
+        Format::Auto | Format::Json => Ok(None),
+        Format::Xml => {
+            let document = read(job, answer)?.document;
+            let is_feed = ["rss", "feed", "rdf:RDF"].iter().any(|root| document.get(root).is_some());
+            Ok(Some(if is_feed { Format::Feed } else { Format::Xml }))
+        }
+        format => Ok(Some(format)),
+    }
 }
 
 /// The job as it would be polled, as far as that can be said before anything is known.
-fn job(access: &Access) -> Result<Arc<Job>, Stop> {
+fn job(access: &Access, format: Option<Format>) -> Result<Arc<Job>, Stop> {
     let (url, query) = (super::access::quoted(&access.path), access.query_line(&[]));
+    let format = format.map(|format| format!("format = \"{}\"\n", format.as_str())).unwrap_or_default();
     let text = format!(
-        "{}\n[job.probe]\nvendor = \"vendor\"\nurl = {url}\n{query}every = \"1m\"\nretries = 1\nconditional = false\n\
-         send_to = [\"nobody\"]\n\n[sink.nobody]\nurl = \"http://127.0.0.1:9/\"\n",
+        "{}\n[job.probe]\nvendor = \"vendor\"\nurl = {url}\n{query}{format}every = \"1m\"\nretries = 1\n\
+         conditional = false\nsend_to = [\"nobody\"]\n\n[sink.nobody]\nurl = \"http://127.0.0.1:9/\"\n",
         access.vendor_table("vendor")
     );
     let loaded = target::load(Path::new("the-command-line"), &text, USAGE)?;
@@ -56,26 +74,27 @@ fn job(access: &Access) -> Result<Arc<Job>, Stop> {
 
 /// What came, as far as it is looked at.
 struct Read {
-    url: Url,
     headers: Vec<(String, String)>,
     document: Json,
 }
 
-async fn ask(fetcher: &HttpFetcher, job: &Job, access: &Access) -> Result<Read, Stop> {
+async fn ask(fetcher: &HttpFetcher, job: &Job, access: &Access) -> Result<Answer, Stop> {
     let name = Json::from(job.name.as_str());
     let request = first_page(&job.request, None, &[("job", &name)]).map_err(|failure| refused(&failure, access))?;
     let fetched = fetcher.fetch(request).await;
-    let answer = fetched.result.map_err(|failure| refused(&failure, access))?;
-    let document = document(&answer)?;
-    let text = |value: &http::HeaderValue| value.to_str().ok().map(str::to_owned);
-    let headers = answer.headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?)));
-    Ok(Read { url: access.url.clone(), headers: headers.collect(), document })
+    fetched.result.map_err(|failure| refused(&failure, access))
 }
 
-fn document(answer: &Answer) -> Result<Json, Stop> {
-    let body = answer.body.as_deref().unwrap_or_default();
+fn read(job: &Job, answer: &Answer) -> Result<Read, Stop> {
+    let text = |value: &http::HeaderValue| value.to_str().ok().map(str::to_owned);
+    let headers = answer.headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?)));
+    Ok(Read { headers: headers.collect(), document: document_of(job, answer)? })
+}
+
+fn document_of(job: &Job, answer: &Answer) -> Result<Json, Stop> {
+    let body = answer.body.clone().unwrap_or_default();
     let content_type = answer.content_type.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let beginning = String::from_utf8_lossy(&body[..body.len().min(TITLE_WITHIN)]);
+    let beginning = String::from_utf8_lossy(&body[..body.len().min(TITLE_WITHIN)]).into_owned();
     let lower = beginning.trim_start().to_ascii_lowercase();
     if content_type.starts_with("text/html") || lower.starts_with("<!doctype html") || lower.starts_with("<html") {
         return Err(web_page(&beginning));
@@ -83,12 +102,12 @@ fn document(answer: &Answer) -> Result<Json, Stop> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Stop::failed("the vendor answers nothing: the body is empty", "is that the URL of the data?"));
     }
-    parse(body).map_err(|error| {
+    let hint = "is that the URL of the data, and not of a page about it?";
+    let json = document::to_json(job, answer.content_type.as_deref(), body);
+    let json = json.map_err(|failure| Stop::failed(failure.sentence, hint))?;
+    parse(&json).map_err(|error| {
         let told = if content_type.is_empty() { String::new() } else { format!(", though it says `{content_type}`") };
-        Stop::failed(
-            format!("the answer can't be read: {error}{told}"),
-            "is that the URL of the data, and not of a page about it?",
-        )
+        Stop::failed(format!("the answer can't be read: {error}{told}"), hint)
     })
 }
 

@@ -102,7 +102,6 @@ fn of_key(key: &Key, seen: &mut Vec<Table>) -> Value {
 
 fn of_literal(literal: &Literal) -> Value {
     match literal {
-        Literal::Text(text) => (*text).into(),
         Literal::Whole(number) => (*number).into(),
         Literal::Bool(flag) => (*flag).into(),
     }
