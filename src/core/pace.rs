@@ -78,6 +78,12 @@ mod tests {
     }
 
     #[test]
+    fn a_403_that_is_a_rate_limit_is_no_refusal() {
+        let limited = Failure { kind: FailureKind::Limited, ..failure(Some(403)) };
+        assert_eq!(back_off(Duration::from_secs(30), 1, &limited, 0.5), Duration::from_secs(60));
+    }
+
+    #[test]
     fn the_dice_move_the_wait_by_a_tenth_at_most() {
         let every = Duration::from_secs(30);
         assert_eq!(back_off(every, 1, &failure(None), 0.0), Duration::from_secs(54));

@@ -19,10 +19,11 @@ use crate::core::rules::Rules;
 use crate::core::sink::Sink;
 use crate::core::skipped::Skipped;
 use crate::core::time::Timestamp;
-use crate::core::view::{AttemptView, PollReport, TestReport, TimingView, by_name};
+use crate::core::view::{AttemptView, PollReport, TestReport, TimingView, VendorView, by_name};
 use crate::engine::World;
 use crate::engine::clock::Clock;
 use crate::engine::dispatcher::Dispatcher;
+use crate::engine::gates::Gates;
 use crate::engine::poller::Mode;
 use crate::engine::scheduler::{Order, Run};
 use crate::sink::Sender;
@@ -34,13 +35,20 @@ pub struct Handle {
     sinks: Arc<Vec<Arc<Sink>>>,
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) dispatcher: Dispatcher,
+    gates: Arc<Gates>,
     /// One pause at a time, so that the scheduler hears of them in the order in which the store does.
     pub(super) pausing: Arc<Mutex<()>>,
 }
 
 impl Handle {
-    pub(super) fn new(world: Arc<World>, config: &Config, orders: mpsc::Sender<Order>, dispatcher: Dispatcher) -> Self {
-        Self { world, sinks: Arc::new(config.sinks.clone()), orders, dispatcher, pausing: Arc::default() }
+    pub(super) fn new(
+        world: Arc<World>,
+        config: &Config,
+        orders: mpsc::Sender<Order>,
+        dispatcher: Dispatcher,
+        gates: Arc<Gates>,
+    ) -> Self {
+        Self { world, sinks: Arc::new(config.sinks.clone()), orders, dispatcher, gates, pausing: Arc::default() }
     }
 
     /// Polls a job as soon as it is free. `None`: there is no such job, or the engine has stopped.
@@ -60,6 +68,11 @@ impl Handle {
     /// Why the jobs that feed this sink are paused, while they are.
     pub fn full(&self, sink: &SinkName) -> Option<String> {
         self.dispatcher.full(sink)
+    }
+
+    /// What is left of vendors' limits, in the order of their names.
+    pub fn vendors(&self) -> Vec<VendorView> {
+        self.gates.views()
     }
 
     /// When each job is due, and whether it is being polled; empty once the engine has stopped.

@@ -12,6 +12,7 @@ use reqwest::Response;
 use url::Url;
 
 use crate::core::job::Access;
+use crate::core::limits::{self, Advice};
 use crate::core::names::Digest;
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::secret::Masked;
@@ -124,6 +125,14 @@ struct Exchange<'a> {
     wall_clock: fn() -> Timestamp,
 }
 
+/// What one request on the wire comes to.
+enum Step {
+    /// The answer.
+    End(Answer),
+    /// A redirect.
+    On(Hop),
+}
+
 /// One request on the wire: redirects change it.
 struct Hop {
     method: Method,
@@ -152,36 +161,50 @@ impl<'a> Exchange<'a> {
         })
     }
 
-    /// One try, within the timeout.
+    /// One try: asks, follows redirects, and reads what is at their end. All of it shares one timeout, without the
+    /// waits at the gate.
     async fn attempt(&self) -> Result<Answer, Stumble> {
-        let limit = self.request.access.timeout;
-        let answered = AtomicBool::new(false);
-        match tokio::time::timeout(limit, self.follow(&answered)).await {
-            Ok(result) => result,
-            Err(_) => {
-                let phase = if answered.load(Ordering::Relaxed) { Phase::Body } else { Phase::Answer };
-                Err(self.target.too_slow(phase, limit).into())
-            }
-        }
-    }
-
-    /// Sends, follows redirects, and reads what is at their end.
-    async fn follow(&self, answered: &AtomicBool) -> Result<Answer, Stumble> {
         let mut hop =
             Hop { method: self.request.method.clone(), url: self.url.clone(), with_body: self.request.body.is_some() };
+        let mut left = self.request.access.timeout;
         for _ in 0..=REDIRECTS_MAX {
-            let response = self.send(&hop).await?;
-            let Some(location) = location(&response) else {
-                answered.store(true, Ordering::Relaxed);
-                return self.read(response).await;
-            };
-            hop = self.redirected(&hop, response.status(), &location)?;
-            // The body of a redirect is read so that its connection can be used again; what it says is of no interest.
-            let _ = body::read_beginning(response, EXCERPT_MAX, 0).await;
+            let _pass = self.request.gate.enter().await?;
+            let begun = Instant::now();
+            match self.step_within(left, &hop).await? {
+                Step::End(answer) => return Ok(answer),
+                Step::On(next) => hop = next,
+            }
+            left = left.saturating_sub(begun.elapsed());
         }
         let sentence =
             format!("`{}` was still redirected after {REDIRECTS_MAX} redirects; check `url`", self.target.place);
         Err(Failure::new(FailureKind::Redirect, sentence).into())
+    }
+
+    async fn step_within(&self, left: Duration, hop: &Hop) -> Result<Step, Stumble> {
+        let answered = AtomicBool::new(false);
+        match tokio::time::timeout(left, self.step(hop, &answered)).await {
+            Ok(result) => result,
+            Err(_) => {
+                let phase = if answered.load(Ordering::Relaxed) { Phase::Body } else { Phase::Answer };
+                Err(self.target.too_slow(phase, self.request.access.timeout).into())
+            }
+        }
+    }
+
+    /// One request on the wire.
+    async fn step(&self, hop: &Hop, answered: &AtomicBool) -> Result<Step, Stumble> {
+        let response = self.send(hop).await?;
+        let advice = limits::read(response.status().as_u16(), response.headers(), (self.wall_clock)());
+        self.request.gate.heed(advice).await;
+        let Some(location) = location(&response) else {
+            answered.store(true, Ordering::Relaxed);
+            return self.read(response, advice).await.map(Step::End);
+        };
+        let next = self.redirected(hop, response.status(), &location)?;
+        // The body of a redirect is read so that its connection can be used again; what it says is of no interest.
+        let _ = body::read_beginning(response, EXCERPT_MAX, 0).await;
+        Ok(Step::On(next))
     }
 
     async fn send(&self, hop: &Hop) -> Result<Response, Stumble> {
@@ -242,12 +265,12 @@ impl<'a> Exchange<'a> {
     }
 
     /// Reads an answer that is no redirect.
-    async fn read(&self, response: Response) -> Result<Answer, Stumble> {
+    async fn read(&self, response: Response, advice: Advice) -> Result<Answer, Stumble> {
         match response.status() {
             StatusCode::NOT_MODIFIED if self.is_conditional() => Ok(self.not_modified(&response)),
-            StatusCode::PARTIAL_CONTENT => Err(self.refuse(response).await),
+            StatusCode::PARTIAL_CONTENT => Err(self.refuse(response, advice).await),
             status if status.is_success() => self.read_body(response).await,
-            _ => Err(self.refuse(response).await),
+            _ => Err(self.refuse(response, advice).await),
         }
     }
 
@@ -288,13 +311,13 @@ impl<'a> Exchange<'a> {
     }
 
     /// An answer whose status says that there is nothing to read.
-    async fn refuse(&self, response: Response) -> Stumble {
+    async fn refuse(&self, response: Response, advice: Advice) -> Stumble {
         let status = response.status();
-        let retry_after = headers::retry_after(response.headers(), (self.wall_clock)());
+        let retry_after = headers::retry_after(response.headers(), (self.wall_clock)()).max(advice.wait);
         let excerpt = self.excerpt(response).await;
-        let failure = status::failure(&self.target, status, retry_after, excerpt.as_deref());
-        let unavailable = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        let again = unavailable || (status.is_server_error() && self.request.method.is_idempotent());
+        let failure = status::failure(&self.target, status, advice.limited, retry_after, excerpt.as_deref());
+        let unavailable = status == StatusCode::SERVICE_UNAVAILABLE;
+        let again = unavailable || advice.limited || (status.is_server_error() && self.request.method.is_idempotent());
         Stumble { failure, again }
     }
 

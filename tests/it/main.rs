@@ -25,6 +25,7 @@ mod operate;
 mod out;
 mod paging;
 mod partial;
+mod politeness;
 mod queue;
 mod schema;
 mod seeing;

@@ -61,6 +61,7 @@ impl<'a> Lift<'a> {
             None if section.has("vendor") => &Layer::lost(),
             None => &Layer::default(),
         };
+        let courtesy = own.courtesy;
         let document = document::document(section, reader);
         let mut layer = own.over(below);
         if let Some(accept) = document.format.accept().and_then(fixed) {
@@ -90,6 +91,7 @@ impl<'a> Lift<'a> {
         Some(Job {
             name: JobName::from(name),
             vendor,
+            courtesy,
             enabled,
             request,
             pages,

@@ -21,9 +21,11 @@ use crate::config::written::Written;
 use crate::core::address::Policy;
 use crate::core::homes::{AllowedHost, Homes};
 use crate::core::job::{Access, Auth};
+use crate::core::polite::Courtesy;
 use crate::core::proxy::Proxy;
 use crate::core::template::Text;
 use crate::core::transport::Transport;
+use crate::core::units::parse_rate;
 
 /// For a whole exchange, when nothing is said.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,6 +44,9 @@ const RETRIES: u32 = 2;
 
 /// Bounds of `retries`: more belongs to the next poll.
 const RETRIES_BOUNDS: RangeInclusive<u32> = 0..=10;
+
+/// Bounds of `concurrency`: requests in flight to one vendor.
+const CONCURRENCY_BOUNDS: RangeInclusive<u32> = 1..=1000;
 
 /// Headers that a request has of its own.
 pub(super) const RESERVED: &[(&str, &str)] = &[
@@ -77,6 +82,8 @@ pub(super) struct Layer {
     max_body: Option<u64>,
     retries: Option<u32>,
     conditional: Option<bool>,
+    /// Limits; a job's own stand beside its vendor's.
+    pub(super) courtesy: Courtesy,
     tls: TlsLayer,
     /// `Some(None)`: none, said so.
     proxy: Option<Option<Arc<Proxy>>>,
@@ -107,6 +114,7 @@ impl Layer {
             max_body: self.max_body.or(below.max_body),
             retries: self.retries.or(below.retries),
             conditional: self.conditional.or(below.conditional),
+            courtesy: self.courtesy,
             tls: self.tls.over(&below.tls),
             proxy: self.proxy.or_else(|| below.proxy.clone()),
             allow_hosts: self.allow_hosts.or_else(|| below.allow_hosts.clone()),
@@ -156,10 +164,19 @@ pub(super) fn layer(section: &Section<'_>, reader: &mut Reader<'_>) -> Layer {
         max_body: section.field("max_body").and_then(|field| reader.size(&field, &MAX_BODY_BOUNDS)),
         retries: section.field("retries").and_then(|field| reader.whole(&field, &RETRIES_BOUNDS)),
         conditional: section.field("conditional").and_then(|field| reader.boolean(&field)),
+        courtesy: courtesy(section, reader),
         tls: transport::tls(section, reader),
         proxy: transport::proxy(section, reader),
         allow_hosts: section.field("allow_hosts").and_then(|field| allow_hosts(&field, reader)),
     }
+}
+
+/// How the vendor is spared.
+fn courtesy(section: &Section<'_>, reader: &mut Reader<'_>) -> Courtesy {
+    let mut rate = |name: &str| section.field(name).and_then(|field| reader.parsed(&field, parse_rate));
+    let (rate, budget) = (rate("rate"), rate("budget"));
+    let concurrency = section.field("concurrency").and_then(|field| reader.whole(&field, &CONCURRENCY_BOUNDS));
+    Courtesy { rate, budget, concurrency }
 }
 
 fn allow_hosts(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Vec<AllowedHost>> {

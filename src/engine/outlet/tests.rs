@@ -169,7 +169,13 @@ impl Life {
         });
         let daemon =
             Daemon { state: options.path, listen: Listen::Off, token: None, concurrency: 1, retention: 30 * DAY };
-        let config = Config { daemon, alerts: Alerts::default(), jobs: Vec::new(), sinks: vec![Arc::new(sink)] };
+        let config = Config {
+            daemon,
+            alerts: Alerts::default(),
+            jobs: Vec::new(),
+            vendors: Vec::new(),
+            sinks: vec![Arc::new(sink)],
+        };
         let shutdown = CancellationToken::new();
         let alarm = Alarm::new(&config, Begin::OnSchedule, &BTreeMap::new(), &[], BEGIN);
         let dispatcher = Dispatcher::start(&world, &config, &alarm, &shutdown).await.expect("started");

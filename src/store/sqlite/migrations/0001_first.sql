@@ -85,6 +85,8 @@ CREATE TABLE body (
 ) STRICT;
 
 -- The last eight kinds of change are those of system events, which belong to the job `doorbell` and its one scope.
+-- Numbers grow in the order of the commits, and so, but for a clock that was set back, do the moments: what is old or
+-- new is found by its number.
 CREATE TABLE event (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     uid      TEXT NOT NULL UNIQUE,
@@ -98,9 +100,7 @@ CREATE TABLE event (
     kind     TEXT NOT NULL,
     body     BLOB NOT NULL
 ) STRICT;
-CREATE INDEX event_job ON event (job);
-CREATE INDEX event_key ON event (key);
-CREATE INDEX event_at ON event (at);
+CREATE INDEX event_key ON event (job, key);
 
 -- While `disabled` or `paused` is set, or `adopted` is 0 (not in the config), everything of the sink that has not ended
 -- is held: one row says it for all of them. `backlog`, `held` and `dead` count its deliveries in states waiting and due,
@@ -175,6 +175,24 @@ CREATE TABLE bell (
     rings   INTEGER NOT NULL CHECK (rings > 0),
     reason  TEXT NOT NULL,
     PRIMARY KEY (trouble, subject)
+) STRICT, WITHOUT ROWID;
+
+-- How far the limits of a vendor, or of a job that has its own, are used up: credits are millionths of a request, and
+-- what is written here is ahead of what was asked.
+CREATE TABLE pace (
+    kind          TEXT NOT NULL CHECK (kind IN ('vendor', 'job')),
+    name          TEXT NOT NULL CHECK (name <> ''),
+    not_before    INTEGER,
+    rate_credit   INTEGER,
+    rate_at       INTEGER,
+    budget_start  INTEGER,
+    budget_used   INTEGER CHECK (budget_used >= 0),
+    budget_credit INTEGER,
+    budget_at     INTEGER,
+    PRIMARY KEY (kind, name),
+    CHECK ((rate_credit IS NULL) = (rate_at IS NULL)),
+    CHECK ((budget_start IS NULL) = (budget_used IS NULL) AND (budget_start IS NULL) = (budget_credit IS NULL)
+       AND (budget_start IS NULL) = (budget_at IS NULL))
 ) STRICT, WITHOUT ROWID;
 
 -- `phases` and `headers` (those of the request, without secrets) are JSON; NULL where nothing is known.
