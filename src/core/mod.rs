@@ -56,4 +56,5 @@ pub mod trace;
 // Looking in.
 pub mod observe;
 pub mod operate;
+pub mod survey;
 pub mod view;
