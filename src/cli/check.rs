@@ -199,7 +199,11 @@ fn per_day(job: &Job, now: Timestamp) -> u64 {
         return 0;
     }
     match &job.schedule {
-        crate::core::schedule::Schedule::Every(every) => (DAY.as_millis() / every.as_millis().max(1)) as u64,
+        // At its quickest.
+        crate::core::schedule::Schedule::Every(every)
+        | crate::core::schedule::Schedule::Adaptive { min: every, .. } => {
+            (DAY.as_millis() / every.as_millis().max(1)) as u64
+        }
         crate::core::schedule::Schedule::Cron(_) => {
             let spread = spread_of(job.name.as_str());
             let until = now.plus(7 * DAY);

@@ -12,7 +12,7 @@ use crate::core::homes::Homes;
 use crate::core::names::{Digest, JobName, VendorName};
 use crate::core::page::Paging;
 use crate::core::path::JsonPath;
-use crate::core::polite::Courtesy;
+use crate::core::polite::{Courtesy, Signs};
 use crate::core::rules::Rules;
 use crate::core::schedule::Schedule;
 use crate::core::sink::Route;
@@ -38,6 +38,8 @@ pub struct Job {
     pub cursor: Option<CursorSpec>,
     /// When to ask.
     pub schedule: Schedule,
+    /// May an answer that says how long it stays fresh postpone the next poll?
+    pub respect_cache: bool,
     /// What the answers are.
     pub document: DocumentSpec,
     /// Where the items are; `None`: the document is the one item.
@@ -83,6 +85,8 @@ pub struct RequestSpec {
     pub auth: Option<Auth>,
     /// How to connect and what to put up with.
     pub access: Arc<Access>,
+    /// What answers are told by beside their status.
+    pub signs: Arc<Signs>,
 }
 
 /// A request's body.
@@ -219,6 +223,7 @@ pub(crate) fn plain(name: &str) -> Job {
         body: None,
         auth: None,
         access: Arc::new(access),
+        signs: Arc::default(),
     };
     let (rules, digest) = (Rules::default(), |byte| Digest([byte; 16]));
     Job {
@@ -230,6 +235,7 @@ pub(crate) fn plain(name: &str) -> Job {
         pages: None,
         cursor: None,
         schedule: Schedule::Every(Duration::from_secs(30)),
+        respect_cache: false,
         document: crate::core::document::DocumentSpec::default(),
         items: None,
         key: Vec::new(),

@@ -44,6 +44,7 @@ pub mod polite;
 
 // Telling: from events to requests, and what their answers mean.
 pub mod backlog;
+pub mod batch;
 pub mod breaker;
 pub mod credentials;
 pub mod delivery;
@@ -56,4 +57,5 @@ pub mod trace;
 // Looking in.
 pub mod observe;
 pub mod operate;
+pub mod survey;
 pub mod view;

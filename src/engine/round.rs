@@ -227,7 +227,7 @@ impl<'a> Round<'a> {
     /// Asks for one page, and takes in what it holds.
     async fn page(
         &mut self,
-        ticket: &PollTicket,
+        ticket: &mut PollTicket,
         request: Request,
         trace: &mut Trace,
     ) -> Result<Result<PageRead, Failure>, StoreError> {

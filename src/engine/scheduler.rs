@@ -5,6 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use crate::core::job::Job;
 use crate::core::names::JobName;
 use crate::core::observe::PollSeen;
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
-use crate::core::pace::next_due;
+use crate::core::pace::{adapted, next_due, postponed};
 use crate::core::schedule::spread_of;
 use crate::core::time::Timestamp;
 use crate::core::view::PollReport;
@@ -30,13 +31,13 @@ use crate::store::JobRecord;
 const ORDERS_WAITING_MAX: usize = 64;
 
 /// The longest the scheduler sleeps, so that it is seen to be alive.
-const BEAT: std::time::Duration = std::time::Duration::from_secs(5);
+const BEAT: Duration = Duration::from_secs(5);
 
 /// When a job that is paused for a sink is looked at again.
-const BLOCKED_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+const BLOCKED_RETRY: Duration = Duration::from_secs(1);
 
 /// How long someone who asks for a poll is kept waiting for its vendor.
-const ASKED_WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+const ASKED_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// When jobs are polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +135,8 @@ struct Slot {
     due: Option<Timestamp>,
     running: bool,
     failures: u32,
+    /// The present interval of a schedule that adapts.
+    interval: Option<Duration>,
 }
 
 /// A poll that someone asked for.
@@ -151,7 +154,15 @@ struct Ended {
 }
 
 /// How a poll of a slot went: `None` when it was not made, because the claim was not to be had.
-type PollResult = Option<(PollOutcome, Timestamp)>;
+type PollResult = Option<Made>;
+
+/// A poll that was made.
+struct Made {
+    outcome: PollOutcome,
+    events: u64,
+    /// Until when the vendor says that its answers are fresh.
+    fresh_until: Option<Timestamp>,
+}
 
 impl Scheduler {
     /// First polls and missed ones are due at once; every other job keeps its phase.
@@ -169,7 +180,8 @@ impl Scheduler {
         let due = due.filter(|_| scheduled);
         let paused = record.is_some_and(|record| record.paused.is_some());
         let way = self.gates.way(&job.name);
-        self.slots.push(Slot { job, way, spread, scheduled, paused, due, running: false, failures });
+        let interval = None;
+        self.slots.push(Slot { job, way, spread, scheduled, paused, due, running: false, failures, interval });
         self.enqueue(slot);
     }
 
@@ -298,19 +310,23 @@ impl Scheduler {
         let now = self.world.clock.now();
         let result = ended.result.filter(|_| ended.mode == Mode::Commit);
         let failed = match &result {
-            Some((PollOutcome::Failed(failure), _)) => {
+            Some(Made { outcome: PollOutcome::Failed(failure), .. }) => {
                 slot.failures += 1;
                 Some((failure, slot.failures))
             }
-            Some(_) => {
+            Some(made) => {
                 slot.failures = 0;
+                slot.interval = adapted(&slot.job.schedule, slot.interval, made.events > 0);
                 None
             }
             None => None,
         };
         let keeps_due = ended.mode == Mode::Look && slot.due.is_some_and(|due| due > now);
         if slot.scheduled && !keeps_due {
-            slot.due = next_due(&slot.job.schedule, slot.spread, now, failed, self.world.dice.roll());
+            let (schedule, roll) = (&slot.job.schedule, self.world.dice.roll());
+            let due = next_due(schedule, slot.interval, slot.spread, now, failed, roll);
+            let fresh_until = result.as_ref().and_then(|made| made.fresh_until).filter(|_| slot.job.respect_cache);
+            slot.due = postponed(due, schedule, now, fresh_until);
         }
         self.enqueue(ended.slot);
     }
@@ -391,7 +407,9 @@ async fn poll(
         Some(_) => Trace::on(job.name.as_str(), mode == Mode::Commit),
         None => Trace::off(),
     };
-    let Some((polled, failures)) = claim_and_poll(world, poller, job, mode, trace, gate).await else { return };
+    let polled = claim_and_poll(world, poller, job, mode, trace, gate.clone()).await;
+    let Some((polled, failures)) = polled else { return };
+    let fresh_until = gate.fresh_until();
     let took = polled.at.since(began);
     if polled.events > 0 {
         // What was handed to the outlets goes before it is written about.
@@ -413,7 +431,7 @@ async fn poll(
         // Whoever asked may have gone.
         let _ = reply.send(report);
     }
-    notice.result = Some((polled.outcome, polled.at));
+    notice.result = Some(Made { outcome: polled.outcome, events: polled.events, fresh_until });
 }
 
 /// Polls a job that can be claimed; the number is that of its failed polls before. A failure of our own state is a

@@ -15,6 +15,7 @@ use crate::core::job::Access;
 use crate::core::limits::{self, Advice};
 use crate::core::names::Digest;
 use crate::core::outcome::{Failure, FailureKind};
+use crate::core::polite::Sign;
 use crate::core::secret::Masked;
 use crate::core::time::Timestamp;
 use crate::net::body::{self, Unread};
@@ -34,6 +35,9 @@ const REDIRECTS_MAX: usize = 10;
 
 /// What is read of the body of an answer that carries nothing to read.
 const EXCERPT_MAX: usize = 4096;
+
+/// What is read of it where conditions are to be asked: an error's body is small.
+const JUDGED_MAX: usize = 1024 * 1024;
 
 /// The wait before the first quick retry; each next one is five times as long, up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_millis(200);
@@ -199,7 +203,10 @@ impl<'a> Exchange<'a> {
         self.request.gate.heed(advice).await;
         let Some(location) = location(&response) else {
             answered.store(true, Ordering::Relaxed);
-            return self.read(response, advice).await.map(Step::End);
+            let fresh = limits::freshness(response.headers(), (self.wall_clock)());
+            let answer = self.read(response, advice).await?;
+            self.request.gate.note_fresh(fresh);
+            return Ok(Step::End(answer));
         };
         let next = self.redirected(hop, response.status(), &location)?;
         // The body of a redirect is read so that its connection can be used again; what it says is of no interest.
@@ -267,7 +274,10 @@ impl<'a> Exchange<'a> {
     /// Reads an answer that is no redirect.
     async fn read(&self, response: Response, advice: Advice) -> Result<Answer, Stumble> {
         match response.status() {
-            StatusCode::NOT_MODIFIED if self.is_conditional() => Ok(self.not_modified(&response)),
+            StatusCode::NOT_MODIFIED if self.is_conditional() => {
+                self.judge(response.status(), response.headers(), None).await?;
+                Ok(self.not_modified(&response))
+            }
             StatusCode::PARTIAL_CONTENT => Err(self.refuse(response, advice).await),
             status if status.is_success() => self.read_body(response).await,
             _ => Err(self.refuse(response, advice).await),
@@ -301,11 +311,13 @@ impl<'a> Exchange<'a> {
         let last_modified = headers::last_modified(headers, (self.wall_clock)());
         let content_type = text(headers, &header::CONTENT_TYPE);
         let (url, headers) = (place_of(&response), headers.clone());
+        let code = response.status();
         let max = self.request.access.max_body;
         let whole = body::read_whole(response, max).await.map_err(|unread| match unread {
             Unread::TooLarge => too_large(&self.target, status, max).into(),
             Unread::Broken(error) => self.stumble(&error),
         })?;
+        self.judge(code, &headers, Some(&whole.bytes)).await?;
         let body = Some(whole.bytes);
         Ok(Answer { status, etag, last_modified, url, headers, content_type, body, digest: whole.digest })
     }
@@ -314,18 +326,38 @@ impl<'a> Exchange<'a> {
     async fn refuse(&self, response: Response, advice: Advice) -> Stumble {
         let status = response.status();
         let retry_after = headers::retry_after(response.headers(), (self.wall_clock)()).max(advice.wait);
-        let excerpt = self.excerpt(response).await;
+        let headers = response.headers().clone();
+        let read_max = if self.request.signs.is_empty() { EXCERPT_MAX } else { JUDGED_MAX };
+        // That it can't be read is no failure: the status counts.
+        let body = body::read_beginning(response, read_max, read_max).await.unwrap_or_default();
+        if let Err(stumble) = self.judge(status, &headers, Some(&body.bytes)).await {
+            return stumble;
+        }
+        let excerpt = self.excerpt(&body.bytes, body.cut);
         let failure = status::failure(&self.target, status, advice.limited, retry_after, excerpt.as_deref());
         let unavailable = status == StatusCode::SERVICE_UNAVAILABLE;
         let again = unavailable || advice.limited || (status.is_server_error() && self.request.method.is_idempotent());
         Stumble { failure, again }
     }
 
-    /// What the vendor said, without what the request hid. That it can't be read is no failure: the status counts.
-    async fn excerpt(&self, response: Response) -> Option<String> {
-        let beginning = body::read_beginning(response, EXCERPT_MAX, EXCERPT_MAX).await.ok()?;
-        let text = String::from_utf8_lossy(&beginning.bytes);
-        status::excerpt(&self.redactor().clean(&text, beginning.cut)?)
+    /// What the config's own conditions say of an answer. One that is limited is as good as a 429.
+    async fn judge(&self, status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> Result<(), Stumble> {
+        let Some(sign) = self.request.signs.judge(status.as_u16(), headers, body) else { return Ok(()) };
+        let excerpt = body.and_then(|body| self.excerpt(body, false));
+        let again = matches!(sign, Sign::Limited(_));
+        let advice = limits::read_limited(headers, (self.wall_clock)());
+        if again {
+            self.request.gate.heed(advice).await;
+        }
+        let failure = status::judged(&self.target, status, &sign, advice.wait, excerpt.as_deref());
+        Err(Stumble { failure, again })
+    }
+
+    /// What the vendor said, without what the request hid.
+    fn excerpt(&self, body: &[u8], cut: bool) -> Option<String> {
+        let kept = &body[..body.len().min(EXCERPT_MAX)];
+        let text = String::from_utf8_lossy(kept);
+        status::excerpt(&self.redactor().clean(&text, cut || kept.len() < body.len())?)
     }
 
     fn redactor(&self) -> Redactor {

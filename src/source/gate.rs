@@ -5,6 +5,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -24,6 +25,9 @@ pub trait Gate: fmt::Debug + Send + Sync {
 
     /// Tells what the vendor asked for. Everyone at this vendor is held to it.
     async fn heed(&self, advice: Advice);
+
+    /// Tells for how long the vendor says that its answer stays fresh.
+    fn note_fresh(&self, _lasting: Duration) {}
 }
 
 /// Leave to make one request. Dropping it makes room for another.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::core::job::Access;
 use crate::core::names::Digest;
 use crate::core::outcome::Failure;
+use crate::core::polite::Signs;
 use crate::core::secret::Masked;
 
 mod fetcher;
@@ -48,6 +49,8 @@ pub struct Request {
     pub etag: Option<String>,
     /// `If-Modified-Since`.
     pub last_modified: Option<String>,
+    /// What answers are told by beside their status.
+    pub signs: Arc<Signs>,
     /// Where to ask before each request that goes over the wire, retries and redirects among them.
     pub gate: Arc<dyn Gate>,
 }

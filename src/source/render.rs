@@ -46,8 +46,8 @@ pub(super) fn render_request(spec: &RequestSpec, names: &Names<'_>) -> Result<Re
         headers::value(name, value)?;
     }
     let access = spec.access.clone();
-    let (method, gate) = (spec.method.clone(), open_gate());
-    Ok(Request { access, method, url, headers: sent, body, etag: None, last_modified: None, gate })
+    let (method, signs, gate) = (spec.method.clone(), spec.signs.clone(), open_gate());
+    Ok(Request { access, method, url, headers: sent, body, etag: None, last_modified: None, signs, gate })
 }
 
 /// A URL and headers with the credentials in their place, over what stands there.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::core::outcome::{Failure, FailureKind};
+use crate::core::polite::Sign;
 use crate::net::redact::one_line;
 use crate::net::trouble::Target;
 
@@ -34,6 +35,32 @@ pub(super) fn failure(
     let meaning = if disguised { meaning(StatusCode::TOO_MANY_REQUESTS) } else { meaning(status) };
     let kind = if disguised { FailureKind::Limited } else { FailureKind::Status };
     let sentence = format!("`{}` answered {code}: {meaning}{wait}{said}", target.place);
+    Failure { status: Some(code), retry_after, ..Failure::new(kind, sentence) }
+}
+
+/// The failure that an answer is by the config's own conditions.
+pub(super) fn judged(
+    target: &Target,
+    status: StatusCode,
+    sign: &Sign,
+    retry_after: Option<Duration>,
+    excerpt: Option<&str>,
+) -> Failure {
+    let code = status.as_u16();
+    let (kind, meaning, wait) = match sign {
+        Sign::Limited(condition) => {
+            let wait = retry_after.map(|wait| format!("; it asks to wait {} s", wait.as_secs().max(1)));
+            (FailureKind::Limited, format!("too many requests, since `limited_when` holds: `{condition}`"), wait)
+        }
+        Sign::Failed(condition) => {
+            (FailureKind::Condition, format!("an error, since `fail_when` holds: `{condition}`"), None)
+        }
+        Sign::Broken(key, why) => (FailureKind::Condition, format!("`{key}` can't be decided: {why}"), None),
+    };
+    let wait = wait.unwrap_or_default();
+    let said = excerpt.map(|text| format!("; it said: {text}")).unwrap_or_default();
+    let sentence = format!("`{}` answered {code}: {meaning}{wait}{said}", target.place);
+    let retry_after = retry_after.filter(|_| kind == FailureKind::Limited);
     Failure { status: Some(code), retry_after, ..Failure::new(kind, sentence) }
 }
 

@@ -209,3 +209,54 @@ fn check_holds_the_schedules_against_the_budget() {
     let shop = named(&json, "vendors", "shop");
     assert_eq!((&shop["requests_per_day"], &shop["exceeded"]), (&2880.into(), &true.into()), "{shop}");
 }
+
+#[test]
+fn a_200_that_is_an_error_by_rule_is_a_failed_poll() {
+    let vendor = Vendor::of(r#"{"ok":false,"message":"no such shop"}"#);
+    let receiver = receiver();
+    let rule = "retries = 0\nfail_when = 'body.ok == false'";
+    let bridge = Bridge::with(&config(&vendor, &receiver, rule, 1, "every = '50ms'"));
+    let daemon = bridge.run();
+    let job = daemon.job_until("j0", "the poll to fail", |job| job["failures"] != 0);
+    let reason = job["reason"].as_str().expect("a reason");
+    assert!(reason.contains("an error, since `fail_when` holds: `body.ok == false`"), "{reason}");
+    assert!(reason.contains("no such shop"), "{reason}");
+    vendor.serve(r#"{"ok":true}"#);
+    daemon.job_until("j0", "the poll to be well", |job| job["health"] == "ok" || job["health"] == "polling");
+}
+
+#[test]
+fn a_rate_limit_in_disguise_holds_back_the_vendor_until_its_reset() {
+    let vendor = Vendor::scripted(|_| Reply::json(r#"{"error":"rate limit"}"#).with("x-ratelimit-reset", "1800"));
+    let receiver = receiver();
+    let rule = "limited_when = \"'rate limit' in body.error\"";
+    let bridge = Bridge::with(&config(&vendor, &receiver, rule, 1, "every = '50ms'"));
+    let daemon = bridge.run();
+    let job = daemon.job_until("j0", "the poll to fail", |job| job["failures"] == 1);
+    let reason = job["reason"].as_str().expect("a reason");
+    assert!(reason.contains("too many requests, since `limited_when` holds") && reason.contains("1800 s"), "{reason}");
+    assert!(shop(&daemon)["waits"].to_string().contains("left alone"), "{job}");
+    assert_eq!(vendor.count(), 1);
+}
+
+#[test]
+fn an_interval_adapts_and_a_fresh_answer_postpones() {
+    let (vendor, asked) = noting(|_| Reply::json("{}"));
+    let receiver = receiver();
+    let bridge = Bridge::with(&config(&vendor, &receiver, "", 1, "every = { min = '50ms', max = '10s' }"));
+    let daemon = bridge.run();
+    let quiet = asked.wait_for("ten polls", |asked| (asked.len() >= 10).then(|| asked.clone()));
+    // A quarter more each time: nine waits of 50 ms would be less than half a second, these are about 2.5 s.
+    assert!(quiet[9].duration_since(quiet[0]) >= Duration::from_millis(1500), "{quiet:?}");
+    drop(daemon);
+
+    vendor.reply(Reply::json("{}").with("cache-control", "max-age=3600"));
+    let lines = "respect_cache = true";
+    let bridge = Bridge::with(&config(&vendor, &receiver, lines, 1, "every = { min = '50ms', max = '1h' }"));
+    let before = vendor.count();
+    let daemon = bridge.run();
+    vendor.wait_until_asked(before + 1);
+    let job = daemon.job_until("j0", "the poll to end", |job| job["health"] == "ok");
+    let (last, next) = (job["last_poll"].as_str().expect("a poll"), job["next_run"].as_str().expect("a next run"));
+    assert_ne!(last[..13], next[..13], "an hour later: {job}");
+}

@@ -16,6 +16,9 @@ mod tests;
 /// The longest wait that headers can ask for: one that asks for more is read as this.
 pub const WAIT_MAX: Duration = RETRY_AFTER_MAX;
 
+/// The longest time for which an answer counts as fresh: a year, as RFC 9111 would have it.
+const FRESH_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// A vendor that says how much is left is asked at its own pace once no more than this part of it is.
 const SHORT_SHARE: u64 = 10;
 
@@ -66,6 +69,29 @@ pub fn read(status: u16, headers: &HeaderMap, now: Timestamp) -> Advice {
         _ => false,
     };
     advise(limited, asked, &quotas, shopify(headers))
+}
+
+/// For how long an answer stays fresh (RFC 9111, section 4.2): its `max-age` less its `Age`, else its `Expires`. Nothing
+/// for one that may not be stored or used again.
+pub fn freshness(headers: &HeaderMap, now: Timestamp) -> Duration {
+    let control = text(headers, "cache-control").unwrap_or_default().to_ascii_lowercase();
+    let mut directives = control.split(',').map(str::trim);
+    if directives.clone().any(|directive| matches!(directive, "no-store" | "no-cache")) {
+        return Duration::ZERO;
+    }
+    let age = directives.find_map(|directive| directive.strip_prefix("max-age="));
+    let fresh = match age {
+        Some(age) => {
+            let seconds = age.trim_matches('"').parse::<u64>().unwrap_or(0);
+            let spent = text(headers, "age").and_then(leading).unwrap_or(0);
+            Duration::from_secs(seconds.saturating_sub(spent))
+        }
+        None => {
+            let date = |name: &str| text(headers, name).and_then(|date| parse_http_date(date, now));
+            date("expires").map_or(Duration::ZERO, |until| until.since(date("date").unwrap_or(now)))
+        }
+    };
+    fresh.min(FRESH_MAX)
 }
 
 /// As [`read`], for an answer that the config knows for a refusal whatever its status: its resets count.

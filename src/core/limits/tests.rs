@@ -130,6 +130,29 @@ fn shopifys_bucket_is_not_let_run_over() {
     }
 }
 
+#[test]
+fn an_answer_says_how_long_it_stays_fresh() {
+    let date = "Date: Tue, 14 Nov 2023 22:13:20 GMT";
+    for (lines, seconds) in [
+        ("", 0),
+        ("Cache-Control: public, Max-Age=60", 60),
+        ("Cache-Control: max-age=60\nAge: 45", 15),
+        ("Cache-Control: max-age=60\nAge: 90", 0),
+        ("Cache-Control: max-age=60, no-cache", 0),
+        ("Cache-Control: no-store", 0),
+        ("Cache-Control: max-age=-5", 0),
+        ("Cache-Control: max-age=99999999999999999999", 0),
+        ("Cache-Control: max-age=9999999999", 365 * 86_400),
+        ("Expires: Tue, 14 Nov 2023 22:14:20 GMT", 60),
+        ("Expires: 0", 0),
+        ("Cache-Control: max-age=5\nExpires: Tue, 14 Nov 2023 22:14:20 GMT", 5),
+    ] {
+        assert_eq!(freshness(&headers(lines), NOW), Duration::from_secs(seconds), "{lines}");
+    }
+    let skewed = format!("{date}\nExpires: Tue, 14 Nov 2023 22:14:20 GMT");
+    assert_eq!(freshness(&headers(&skewed), Timestamp(0)), Duration::from_secs(60), "by the vendor's own clock");
+}
+
 proptest! {
     #[test]
     fn whatever_a_vendor_says_is_read_without_a_panic_and_within_a_day(

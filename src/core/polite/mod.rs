@@ -7,9 +7,11 @@ use crate::core::units::Rate;
 
 mod allowance;
 mod pacer;
+mod signs;
 
 pub use allowance::{Allowance, Spent};
 pub use pacer::{Kept, Pacer, Parts, Ready, Why};
+pub use signs::{ANSWER_NAMES, Sign, Signs};
 
 /// What the config allows of a vendor, or of a job for itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,14 +3,16 @@
 //! The first request begins the poll and waits for its budget's pace; the others go on while anything is left.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::core::limits::Advice;
 use crate::core::outcome::Failure;
+use crate::core::time::Timestamp;
 use crate::engine::gates::{Gates, Way, heed, lock, too_long, write_ahead};
 use crate::engine::poller::store_failure;
 use crate::source::{Gate, Pass};
@@ -22,6 +24,8 @@ pub(in crate::engine) struct Turn {
     /// Counted among those that have begun and are not at the gate yet.
     admitted: AtomicBool,
     begun: AtomicBool,
+    /// Until when all of what its answers said is fresh.
+    fresh_until: Mutex<Option<Timestamp>>,
 }
 
 impl Turn {
@@ -31,7 +35,13 @@ impl Turn {
             way: Arc::clone(way),
             admitted: AtomicBool::new(admitted),
             begun: AtomicBool::new(false),
+            fresh_until: Mutex::default(),
         }
+    }
+
+    /// Until when the answers to all of its requests stay fresh; none where one of them says nothing of that.
+    pub(in crate::engine) fn fresh_until(&self) -> Option<Timestamp> {
+        *lock(&self.fresh_until)
     }
 
     /// Its first request is made, or none: its place among those that have begun is another's.
@@ -98,6 +108,12 @@ impl Gate for Turn {
 
     async fn heed(&self, advice: Advice) {
         heed(&self.gates, &self.way, advice).await;
+    }
+
+    fn note_fresh(&self, lasting: Duration) {
+        let until = self.gates.clock.now().plus(lasting);
+        let mut known = lock(&self.fresh_until);
+        *known = Some(known.map_or(until, |known| known.min(until)));
     }
 }
 
