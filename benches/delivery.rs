@@ -15,8 +15,7 @@ use bytes::Bytes;
 use doorbell::core::delivery::NewDelivery;
 use doorbell::core::diff::Change;
 use doorbell::core::event::NewEvent;
-use doorbell::core::job::Fingerprints;
-use doorbell::core::names::{Digest, EventId, JobName, Key, Lane, Scope, SinkName};
+use doorbell::core::names::{EventId, JobName, Key, Lane, Scope, SinkName};
 use doorbell::core::outcome::PollOutcome;
 use doorbell::core::time::Timestamp;
 use doorbell::engine::clock::wall_clock;
@@ -289,7 +288,6 @@ async fn fill(path: &Path, count: usize, bytes: usize) {
         let ending = PollEnding {
             outcome: PollOutcome::Complete,
             at: now,
-            fingerprints: Fingerprints { request: Digest::of(b"1"), selection: Digest::of(b"2"), rules: String::new() },
             scope: ScopeState { sequence, baseline: true, ..ScopeState::default() },
         };
         let changes = PollChanges { scope: Scope::default(), events, ..PollChanges::default() };

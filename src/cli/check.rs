@@ -2,6 +2,7 @@
 //!
 //! Opens no state and makes no request.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use crate::cli::table::{Cell, Screen, Table};
 use crate::cli::{DONE, USAGE, say};
 use crate::core::config::Config;
+use crate::core::each::Each;
 use crate::core::job::Job;
 use crate::core::polite::Vendor;
 use crate::core::schedule::spread_of;
@@ -65,7 +67,7 @@ fn as_text(config: &Config, files: &str, now: Timestamp) -> String {
             per_day(job, now).to_string(),
             sinks(job).join(", "),
         ];
-        table.push(cells.iter().map(Cell::new).collect(), None);
+        table.push(cells.iter().map(Cell::new).collect(), job.each.as_ref().map(scopes));
     }
     let mut rows = Vec::new();
     // Writing to memory can't fail.
@@ -84,6 +86,7 @@ fn as_json(config: &Config, now: Timestamp) -> Value {
             "next_runs": runs(job, now),
             "requests_per_day": per_day(job, now),
             "send_to": sinks(job),
+            "scopes": job.each.as_ref().map(scopes_json),
         })
     };
     let sink = |sink: &Arc<Sink>| {
@@ -174,6 +177,25 @@ fn public_keys(config: &Config) -> String {
     config.sinks.iter().map(of).collect()
 }
 
+/// What a job with `each` is polled over.
+fn scopes(each: &Each) -> String {
+    let names: Vec<&str> = each.names().collect();
+    let sources: BTreeSet<String> = each.sources().map(|(_, job)| format!("`{job}`")).collect();
+    let sources: Vec<String> = sources.into_iter().collect();
+    match each.fixed() {
+        Some(number) => format!("{} by {}", count(number, "scope"), names.join(", ")),
+        None => format!("scopes by {}, from the items of {}", names.join(", "), sources.join(", ")),
+    }
+}
+
+fn scopes_json(each: &Each) -> Value {
+    json!({
+        "names": each.names().collect::<Vec<_>>(),
+        "count": each.fixed(),
+        "from_jobs": each.sources().map(|(_, job)| job.as_str()).collect::<BTreeSet<_>>(),
+    })
+}
+
 fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
@@ -198,6 +220,12 @@ fn per_day(job: &Job, now: Timestamp) -> u64 {
     if !job.enabled {
         return 0;
     }
+    // Where only the first poll shows how many scopes there are, one is counted.
+    let scopes = job.each.as_ref().and_then(Each::fixed).unwrap_or(1) as u64;
+    scopes * polls_per_day(job, now)
+}
+
+fn polls_per_day(job: &Job, now: Timestamp) -> u64 {
     match &job.schedule {
         // At its quickest.
         crate::core::schedule::Schedule::Every(every)

@@ -65,7 +65,8 @@ pub(super) fn poll_report(report: &PollReport, brush: Brush) -> String {
 
 fn request_line(request: &RequestView) -> String {
     let answer = request.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-    format!("{} {}  {answer}, {} bytes, {} ms", request.method, request.url, request.bytes, request.took_ms)
+    let scope = request.scope.as_ref().map_or_else(String::new, |scope| format!("  ({})", clean(scope)));
+    format!("{} {}  {answer}, {} bytes, {} ms{scope}", request.method, request.url, request.bytes, request.took_ms)
 }
 
 fn outcome_line(report: &PollReport, brush: Brush) -> String {

@@ -117,7 +117,7 @@ impl Decider {
         for (item, row) in items.iter().zip(rows) {
             let known = row.filter(|row| row.gone.is_none() && !self.reads_everything());
             match known {
-                Some(row) if row.raw == item.raw_digest => self.seen_again(row),
+                Some(row) if row.raw == item.raw_digest && row.listed == item.listed => self.seen_again(row),
                 _ => differing.extend(self.examine_tree(item, *row, known)?),
             }
         }
@@ -220,7 +220,7 @@ impl Decider {
         let tree = parse(&item.raw).map_err(|error| unreadable(&item.key, &error.to_string()))?;
         let canonical = self.start.job.rules.digest(&tree);
         let base = row.unwrap_or_else(|| self.first_row(item.key_digest));
-        let fresh = Row { raw: item.raw_digest, canonical, missed: 0, gone: None, ..base };
+        let fresh = Row { raw: item.raw_digest, canonical, missed: 0, gone: None, listed: item.listed, ..base };
         match known {
             Some(row) if row.canonical == canonical => {
                 self.say_nothing(row, fresh);
@@ -233,7 +233,15 @@ impl Decider {
     /// A row that is new starts its revision at the scope's current sequence, so that no id is used twice.
     fn first_row(&self, key: KeyDigest) -> Row {
         let nothing = Digest::default();
-        Row { key, raw: nothing, canonical: nothing, revision: self.start.sequence, missed: 0, gone: None }
+        Row {
+            key,
+            raw: nothing,
+            canonical: nothing,
+            revision: self.start.sequence,
+            missed: 0,
+            gone: None,
+            listed: None,
+        }
     }
 
     fn created(&mut self, item: &Differing) {
@@ -322,7 +330,8 @@ impl Decider {
     /// An item that is equal under the rules: its row is rewritten for its new bytes, or because it is back in the list.
     fn say_nothing(&mut self, was: Row, row: Row) {
         self.decided.silent += 1;
-        match was.is_missing() {
+        // What the list says of it is written: else its detail would be asked for again.
+        match was.is_missing() || was.listed != row.listed {
             true => self.keep(row),
             false => self.decided.idle.push(RowWrite { row, remembered: None }),
         }

@@ -29,6 +29,8 @@ pub struct Item {
     pub raw: Bytes,
     /// The digest of those bytes.
     pub raw_digest: Digest,
+    /// What the list says of it, where its detail is what counts.
+    pub listed: Option<Digest>,
 }
 
 /// Reads a body's items, in the order of the body.
@@ -170,7 +172,7 @@ impl std::fmt::Display for Place {
 }
 
 fn item(key: Key, raw: Bytes) -> Item {
-    Item { key_digest: key.digest(), key, raw_digest: Digest::of(&raw), raw }
+    Item { key_digest: key.digest(), key, raw_digest: Digest::of(&raw), raw, listed: None }
 }
 
 fn parse(text: &[u8]) -> Result<Json, Failure> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::core::cursor::CursorSpec;
 use crate::core::diff::Change;
 use crate::core::document::DocumentSpec;
+use crate::core::each::Each;
 use crate::core::homes::Homes;
 use crate::core::names::{Digest, JobName, VendorName};
 use crate::core::page::Paging;
@@ -36,6 +37,8 @@ pub struct Job {
     pub pages: Option<Paging>,
     /// How fetching is made incremental.
     pub cursor: Option<CursorSpec>,
+    /// The scopes that it is polled over; `None`: it is one.
+    pub each: Option<Each>,
     /// When to ask.
     pub schedule: Schedule,
     /// May an answer that says how long it stays fresh postpone the next poll?
@@ -234,6 +237,7 @@ pub(crate) fn plain(name: &str) -> Job {
         request,
         pages: None,
         cursor: None,
+        each: None,
         schedule: Schedule::Every(Duration::from_secs(30)),
         respect_cache: false,
         document: crate::core::document::DocumentSpec::default(),

@@ -29,6 +29,7 @@ pub mod alert;
 pub mod announce;
 pub mod decide;
 pub mod diff;
+pub mod each;
 pub mod envelope;
 pub mod event;
 pub mod ledger;

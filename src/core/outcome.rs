@@ -104,6 +104,15 @@ impl Failure {
     pub fn is_refusal(&self) -> bool {
         self.kind != FailureKind::Limited && matches!(self.status, Some(401 | 403))
     }
+
+    /// True when it is not about what was asked for: the vendor can't be reached, has had enough for now, or refuses the
+    /// credentials. Asking it for the next thing would be rude, and come to the same.
+    pub fn is_of_vendor(&self) -> bool {
+        use FailureKind::{Address, Connect, Dns, Limited, Timeout, Tls};
+        self.is_refusal()
+            || self.status == Some(429)
+            || matches!(self.kind, Dns | Connect | Tls | Timeout | Address | Limited)
+    }
 }
 
 impl fmt::Display for Failure {

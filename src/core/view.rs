@@ -299,6 +299,9 @@ pub struct PollReport {
 /// A request that a poll made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RequestView {
+    /// The scope that it was for; absent for a job without `each`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// `GET`, `POST` and so on.
     pub method: String,
     /// The URL, secrets as `***`.

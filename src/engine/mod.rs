@@ -22,6 +22,7 @@ mod gates;
 mod journal;
 mod parking;
 mod scheduler;
+mod scopes;
 
 mod poller;
 mod reading;

@@ -1,13 +1,15 @@
-//! One poll, from its claim to its end: a round over each scope, and then how it ended, all in one transaction.
+//! One poll, from its claim to its end: a round over its list, and then how it ended, all in one transaction. A poll of
+//! several scopes is made in [`crate::engine::scopes`].
 //!
 //! It knows no schedule, and it decides nothing itself: that is `core`'s part.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::core::config::Config;
+use crate::core::each::Combination;
 use crate::core::job::Job;
-use crate::core::names::JobName;
+use crate::core::names::{JobName, Scope};
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
@@ -15,9 +17,9 @@ use crate::engine::World;
 use crate::engine::alarm::Alarm;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::report::Trace;
-use crate::engine::round::{Act, Round};
+use crate::engine::round::{Act, Last, Round};
 use crate::source::Gate;
-use crate::store::{PollChanges, PollEnding, PollNote, PollTicket, StoreError};
+use crate::store::{PollChanges, PollEnding, PollNote, PollTicket, Seal, StoreError};
 
 /// Whether a poll is made for real.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub(super) struct Poller {
     sinks: BTreeMap<JobName, Vec<Arc<Sink>>>,
     dispatcher: Dispatcher,
     alarm: Alarm,
+    /// Of jobs with scopes, the one that the next poll begins with.
+    pub(super) left: Mutex<BTreeMap<JobName, Scope>>,
 }
 
 impl Poller {
@@ -52,7 +56,7 @@ impl Poller {
             let leads_to = |sink: &&Arc<Sink>| job.send_to.iter().any(|route| route.sink == sink.name);
             (job.name.clone(), config.sinks.iter().filter(leads_to).cloned().collect())
         };
-        Self { world, sinks: config.jobs.iter().map(sinks_of).collect(), dispatcher, alarm }
+        Self { world, sinks: config.jobs.iter().map(sinks_of).collect(), dispatcher, alarm, left: Mutex::default() }
     }
 
     /// Who is to know how polls end.
@@ -77,22 +81,40 @@ impl Poller {
         mut trace: Trace,
         gate: Arc<dyn Gate>,
     ) -> Result<Polled, StoreError> {
-        let ended = Round::new(self, job, &ticket, mode, gate).run(&mut ticket, &mut trace).await?;
-        let outcome = ended.outcome;
-        match ended.act {
-            Act::Nothing => {}
-            Act::Note(seal) => {
-                let note = PollNote { outcome: outcome.clone(), at: self.world.clock.now(), seal };
-                self.world.store.note_poll(ticket, note).await?;
+        let (outcome, tally) = match &job.each {
+            Some(each) => self.poll_each(job, each, ticket, mode, &mut trace, gate).await?,
+            None => {
+                let whole = Combination::default();
+                let ended = Round::new(self, job, &whole, &ticket, mode, gate).run(&mut ticket, &mut trace).await?;
+                self.end(ticket, ended.act, &ended.outcome).await?;
+                (ended.outcome, ended.tally)
             }
+        };
+        let at = self.world.clock.now();
+        Ok(Polled { outcome, at, items: tally.items, events: tally.events, trace })
+    }
+
+    /// Ends a poll of one scope.
+    async fn end(&self, ticket: PollTicket, act: Act, outcome: &PollOutcome) -> Result<(), StoreError> {
+        match act {
+            Act::Nothing => Ok(()),
+            Act::Note(seal) => self.note(ticket, outcome, seal.into_iter().collect()).await,
             Act::Commit(last) => {
-                let (at, outcome) = (self.world.clock.now(), outcome.clone());
-                let ending = PollEnding { outcome, at, fingerprints: last.fingerprints, scope: last.scope };
-                self.commit(ticket, last.changes, ending).await?;
+                let ending = PollEnding { outcome: outcome.clone(), at: self.world.clock.now(), scope: last.scope };
+                self.commit(ticket, last.changes, ending).await
             }
         }
-        let at = self.world.clock.now();
-        Ok(Polled { outcome, at, items: ended.tally.items, events: ended.tally.events, trace })
+    }
+
+    /// Ends a poll that has nothing more to commit.
+    pub(super) async fn note(
+        &self,
+        ticket: PollTicket,
+        outcome: &PollOutcome,
+        seals: Vec<(Scope, Seal)>,
+    ) -> Result<(), StoreError> {
+        let note = PollNote { outcome: outcome.clone(), at: self.world.clock.now(), seals };
+        self.world.store.note_poll(ticket, note).await
     }
 
     /// The sinks that a job's events go to.
@@ -106,6 +128,17 @@ impl Poller {
         let room = self.dispatcher.room();
         let began = self.world.clock.now();
         let tickets = self.world.store.commit_part(ticket, part, &room).await?;
+        self.world.observer.committed(self.world.clock.now().since(began));
+        self.dispatcher.hand_over(tickets, &expected).await;
+        Ok(())
+    }
+
+    /// Commits the end of one scope of several, and hands its deliveries over.
+    pub(super) async fn commit_scope(&self, ticket: &mut PollTicket, last: Last) -> Result<(), StoreError> {
+        let expected = last.changes.deliveries();
+        let room = self.dispatcher.room();
+        let began = self.world.clock.now();
+        let tickets = self.world.store.commit_scope(ticket, last.changes, last.scope, &room).await?;
         self.world.observer.committed(self.world.clock.now().since(began));
         self.dispatcher.hand_over(tickets, &expected).await;
         Ok(())

@@ -17,19 +17,25 @@ const SAMPLE_ITEMS: usize = 3;
 /// Events that a report shows in full.
 const EVENTS_SHOWN_MAX: usize = 1_000;
 
+/// Requests that a report shows.
+const REQUESTS_SHOWN_MAX: usize = 1_000;
+
 /// Collects a report, or nothing.
 #[derive(Debug, Default)]
-pub(super) struct Trace(Option<Box<PollReport>>);
+pub(super) struct Trace {
+    report: Option<Box<PollReport>>,
+    scope: Option<String>,
+}
 
 impl Trace {
     /// Records nothing.
     pub(super) fn off() -> Self {
-        Self(None)
+        Self::default()
     }
 
     /// Records a report of `job`'s poll.
     pub(super) fn on(job: &str, committed: bool) -> Self {
-        Self(Some(Box::new(PollReport {
+        let report = PollReport {
             job: job.to_owned(),
             committed,
             requests: Vec::new(),
@@ -43,12 +49,19 @@ impl Trace {
             events: Vec::new(),
             events_total: 0,
             took_ms: 0,
-        })))
+        };
+        Self { report: Some(Box::new(report)), scope: None }
+    }
+
+    /// What follows is of this scope.
+    pub(super) fn enter(&mut self, scope: Option<String>) {
+        self.scope = scope;
     }
 
     /// Notes a request before it is made.
     pub(super) fn asking(&self, request: &Request) -> Option<RequestView> {
-        self.0.as_ref().map(|_| RequestView {
+        self.report.as_ref().filter(|report| report.requests.len() < REQUESTS_SHOWN_MAX).map(|_| RequestView {
+            scope: self.scope.clone(),
             method: request.method.to_string(),
             url: request.url.shown().to_owned(),
             status: None,
@@ -59,7 +72,7 @@ impl Trace {
 
     /// Notes how it went.
     pub(super) fn answered(&mut self, asked: Option<RequestView>, fetched: &Fetched) {
-        let (Some(report), Some(mut view)) = (&mut self.0, asked) else { return };
+        let (Some(report), Some(mut view)) = (&mut self.report, asked) else { return };
         view.took_ms = fetched.took.as_millis() as u64;
         match &fetched.result {
             Ok(answer) => {
@@ -73,7 +86,7 @@ impl Trace {
 
     /// Notes the items of one more page; the first of all are shown.
     pub(super) fn read(&mut self, items: &[Item]) {
-        let Some(report) = &mut self.0 else { return };
+        let Some(report) = &mut self.report else { return };
         report.items += items.len() as u64;
         let views = items.iter().take(SAMPLE_ITEMS - report.sample.len());
         report
@@ -83,7 +96,7 @@ impl Trace {
 
     /// Notes what was decided, of all of the poll or of a part.
     pub(super) fn decided(&mut self, decided: &Decided, phase: Phase) {
-        let Some(report) = &mut self.0 else { return };
+        let Some(report) = &mut self.report else { return };
         report.baseline = phase != Phase::Watching;
         report.silent += decided.silent;
         report.events_total += decided.events.len() as u64;
@@ -103,7 +116,7 @@ impl Trace {
 
     /// The report, once the poll has ended.
     pub(super) fn finish(self, outcome: &PollOutcome, took_ms: u64) -> Option<PollReport> {
-        let mut report = self.0?;
+        let mut report = self.report?;
         report.outcome = outcome.as_str().to_owned();
         report.reason = outcome.reason().map(str::to_owned);
         if let PollOutcome::Failed(failure) = outcome {

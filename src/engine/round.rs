@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::core::cursor::{CursorState, Reach};
 use crate::core::decide::{Decider, Phase, Start};
-use crate::core::job::{Fingerprints, Job, ListKind};
+use crate::core::each::Combination;
+use crate::core::job::{Job, ListKind};
 use crate::core::json::Json;
 use crate::core::names::{Digest, Key, Scope};
 use crate::core::outcome::{Failure, PollOutcome};
@@ -48,7 +49,6 @@ pub(super) enum Act {
 pub(super) struct Last {
     pub(super) changes: PollChanges,
     pub(super) scope: ScopeState,
-    pub(super) fingerprints: Fingerprints,
 }
 
 /// How much a poll read and said.
@@ -63,6 +63,7 @@ pub(super) struct Round<'a> {
     poller: &'a Poller,
     world: &'a World,
     job: &'a Arc<Job>,
+    place: &'a Combination,
     mode: Mode,
     gate: Arc<dyn Gate>,
     start: Start,
@@ -118,13 +119,14 @@ impl<'a> Round<'a> {
     pub(super) fn new(
         poller: &'a Poller,
         job: &'a Arc<Job>,
+        place: &'a Combination,
         ticket: &PollTicket,
         mode: Mode,
         gate: Arc<dyn Gate>,
     ) -> Self {
-        let scope = Scope::default();
+        let scope = place.scope.clone();
         let state = ticket.scopes.get(&scope).cloned().unwrap_or_default();
-        let kept = ticket.fingerprints.as_ref();
+        let kept = state.fingerprints.as_ref();
         let old_rules = kept.filter(|kept| kept.rules != job.fingerprints.rules);
         let start = Start {
             job: job.clone(),
@@ -140,6 +142,7 @@ impl<'a> Round<'a> {
             poller,
             world: &poller.world,
             job,
+            place,
             mode,
             gate,
             decider: Decider::new(start.clone()),
@@ -171,7 +174,9 @@ impl<'a> Round<'a> {
             Ok(cursor) => cursor.unwrap_or_default(),
             Err(failure) => return Ok(self.failed(failure)),
         };
-        let names = [("job", &job_name), ("cursor", &cursor)];
+        let place = self.place;
+        let mut names = vec![("job", &job_name), ("cursor", &cursor)];
+        names.extend(place.values.iter().map(|(name, value)| (name.as_str(), value)));
         let (spec, pages) = (&self.job.request, self.job.pages.as_ref());
         let first = match first_page(spec, pages, &names) {
             Ok(first) => first,

@@ -47,7 +47,7 @@ impl<T: Polls + Outbox + Operations + Bells + Paces + Archive + Upkeep> Store fo
 pub struct ScopeState {
     /// The sequence of the last event; 0 before the first.
     pub sequence: u64,
-    /// True once a complete poll has been committed under the job's fingerprints.
+    /// True once a complete poll has been committed under these fingerprints.
     pub baseline: bool,
     /// Ledger rows that are not gone. Counted by the store: what a [`PollEnding`] says here is not read.
     pub items: u64,
@@ -60,6 +60,8 @@ pub struct ScopeState {
     pub gap: bool,
     /// How far the job has read, where it has a cursor. Boxed: most jobs have none, and all are in memory.
     pub cursor: Option<Box<CursorState>>,
+    /// The fingerprints that its ledger was read under; `None` before its first poll has ended.
+    pub fingerprints: Option<Fingerprints>,
 }
 
 /// What an answer can be recognised by. Kept only from complete polls.
@@ -147,8 +149,6 @@ pub struct PollTicket {
     pub job: JobName,
     /// Its own id.
     pub uid: JobUid,
-    /// The fingerprints that its ledger was read under; `None` before the first commit.
-    pub fingerprints: Option<Fingerprints>,
     /// How its polls have gone.
     pub record: JobRecord,
     /// What is remembered of each scope.
@@ -203,9 +203,6 @@ pub struct PollEnding {
     pub outcome: PollOutcome,
     /// When it ended.
     pub at: Timestamp,
-    /// The fingerprints that its ledger is now read under. When the request or the selection differs from what was,
-    /// the baseline and the seal of every *other* scope of the job are void with this commit.
-    pub fingerprints: Fingerprints,
     /// The state of its scope as it shall be. Its `sequence` must be that of the last event (or, without events, what
     /// it was): anything else is refused.
     pub scope: ScopeState,
@@ -217,6 +214,10 @@ pub type Room = BTreeMap<SinkName, usize>;
 /// Claims on jobs, the ledger, and the one transaction.
 #[async_trait]
 pub trait Polls: Send + Sync {
+    /// Up to `limit` items that a job has now, as they were last reported, over all scopes whose baseline is complete;
+    /// `None` while there is no such scope. Needs no claim: it is how one job's items are another's scopes.
+    async fn live_items(&self, job: &JobName, limit: usize) -> Result<Option<Vec<Remembered>>, StoreError>;
+
     /// Claims a job. `None` while another claim on it stands. Reads nothing from disk for a job that was claimed
     /// before in this process.
     async fn claim_poll(&self, job: &JobName, now: Timestamp) -> Result<Option<PollTicket>, StoreError>;
@@ -257,6 +258,15 @@ pub trait Polls: Send + Sync {
         room: &Room,
     ) -> Result<Vec<DeliveryTicket>, StoreError>;
 
+    /// Commits the last part of one scope of a poll that goes on with others, and the scope's state as it shall be.
+    async fn commit_scope(
+        &self,
+        ticket: &mut PollTicket,
+        changes: PollChanges,
+        state: ScopeState,
+        room: &Room,
+    ) -> Result<Vec<DeliveryTicket>, StoreError>;
+
     /// Commits the last part of a poll and how it ended: rows, events, deliveries, seal, outcome, fingerprints.
     async fn commit_poll(
         &self,
@@ -278,8 +288,8 @@ pub struct PollNote {
     pub outcome: PollOutcome,
     /// When it ended.
     pub at: Timestamp,
-    /// New validators for a scope's seal.
-    pub seal: Option<(Scope, Seal)>,
+    /// New validators for the seals of scopes.
+    pub seals: Vec<(Scope, Seal)>,
 }
 
 /// Proof that this node alone may attempt this delivery.

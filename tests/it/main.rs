@@ -30,5 +30,6 @@ mod partial;
 mod politeness;
 mod queue;
 mod schema;
+mod scopes;
 mod seeing;
 mod signing;

@@ -91,7 +91,7 @@ fn overlap(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Overlap> {
     }
 }
 
-fn number(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Number> {
+pub(super) fn number(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Number> {
     let text = match field.value.get_ref() {
         DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
         DeValue::Float(number) => number.as_str(),

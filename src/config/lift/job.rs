@@ -12,9 +12,11 @@ use http::header::ACCEPT;
 use toml::de::DeValue;
 
 use super::cursor;
+use super::each::{self, Sources};
+use super::request::REQUEST_NAMES;
 use super::route::{self, Sinks};
 use super::vendor::{Layer, QueryValue, layer};
-use super::{EVENT_NAMES, document, pages, request};
+use super::{EVENT_NAMES, Named, document, pages, request};
 use crate::config::keys::{self, Table};
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
@@ -44,24 +46,36 @@ const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "
 /// What jobs refer to, and what they share.
 pub(super) struct Lift<'a> {
     vendors: BTreeMap<&'a str, Layer>,
+    jobs: &'a Named<'a>,
+    sources: Sources,
     sinks: Sinks<'a>,
     access: HashMap<Access, Arc<Access>>,
 }
 
 impl<'a> Lift<'a> {
-    pub(super) fn new(vendors: BTreeMap<&'a str, Layer>, sinks: Sinks<'a>) -> Self {
-        Self { vendors, sinks, access: HashMap::new() }
+    pub(super) fn new(vendors: BTreeMap<&'a str, Layer>, jobs: &'a Named<'a>, sinks: Sinks<'a>) -> Self {
+        Self { vendors, jobs, sources: Sources::default(), sinks, access: HashMap::new() }
+    }
+
+    /// Notes what no job alone shows, when all are lifted.
+    pub(super) fn finish(self, reader: &mut Reader<'_>) {
+        self.sources.check_circles(reader);
     }
 
     /// One job; every problem with it is noted before it is given up.
     pub(super) fn job(&mut self, name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Job> {
         let vendor = section.field("vendor").and_then(|field| self.vendor(&field, reader));
-        let own = layer(section, reader);
+        let each = each::each(name, section, self.jobs, &mut self.sources, reader);
+        let names: Vec<&str> = REQUEST_NAMES.iter().copied().chain(each::names(section)).collect();
+        let own = layer(section, &names, reader);
         let below = match vendor.as_ref().and_then(|name| self.vendors.get(name.as_str())) {
             Some(layer) => layer,
             None if section.has("vendor") => &Layer::lost(),
             None => &Layer::default(),
         };
+        if let (Some(vendor), Some(place)) = (&vendor, below.lacks(&names)) {
+            each::lacks(section, vendor, &place, reader);
+        }
         let courtesy = own.courtesy;
         let document = document::document(section, reader);
         let mut layer = own.over(below);
@@ -69,7 +83,7 @@ impl<'a> Lift<'a> {
             layer.headers.entry(ACCEPT.to_string()).or_insert((ACCEPT, accept));
         }
         let respect_cache = layer.respect_cache.unwrap_or(false);
-        let request = self.request(section, layer, reader);
+        let request = self.request(section, layer, &names, reader);
         let schedule = schedule(section, reader);
         let items = section.field("items").and_then(|field| reader.query(&field));
         let key = key(section, reader);
@@ -100,6 +114,7 @@ impl<'a> Lift<'a> {
             request,
             pages,
             cursor,
+            each,
             schedule: schedule?,
             respect_cache,
             document,
@@ -138,16 +153,17 @@ impl<'a> Lift<'a> {
         &mut self,
         section: &Section<'_>,
         layer: Layer,
+        names: &[&str],
         reader: &mut Reader<'_>,
     ) -> Option<(RequestSpec, Digest)> {
         let method = section.field("method").map_or(Some(http::Method::GET), |field| method(&field, reader));
-        let body = section.field("body").map(|field| request::body(&field, reader));
+        let body = section.field("body").map(|field| request::body(&field, names, reader));
         let Some(field) = section.field("url") else {
             let hint = "add `url = \"https://api.example.com/orders\"`";
             reader.lacks(section, &["url"], format!("{} lacks its `url`", section.title), hint);
             return None;
         };
-        let url = request::url(&field, &layer, reader);
+        let url = request::url(&field, &layer, names, reader);
         let homes = request::homes(url.as_ref().map(|(written, _)| written), &layer);
         let access = Access { homes, ..layer.access() };
         let signs = Arc::new(layer.signs());

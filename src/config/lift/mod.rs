@@ -6,6 +6,7 @@ mod alerts;
 mod cursor;
 mod daemon;
 mod document;
+mod each;
 mod format;
 mod job;
 mod pages;
@@ -78,15 +79,18 @@ pub(crate) fn config<'a>(parsed: &'a [Parsed<'a>], env: &dyn Lookup, reader: &mu
     let sinks = named(parsed, "sink", Table::Sink, reader);
 
     let daemon = daemon::lift(daemon.as_ref(), env, reader);
-    let layers: BTreeMap<&str, vendor::Layer> =
-        vendors.iter().map(|(name, section)| (*name, vendor::layer(section, reader))).collect();
+    let layers: BTreeMap<&str, vendor::Layer> = vendors
+        .iter()
+        .map(|(name, section)| (*name, vendor::layer(section, &each::names_at(name, &jobs), reader)))
+        .collect();
     let vendors = layers.iter().map(|(name, layer)| Vendor { name: VendorName::from(*name), courtesy: layer.courtesy });
     let vendors = vendors.collect();
     let sinks: route::Sinks<'_> =
         sinks.iter().map(|(name, section)| (*name, sink::lift(name, section, reader).map(Arc::new))).collect();
-    let mut lift = job::Lift::new(layers, sinks.clone());
+    let mut lift = job::Lift::new(layers, &jobs, sinks.clone());
     let alerts = alerts::lift(parsed, &sinks, reader);
     let jobs: Vec<_> = jobs.iter().map(|(name, section)| lift.job(name, section, reader).map(Arc::new)).collect();
+    lift.finish(reader);
     if jobs.is_empty()
         && let Some(first) = parsed.first()
     {

@@ -20,7 +20,7 @@ use crate::core::template::{JsonTemplate, Text};
 pub(super) const REQUEST_NAMES: &[&str] = &["job", "cursor"];
 
 /// Those that they will see, with the key that makes them.
-const NAMES_LATER: &[(&str, &str)] = &[("item", "`detail`"), ("scope", "`each`")];
+const NAMES_LATER: &[(&str, &str)] = &[("item", "`detail`")];
 
 /// Compiles a text with templates.
 pub(super) fn compile(field: &Field<'_>, written: &Written, names: &[&str], reader: &mut Reader<'_>) -> Option<Text> {
@@ -34,8 +34,13 @@ pub(super) fn compile(field: &Field<'_>, written: &Written, names: &[&str], read
 }
 
 /// Compiles a URL with templates, of which scheme and host are literal.
-pub(super) fn compile_url(field: &Field<'_>, written: &Written, reader: &mut Reader<'_>) -> Option<Text> {
-    match Text::compile_url(&written.parts(), REQUEST_NAMES) {
+pub(super) fn compile_url(
+    field: &Field<'_>,
+    written: &Written,
+    names: &[&str],
+    reader: &mut Reader<'_>,
+) -> Option<Text> {
+    match Text::compile_url(&written.parts(), names) {
         Ok(text) => Some(text),
         Err(complaint) => {
             complain(field, written, complaint, reader, &|names| Text::compile_url(&written.parts(), names).is_ok());
@@ -97,7 +102,12 @@ fn is_absolute(text: &str) -> bool {
 }
 
 /// A job's whole URL, as it is written and compiled. `None` also where `base_url` is bad, which has been noted.
-pub(super) fn url(field: &Field<'_>, layer: &Layer, reader: &mut Reader<'_>) -> Option<(Written, Text)> {
+pub(super) fn url(
+    field: &Field<'_>,
+    layer: &Layer,
+    names: &[&str],
+    reader: &mut Reader<'_>,
+) -> Option<(Written, Text)> {
     let own = reader.text(field)?;
     let whole = if is_absolute(&own.resolved()) {
         own
@@ -112,7 +122,7 @@ pub(super) fn url(field: &Field<'_>, layer: &Layer, reader: &mut Reader<'_>) -> 
         );
         return None;
     };
-    let text = compile_url(field, &whole, reader)?;
+    let text = compile_url(field, &whole, names, reader)?;
     check_url(field, &whole, reader)?;
     Some((whole, text))
 }
@@ -125,19 +135,18 @@ pub(super) fn homes(own: Option<&Written>, layer: &Layer) -> Homes {
 }
 
 /// A body, and its spelling before secrets are put in.
-pub(super) fn body(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<(BodySpec, String)> {
+pub(super) fn body(field: &Field<'_>, names: &[&str], reader: &mut Reader<'_>) -> Option<(BodySpec, String)> {
     let mut spelled = String::new();
     let spec = match field.value.get_ref() {
         DeValue::Table(_) | DeValue::Array(_) => {
-            let compile = |field: &Field<'_>, written: &Written, reader: &mut Reader<'_>| {
-                compile(field, written, REQUEST_NAMES, reader)
-            };
+            let compile =
+                |field: &Field<'_>, written: &Written, reader: &mut Reader<'_>| compile(field, written, names, reader);
             BodySpec::Json(tree(field, &mut spelled, reader, &compile)?)
         }
         _ => {
             let written = reader.text(field)?;
             spelled = written.spelled();
-            BodySpec::Text(compile(field, &written, REQUEST_NAMES, reader)?)
+            BodySpec::Text(compile(field, &written, names, reader)?)
         }
     };
     Some((spec, spelled))

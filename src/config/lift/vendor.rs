@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::HeaderName;
 use toml::de::DeValue;
 
-use super::request::{REQUEST_NAMES, check_url, compile, compile_url};
+use super::request::{check_url, compile, compile_url};
 use super::transport::{self, TlsLayer};
 use super::{check_header_value, header_name, later_value};
 use crate::config::keys::Table;
@@ -23,7 +23,7 @@ use crate::core::homes::{AllowedHost, Homes};
 use crate::core::job::{Access, Auth};
 use crate::core::polite::{ANSWER_NAMES, Courtesy, Signs};
 use crate::core::proxy::Proxy;
-use crate::core::template::{Condition, Text};
+use crate::core::template::{Condition, Part, Text};
 use crate::core::transport::Transport;
 use crate::core::units::parse_rate;
 
@@ -127,6 +127,17 @@ impl Layer {
         }
     }
 
+    /// The first place of these settings in which a template needs a name that is not one of `names`.
+    pub(super) fn lacks(&self, names: &[&str]) -> Option<String> {
+        let lacks = |text: &Text| {
+            let source = Part::Plain(text.source().to_owned());
+            !text.is_constant() && Text::compile(&[source], names).is_err()
+        };
+        let header = self.headers.iter().find(|(_, (_, text))| lacks(text)).map(|(name, _)| format!("headers.{name}"));
+        let query = || self.query.iter().find(|(_, values)| values.iter().any(|value| lacks(&value.text)));
+        header.or_else(|| query().map(|(name, _)| format!("query.{name}")))
+    }
+
     /// What answers are told by beside their status.
     pub(super) fn signs(&self) -> Signs {
         Signs { limited_when: self.limited_when.clone(), fail_when: self.fail_when.clone() }
@@ -147,11 +158,12 @@ impl Layer {
 }
 
 /// The settings of a vendor's table, or of a job's.
-pub(super) fn layer(section: &Section<'_>, reader: &mut Reader<'_>) -> Layer {
-    let base_url = section.field("base_url").and_then(|field| base_url(&field, reader));
-    let headers = section.field("headers").map(|field| headers(&field, reader)).unwrap_or_default();
-    let query = section.field("query").map(|field| query(&field, reader)).unwrap_or_default();
-    let auth = section.field("auth").and_then(|field| auth(&field, REQUEST_NAMES, reader));
+/// `names` are the top-level names that templates see.
+pub(super) fn layer(section: &Section<'_>, names: &[&str], reader: &mut Reader<'_>) -> Layer {
+    let base_url = section.field("base_url").and_then(|field| base_url(&field, names, reader));
+    let headers = section.field("headers").map(|field| headers(&field, names, reader)).unwrap_or_default();
+    let query = section.field("query").map(|field| query(&field, names, reader)).unwrap_or_default();
+    let auth = section.field("auth").and_then(|field| auth(&field, names, reader));
     if let Some(field) = section.field("auth")
         && matches!(auth, Some(Auth::Bearer { .. } | Auth::Basic { .. }))
         && headers.contains_key("authorization")
@@ -204,9 +216,9 @@ fn allow_hosts(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Vec<Allowed
     Some(list.iter().filter_map(|field| reader.parsed(field, AllowedHost::parse)).collect())
 }
 
-fn base_url(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Written> {
+fn base_url(field: &Field<'_>, names: &[&str], reader: &mut Reader<'_>) -> Option<Written> {
     let written = reader.text(field)?;
-    compile_url(field, &written, reader)?;
+    compile_url(field, &written, names, reader)?;
     let url = check_url(field, &written, reader)?;
     if url.query().is_some() || url.fragment().is_some() {
         reader.note(
@@ -218,14 +230,14 @@ fn base_url(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Written> {
     Some(written)
 }
 
-fn headers(field: &Field<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, (HeaderName, Text)> {
+fn headers(field: &Field<'_>, names: &[&str], reader: &mut Reader<'_>) -> BTreeMap<String, (HeaderName, Text)> {
     let Some(section) = reader.open_table(field, Table::Vendor) else { return BTreeMap::new() };
     let mut headers = BTreeMap::new();
     for (place, field) in section.entries() {
         let name = header_name(&Written::plain(field.name), &place, RESERVED, reader);
         let Some(written) = scalar(&field, reader) else { continue };
         check_header_value(&field, &written, reader);
-        let text = compile(&field, &written, REQUEST_NAMES, reader);
+        let text = compile(&field, &written, names, reader);
         if let (Some(name), Some(text)) = (name, text)
             && headers.insert(name.as_str().to_owned(), (name, text)).is_some()
         {
@@ -236,14 +248,14 @@ fn headers(field: &Field<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, (Head
     headers
 }
 
-fn query(field: &Field<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, Vec<QueryValue>> {
+fn query(field: &Field<'_>, names: &[&str], reader: &mut Reader<'_>) -> BTreeMap<String, Vec<QueryValue>> {
     let Some(section) = reader.open_table(field, Table::Vendor) else { return BTreeMap::new() };
     let mut query = BTreeMap::new();
     for (_, field) in section.entries() {
         let mut values = Vec::new();
         for value in reader.one_or_list(&field) {
             let Some(written) = scalar(&value, reader) else { continue };
-            let text = compile(&value, &written, REQUEST_NAMES, reader);
+            let text = compile(&value, &written, names, reader);
             values.extend(text.map(|text| QueryValue { spelled: written.spelled(), text }));
         }
         query.insert(field.name.to_owned(), values);

@@ -75,6 +75,7 @@ fn needs(table: Table) -> Value {
         Table::Sink => json!({ "required": ["url"], "dependentRequired": { "sign": ["secret"] } }),
         Table::SendTo => json!({ "required": ["sink"] }),
         Table::Pages => json!({ "required": ["style"] }),
+        Table::Each => json!({ "required": ["job", "at"] }),
         Table::Detail => json!({ "required": ["url"] }),
         Table::Sign => json!({ "required": ["header"] }),
         Table::Auth => json!({ "required": ["type"], "allOf": AUTH_NEEDS.map(|(kind, needs)| json!({

@@ -140,7 +140,8 @@ fn a_total_must_match_the_items_that_were_read() {
 
 fn item(body: &str) -> Item {
     let key = Key::from("7");
-    Item { key_digest: key.digest(), key, raw: Bytes::from(body.to_owned()), raw_digest: Digest::of(body.as_bytes()) }
+    let raw_digest = Digest::of(body.as_bytes());
+    Item { key_digest: key.digest(), key, raw: Bytes::from(body.to_owned()), raw_digest, listed: None }
 }
 
 fn read(paging: &Paging, body: &str) -> Result<Leaf, Failure> {

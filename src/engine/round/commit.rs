@@ -5,7 +5,6 @@
 use crate::core::alert::{Notice, Rebaselined};
 use crate::core::cursor::CursorState;
 use crate::core::decide::{Decided, Phase};
-use crate::core::job::Fingerprints;
 use crate::core::names::Scope;
 use crate::core::outcome::PollOutcome;
 use crate::engine::poller::Mode;
@@ -65,7 +64,7 @@ impl Round<'_> {
         if self.mode == Mode::Look {
             return Ok(Ended { outcome, tally, act: Act::Nothing });
         }
-        if self.is_idle(ticket, &outcome, &decided) {
+        if self.is_idle(&outcome, &decided) {
             let seal = self.renewed.take().filter(|_| !matches!(outcome, PollOutcome::Partial(_)));
             return Ok(Ended { outcome, tally, act: Act::Note(seal.map(|seal| (self.start.scope.clone(), seal))) });
         }
@@ -84,8 +83,8 @@ impl Round<'_> {
     }
 
     /// True when there is nothing that is worth a transaction.
-    fn is_idle(&self, ticket: &PollTicket, outcome: &PollOutcome, decided: &Decided) -> bool {
-        let settled = self.state.baseline && ticket.fingerprints.as_ref() == Some(&self.job.fingerprints);
+    fn is_idle(&self, outcome: &PollOutcome, decided: &Decided) -> bool {
+        let settled = self.state.baseline && self.state.fingerprints.as_ref() == Some(&self.job.fingerprints);
         let moved = self.next_cursor(outcome) != self.state.cursor;
         let nothing = decided.rows.is_empty() && decided.remove.is_empty() && !self.parts && !moved;
         match outcome {
@@ -96,24 +95,25 @@ impl Round<'_> {
     }
 
     /// The scope as it shall be, and what its ledger is read under from now on. What a partial poll has read is neither
-    /// a baseline nor something to recognise an answer by, and it leaves the job's old rules and selection in force.
+    /// a baseline nor something to recognise an answer by, and it leaves the scope's old rules and selection in force.
     fn last(&self, ticket: &PollTicket, outcome: &PollOutcome, events: u64) -> Last {
         let now = ticket.scopes.get(&self.start.scope).cloned().unwrap_or_default();
         let sequence = now.sequence + events;
-        let own = &self.job.fingerprints;
+        let own = Some(self.job.fingerprints.clone());
         let cursor = self.next_cursor(outcome);
-        let (scope, fingerprints) = match outcome {
+        let scope = match outcome {
             PollOutcome::Partial(_) => {
                 let baseline = self.start.phase == Phase::Watching && self.state.baseline;
-                let kept: Option<&Fingerprints> = ticket.fingerprints.as_ref();
-                (ScopeState { sequence, baseline, gap: true, cursor, ..self.state.clone() }, kept.unwrap_or(own))
+                let fingerprints = self.state.fingerprints.clone().or(own);
+                ScopeState { sequence, baseline, gap: true, cursor, fingerprints, ..self.state.clone() }
             }
             _ => {
                 let seal = self.renewed.clone().or_else(|| self.state.seal.clone());
-                (ScopeState { sequence, baseline: true, seal, gap: false, cursor, ..self.state.clone() }, own)
+                let fingerprints = own;
+                ScopeState { sequence, baseline: true, seal, gap: false, cursor, fingerprints, ..self.state.clone() }
             }
         };
-        Last { changes: PollChanges::default(), scope, fingerprints: fingerprints.clone() }
+        Last { changes: PollChanges::default(), scope }
     }
 
     /// The cursor as it shall be: moved over what was read, never past what was not.
@@ -133,10 +133,14 @@ impl Round<'_> {
     }
 
     /// Changes since the last poll are the one thing that a new baseline does not see, so a job that had one before
-    /// says so.
+    /// says so: once, with the first of its scopes.
     fn rebaselined(&self, ticket: &PollTicket, items: u64) -> Option<Notice> {
-        let kept = ticket.fingerprints.as_ref().filter(|_| self.start.phase != Phase::Watching)?;
+        let kept = self.state.fingerprints.as_ref().filter(|_| self.start.phase != Phase::Watching)?;
         let now = &self.job.fingerprints;
+        let is_done = |scope: &ScopeState| scope.baseline && scope.fingerprints.as_ref() == Some(now);
+        if self.job.each.is_some() && ticket.scopes.values().any(is_done) {
+            return None;
+        }
         let why = match (kept.request != now.request, kept.selection != now.selection) {
             (true, true) => "its request and selection were edited",
             (true, false) => "its request was edited",

@@ -66,7 +66,7 @@ macro_rules! conformance {
                 rows_come_in_the_order_asked, sequences_have_no_gap, a_commit_is_all_or_nothing,
                 what_is_missing_is_found, a_body_is_kept_where_only_digests_change, a_removed_row_leaves_nothing,
                 a_part_leaves_the_baseline_open, a_part_of_a_rebaseline_voids_the_baseline,
-                new_fingerprints_void_the_other_scopes, notes_count_failures,
+                a_scope_ends_by_itself, live_items_are_those_of_complete_baselines, notes_count_failures,
                 a_flushed_note_survives_a_crash, a_uid_outlives_removal,
                 pages_are_what_the_last_complete_poll_says, a_part_leaves_a_gap_until_a_poll_is_complete,
                 a_cursor_survives_a_crash_and_stays_where_a_part_found_it;
@@ -153,7 +153,7 @@ fn seal() -> Seal {
 
 fn narrow(name: &str, version: u64) -> Row {
     let raw = Digest::of(format!("{name} {version}").as_bytes());
-    Row { key: key(name), raw, canonical: raw, revision: version, missed: 0, gone: None }
+    Row { key: key(name), raw, canonical: raw, revision: version, missed: 0, gone: None, listed: None }
 }
 
 fn row(name: &str, version: u64) -> RowWrite {
@@ -189,8 +189,14 @@ fn changes(rows: Vec<RowWrite>, events: Vec<NewEvent>) -> PollChanges {
 
 /// A complete poll that ends at `sequence`.
 fn complete(sequence: u64) -> PollEnding {
-    let scope = ScopeState { sequence, baseline: true, seal: Some(seal()), ..ScopeState::default() };
-    PollEnding { outcome: PollOutcome::Complete, at: at(0), fingerprints: prints(), scope }
+    let scope = ScopeState {
+        sequence,
+        baseline: true,
+        seal: Some(seal()),
+        fingerprints: Some(prints()),
+        ..ScopeState::default()
+    };
+    PollEnding { outcome: PollOutcome::Complete, at: at(0), scope }
 }
 
 fn room(count: usize) -> Room {

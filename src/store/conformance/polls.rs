@@ -9,7 +9,7 @@ use crate::core::page::{Ask, Leaf};
 use crate::store::conformance::{
     Bench, adopt, at, changes, claim, commit, complete, event, job, key, narrow, prints, room, row, seal,
 };
-use crate::store::{PageSeal, PageSeals, PollChanges, PollEnding, PollNote, ScopeState, Seal, Store, StoreError};
+use crate::store::{PageSeal, PageSeals, PollChanges, PollNote, ScopeState, Seal, Store, StoreError};
 
 pub(in crate::store) async fn a_claimed_job_is_not_claimed_twice(bench: &mut impl Bench) {
     let store = bench.store();
@@ -54,7 +54,7 @@ pub(in crate::store) async fn a_commit_is_read_back(bench: &mut impl Bench) {
     let store = bench.store();
     adopt(store).await;
     let ticket = claim(store).await;
-    assert_eq!((ticket.fingerprints.clone(), ticket.scopes.len()), (None, 0));
+    assert_eq!(ticket.scopes.len(), 0);
     drop(ticket);
     commit(store, vec![row("a", 1), row("b", 1)], vec![event("a", 1, &["crm"]), event("b", 2, &[])], 0).await;
     check(store).await;
@@ -72,10 +72,8 @@ pub(in crate::store) async fn a_commit_survives_a_crash(bench: &mut impl Bench) 
 
 async fn check(store: &dyn Store) {
     let ticket = claim(store).await;
-    let state =
-        ScopeState { sequence: 2, baseline: true, items: 2, missing: 0, seal: Some(seal()), gap: false, cursor: None };
+    let state = ScopeState { items: 2, ..complete(2).scope };
     assert_eq!(ticket.scopes[&Scope::default()], state);
-    assert_eq!(ticket.fingerprints, Some(prints()));
     assert_eq!((ticket.record.items, ticket.record.events, ticket.record.failures), (2, 2, 0));
     assert_eq!(ticket.record.outcome.as_deref(), Some("complete"));
     assert_eq!((ticket.record.last_poll, ticket.record.last_success), (Some(at(0)), Some(at(0))));
@@ -207,7 +205,7 @@ pub(in crate::store) async fn a_part_leaves_the_baseline_open(bench: &mut impl B
     assert_eq!(ticket.scopes[&Scope::default()], open);
     bench.restart();
     let mut ticket = claim(bench.store()).await;
-    assert_eq!((ticket.scopes[&Scope::default()].clone(), ticket.fingerprints.clone()), (open, None));
+    assert_eq!(ticket.scopes[&Scope::default()], open);
     let part = changes(vec![row("b", 1)], vec![event("b", 2, &[])]);
     bench.store().commit_part(&mut ticket, part, &room(0)).await.unwrap();
     let last = changes(vec![row("c", 1)], vec![event("c", 3, &[])]);
@@ -233,39 +231,54 @@ pub(in crate::store) async fn a_part_of_a_rebaseline_voids_the_baseline(bench: &
     assert_eq!((state.items, state.baseline, state.seal.clone()), (1, false, None));
 }
 
-pub(in crate::store) async fn new_fingerprints_void_the_other_scopes(bench: &mut impl Bench) {
+pub(in crate::store) async fn a_scope_ends_by_itself(bench: &mut impl Bench) {
     adopt(bench.store()).await;
     let (eu, us) = (Scope::from("{\"account\":\"eu\"}"), Scope::from("{\"account\":\"us\"}"));
-    let mut other = prints();
-    for scope in [&eu, &us] {
-        let ticket = claim(bench.store()).await;
-        let all = PollChanges { scope: scope.clone(), rows: vec![row("a", 1)], ..PollChanges::default() };
-        bench.store().commit_poll(ticket, all, complete(0), &room(0)).await.unwrap();
+    let mut ticket = claim(bench.store()).await;
+    for (scope, name) in [(&eu, "a"), (&us, "b")] {
+        let last = PollChanges { scope: scope.clone(), ..changes(vec![row(name, 1)], vec![event(name, 1, &["crm"])]) };
+        let tickets = bench.store().commit_scope(&mut ticket, last, complete(1).scope, &room(1)).await.unwrap();
+        assert_eq!(tickets.len(), 1);
+        assert_eq!(ticket.scopes[scope], ScopeState { items: 1, ..complete(1).scope });
     }
-    other.rules = "ignore = [\"$.x\"]".into();
-    for (print, others_stand) in [(other.clone(), true), (changed(other), false)] {
-        let ticket = claim(bench.store()).await;
-        let ending = PollEnding { fingerprints: print, ..complete(0) };
-        let all = PollChanges { scope: eu.clone(), ..PollChanges::default() };
-        bench.store().commit_poll(ticket, all, ending, &room(0)).await.unwrap();
-        for _ in 0..2 {
-            let ticket = claim(bench.store()).await;
-            assert!(ticket.scopes[&eu].baseline && ticket.scopes[&eu].seal.is_some());
-            assert_eq!((ticket.scopes[&us].baseline, ticket.scopes[&us].seal.is_some()), (others_stand, others_stand));
-            assert_eq!(ticket.scopes[&us].items, 1);
-            drop(ticket);
-            bench.restart();
-        }
-    }
+    // What is said of one leaves the other as it is.
+    let prints = Fingerprints { request: Digest::of(b"other"), ..prints() };
+    let state = ScopeState { fingerprints: Some(prints.clone()), ..complete(1).scope };
+    let last = PollChanges { scope: eu.clone(), ..PollChanges::default() };
+    bench.store().commit_scope(&mut ticket, last, state, &room(1)).await.unwrap();
+    let note = PollNote { outcome: PollOutcome::Complete, at: at(7), seals: Vec::new() };
+    bench.store().note_poll(ticket, note).await.unwrap();
+    bench.store().flush().await.unwrap();
+    bench.restart();
+    let mut ticket = claim(bench.store()).await;
+    assert_eq!(ticket.scopes[&eu].fingerprints, Some(prints));
+    assert_eq!(ticket.scopes[&us], ScopeState { items: 1, ..complete(1).scope });
+    assert_eq!((ticket.record.items, ticket.record.events, ticket.record.last_poll), (2, 2, Some(at(7))));
+    let gap = PollChanges { scope: eu.clone(), ..changes(vec![], vec![event("a", 3, &[])]) };
+    let refused = bench.store().commit_scope(&mut ticket, gap, complete(3).scope, &room(0)).await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
 }
 
-fn changed(prints: crate::core::job::Fingerprints) -> crate::core::job::Fingerprints {
-    crate::core::job::Fingerprints { selection: Digest::of(b"another"), ..prints }
+pub(in crate::store) async fn live_items_are_those_of_complete_baselines(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    assert_eq!(store.live_items(&JobName::from("nobody"), 9).await.unwrap(), None);
+    let mut ticket = claim(store).await;
+    store.commit_part(&mut ticket, changes(vec![row("a", 1)], vec![]), &room(0)).await.unwrap();
+    assert_eq!(store.live_items(&job(), 9).await.unwrap(), None, "a part is no baseline");
+    let mut gone = row("b", 1);
+    gone.row.gone = Some(at(1));
+    let last = changes(vec![gone, row("c", 2)], vec![]);
+    store.commit_poll(ticket, last, complete(0), &room(0)).await.unwrap();
+    let mut items = store.live_items(&job(), 9).await.unwrap().unwrap();
+    items.sort_by_key(|item| item.key.to_string());
+    assert_eq!(items, [row("a", 1).remembered.unwrap(), row("c", 2).remembered.unwrap()]);
+    assert_eq!(store.live_items(&job(), 1).await.unwrap().unwrap().len(), 1);
 }
 
 fn failed(second: i64) -> PollNote {
     let failure = Failure::new(FailureKind::Timeout, "no answer within 30s");
-    PollNote { outcome: PollOutcome::Failed(failure), at: at(second), seal: None }
+    PollNote { outcome: PollOutcome::Failed(failure), at: at(second), seals: Vec::new() }
 }
 
 pub(in crate::store) async fn notes_count_failures(bench: &mut impl Bench) {
@@ -280,11 +293,11 @@ pub(in crate::store) async fn notes_count_failures(bench: &mut impl Bench) {
     assert_eq!(record.reason.as_deref(), Some("no answer within 30s"));
     assert_eq!((record.last_poll, record.last_success), (Some(at(3)), Some(at(0))));
     assert_eq!(store.jobs().await.unwrap()[0].1, record);
-    let partial = PollNote { outcome: PollOutcome::Partial("page 2 failed".into()), at: at(4), seal: None };
+    let partial = PollNote { outcome: PollOutcome::Partial("page 2 failed".into()), at: at(4), seals: Vec::new() };
     store.note_poll(claim(store).await, partial).await.unwrap();
     let record = claim(store).await.record.clone();
     assert_eq!((record.failures, record.last_success), (0, Some(at(0))), "it read something, and is no success");
-    let unchanged = PollNote { outcome: PollOutcome::Unchanged, at: at(5), seal: None };
+    let unchanged = PollNote { outcome: PollOutcome::Unchanged, at: at(5), seals: Vec::new() };
     store.note_poll(claim(store).await, unchanged).await.unwrap();
     let record = claim(store).await.record.clone();
     assert_eq!((record.failures, record.last_success, record.reason), (0, Some(at(5)), None));
@@ -294,7 +307,8 @@ pub(in crate::store) async fn a_flushed_note_survives_a_crash(bench: &mut impl B
     adopt(bench.store()).await;
     commit(bench.store(), vec![row("a", 1)], vec![event("a", 1, &[])], 0).await;
     let renewed = Seal { etag: Some("\"2\"".into()), ..seal() };
-    let note = PollNote { outcome: PollOutcome::Unchanged, at: at(9), seal: Some((Scope::default(), renewed.clone())) };
+    let note =
+        PollNote { outcome: PollOutcome::Unchanged, at: at(9), seals: vec![(Scope::default(), renewed.clone())] };
     bench.store().note_poll(claim(bench.store()).await, note).await.unwrap();
     assert_eq!(claim(bench.store()).await.scopes[&Scope::default()].seal, Some(renewed.clone()));
     bench.store().flush().await.unwrap();
@@ -333,14 +347,9 @@ pub(in crate::store) async fn pages_are_what_the_last_complete_poll_says(bench: 
     for (number, there) in found {
         assert_eq!(page_of(bench.store(), number).await, there.then(|| page(number)), "page {number}");
     }
-    // A poll that says nothing of pages leaves them; another request makes those of other scopes void.
+    // A poll that says nothing of pages leaves them.
     commit(bench.store(), vec![row("a", 1)], vec![], 0).await;
     assert!(page_of(bench.store(), 4).await.is_some());
-    let other = Fingerprints { request: Digest::of(b"other"), ..prints() };
-    let ending = PollEnding { fingerprints: other, ..complete(0) };
-    let changes = PollChanges { scope: Scope::from("{\"x\":1}"), ..PollChanges::default() };
-    bench.store().commit_poll(claim(bench.store()).await, changes, ending, &room(0)).await.unwrap();
-    assert_eq!(page_of(bench.store(), 4).await, None);
 }
 
 pub(in crate::store) async fn a_cursor_survives_a_crash_and_stays_where_a_part_found_it(bench: &mut impl Bench) {

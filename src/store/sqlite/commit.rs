@@ -21,15 +21,34 @@ pub(super) struct Commit {
     pub(super) claim: Arc<Claim>,
     pub(super) epoch: i64,
     pub(super) changes: PollChanges,
-    pub(super) ending: Option<PollEnding>,
+    pub(super) end: End,
     pub(super) room: Room,
     /// The scope as the poll read it, and its number, where there is one already.
     pub(super) before: ScopeState,
     pub(super) scope: Option<i64>,
     /// The job's record as the poll read it.
     pub(super) record: JobRecord,
-    /// The request or the selection is another than that under which the ledger was read.
-    pub(super) alone: bool,
+}
+
+/// What ends with a commit.
+pub(super) enum End {
+    /// Nothing: it is a part.
+    Part,
+    /// One scope of several.
+    Scope(ScopeState),
+    /// The poll, and the scope that it ended with.
+    Poll(PollEnding),
+}
+
+impl End {
+    /// The state of the scope as it shall be.
+    fn scope(&self) -> Option<&ScopeState> {
+        match self {
+            Self::Part => None,
+            Self::Scope(state) => Some(state),
+            Self::Poll(ending) => Some(&ending.scope),
+        }
+    }
 }
 
 /// What it came to.
@@ -71,7 +90,7 @@ impl Commit {
         let events = self.changes.events.len() as u64;
         let tickets = self.write_events(db, id)?;
         count_events(db, self.claim.id, events)?;
-        let ended = self.end(db, id)?;
+        let ended = self.end(db)?;
         let scope = KnownScope { id, name: self.changes.scope, state };
         Ok(Committed { tickets, scope, ended, events })
     }
@@ -89,16 +108,16 @@ impl Commit {
             }
             last = event.sequence;
         }
-        match &self.ending {
-            Some(ending) if ending.scope.sequence != last => Err(gap(ending.scope.sequence, last)),
+        match self.end.scope() {
+            Some(scope) if scope.sequence != last => Err(gap(scope.sequence, last)),
             _ => Ok(last),
         }
     }
 
     /// The state of the scope but for what the store counts.
     fn state(&self) -> ScopeState {
-        match &self.ending {
-            Some(ending) => ending.scope.clone(),
+        match self.end.scope() {
+            Some(scope) => scope.clone(),
             None if self.changes.rebaseline => {
                 ScopeState { baseline: false, seal: None, gap: true, ..self.before.clone() }
             }
@@ -160,23 +179,12 @@ impl Commit {
         Ok(db.last_insert_rowid())
     }
 
-    /// The job's row: how the poll ended, under what, and what that makes of its other scopes.
-    fn end(&mut self, db: &Connection, scope: i64) -> Result<Option<Ended>> {
-        let Some(ending) = self.ending.take() else { return Ok(None) };
+    /// The job's row: how the poll ended.
+    fn end(&self, db: &Connection) -> Result<Option<Ended>> {
+        let End::Poll(ending) = &self.end else { return Ok(None) };
         let record = self.record.after(&ending.outcome, ending.at);
         jobs::write_record(db, self.claim.id, &record)?;
-        let prints = &ending.fingerprints;
-        db.prepare_cached("UPDATE job SET request = ?2, selection = ?3, rules = ?4 WHERE id = ?1")?
-            .execute(params![self.claim.id, prints.request.0, prints.selection.0, prints.rules])?;
-        if self.alone {
-            db.prepare_cached(
-                "UPDATE scope SET baseline = 0, seal_request = NULL, seal_etag = NULL, seal_modified = NULL, \
-                 seal_body = NULL WHERE job = ?1 AND id <> ?2",
-            )?
-            .execute(params![self.claim.id, scope])?;
-            pages::forget_others(db, self.claim.id, scope)?;
-        }
-        Ok(Some(Ended { fingerprints: ending.fingerprints, record, alone: self.alone }))
+        Ok(Some(Ended { record }))
     }
 }
 

@@ -30,7 +30,6 @@ pub(super) struct KnownScope {
 pub(super) struct Known {
     pub(super) id: i64,
     pub(super) uid: JobUid,
-    pub(super) fingerprints: Option<Fingerprints>,
     pub(super) record: JobRecord,
     pub(super) scopes: Vec<KnownScope>,
     /// The number of the claim that stands; 0 for none.
@@ -41,7 +40,8 @@ pub(super) struct Known {
 
 impl Known {
     fn scope(&mut self, name: &Scope) -> Option<&mut KnownScope> {
-        self.scopes.iter_mut().find(|scope| scope.name == *name)
+        let at = self.scopes.binary_search_by(|scope| scope.name.cmp(name)).ok()?;
+        self.scopes.get_mut(at)
     }
 
     fn ticket(&self, job: &JobName, claim: Claim) -> PollTicket {
@@ -49,14 +49,7 @@ impl Known {
             self.scopes.iter().map(|scope| (scope.name.clone(), scope.state.clone())).collect();
         let mut record = self.record.clone();
         record.items = scopes.values().map(|scope| scope.items).sum();
-        PollTicket {
-            job: job.clone(),
-            uid: self.uid,
-            fingerprints: self.fingerprints.clone(),
-            record,
-            scopes,
-            lease: Box::new(Arc::new(claim)),
-        }
+        PollTicket { job: job.clone(), uid: self.uid, record, scopes, lease: Box::new(Arc::new(claim)) }
     }
 }
 
@@ -174,10 +167,6 @@ impl Jobs {
         let Some(known) = table.jobs.get_mut(job) else { return };
         let events = known.record.events + events;
         if let Some(ended) = ending {
-            if ended.alone {
-                known.scopes.iter_mut().for_each(|other| void(&mut other.state));
-            }
-            known.fingerprints = Some(ended.fingerprints);
             known.record = JobRecord { paused: known.record.paused, ..ended.record };
         }
         known.record.events = events;
@@ -201,10 +190,10 @@ impl Jobs {
         let record = known.record.after(&note.outcome, note.at);
         let turned = class(&record) != class(&known.record);
         known.record = record;
-        if let Some((scope, seal)) = note.seal
-            && let Some(scope) = known.scope(&scope)
-        {
-            scope.state.seal = Some(seal);
+        for (scope, seal) in note.seals {
+            if let Some(scope) = known.scope(&scope) {
+                scope.state.seal = Some(seal);
+            }
         }
         if !std::mem::replace(&mut known.dirty, true) {
             table.dirty.push(claim.job.clone());
@@ -268,17 +257,10 @@ fn class(record: &JobRecord) -> Option<&str> {
     record.outcome.as_deref().map(|outcome| if outcome == "unchanged" { "complete" } else { outcome })
 }
 
-fn void(state: &mut ScopeState) {
-    state.baseline = false;
-    state.seal = None;
-}
-
 /// How a poll's last commit ended it.
 #[derive(Clone, Debug)]
 pub(super) struct Ended {
-    pub(super) fingerprints: Fingerprints,
     pub(super) record: JobRecord,
-    pub(super) alone: bool,
 }
 
 /// What of a job is newer than the file.
@@ -326,8 +308,8 @@ pub(super) fn write_record(db: &Connection, job: i64, record: &JobRecord) -> Res
     Ok(())
 }
 
-const JOB: &str = "SELECT id, uid, request, selection, rules, failures, outcome, reason, last_poll, last_success, events, \
-                   paused FROM job WHERE name = ?1";
+const JOB: &str = "SELECT id, uid, failures, outcome, reason, last_poll, last_success, events, paused FROM job \
+                   WHERE name = ?1";
 
 /// Loads a job from the file; `None` when it isn't there.
 pub(super) fn load(db: &Connection, name: &JobName) -> Result<Option<Known>> {
@@ -337,7 +319,8 @@ pub(super) fn load(db: &Connection, name: &JobName) -> Result<Option<Known>> {
     known.scopes = db
         .prepare_cached(
             "SELECT id, text, sequence, baseline, items, missing, seal_request, seal_etag, seal_modified, seal_body, \
-             gap, cursor_print, cursor_value, cursor_full FROM scope WHERE job = ?1 ORDER BY text",
+             gap, cursor_print, cursor_value, cursor_full, request, selection, rules FROM scope WHERE job = ?1 \
+             ORDER BY text",
         )?
         .query_map([known.id], scope)?
         .collect::<rusqlite::Result<_>>()?;
@@ -346,17 +329,10 @@ pub(super) fn load(db: &Connection, name: &JobName) -> Result<Option<Known>> {
 }
 
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
-    let fingerprints = match (row.get(2)?, row.get(3)?, row.get(4)?) {
-        (Some(request), Some(selection), Some(rules)) => {
-            Some(Fingerprints { request: Digest(request), selection: Digest(selection), rules })
-        }
-        _ => None,
-    };
     Ok(Known {
         id: row.get(0)?,
         uid: JobUid(row.get(1)?),
-        fingerprints,
-        record: record(row, 5)?,
+        record: record(row, 2)?,
         scopes: Vec::new(),
         claim: 0,
         dirty: false,
@@ -392,8 +368,19 @@ fn scope(row: &Row<'_>) -> rusqlite::Result<KnownScope> {
         seal,
         gap: row.get(10)?,
         cursor: cursor(row)?,
+        fingerprints: fingerprints(row)?,
     };
     Ok(KnownScope { id: row.get(0)?, name: Scope::from(row.get_ref(1)?.as_str()?), state })
+}
+
+/// What a scope's ledger was read under.
+fn fingerprints(row: &Row<'_>) -> rusqlite::Result<Option<Fingerprints>> {
+    Ok(match (row.get(14)?, row.get(15)?, row.get(16)?) {
+        (Some(request), Some(selection), Some(rules)) => {
+            Some(Fingerprints { request: Digest(request), selection: Digest(selection), rules })
+        }
+        _ => None,
+    })
 }
 
 /// How far a job has read; a value that is no JSON is as good as none, and all is read again.
@@ -405,12 +392,13 @@ fn cursor(row: &Row<'_>) -> rusqlite::Result<Option<Box<CursorState>>> {
 
 /// Writes the whole state of a scope, if its sequence is still `expected`.
 pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &ScopeState) -> Result<bool> {
-    let (seal, cursor) = (state.seal.as_ref(), state.cursor.as_ref());
+    let (seal, cursor, prints) = (state.seal.as_ref(), state.cursor.as_ref(), state.fingerprints.as_ref());
     let changed = db
         .prepare_cached(
             "UPDATE scope SET sequence = ?3, baseline = ?4, items = ?5, missing = ?6, seal_request = ?7, \
              seal_etag = ?8, seal_modified = ?9, seal_body = ?10, gap = ?11, \
-             cursor_print = ?12, cursor_value = ?13, cursor_full = ?14 WHERE id = ?1 AND sequence = ?2",
+             cursor_print = ?12, cursor_value = ?13, cursor_full = ?14, request = ?15, selection = ?16, rules = ?17 \
+             WHERE id = ?1 AND sequence = ?2",
         )?
         .execute(params![
             id,
@@ -427,6 +415,9 @@ pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &Scope
             cursor.map(|cursor| cursor.print.0),
             cursor.map(|cursor| cursor.value.to_string()),
             cursor.and_then(|cursor| cursor.full).map(|at| at.0),
+            prints.map(|prints| prints.request.0),
+            prints.map(|prints| prints.selection.0),
+            prints.map(|prints| prints.rules.as_str()),
         ])?;
     Ok(changed == 1)
 }

@@ -7,7 +7,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::core::ledger::{Remembered, Row, RowWrite};
-use crate::core::names::{Digest, Key, KeyDigest};
+use crate::core::names::{Digest, JobName, Key, KeyDigest};
 use crate::core::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::sqlite::error::{Result, count, int, small};
@@ -19,8 +19,8 @@ const RANGE_SHARE: u64 = 4;
 /// Plain bytes, the one encoding so far.
 const PLAIN: i64 = 0;
 
-const ONE: &str = "SELECT key, raw, canonical, revision, missed, gone FROM item WHERE scope = ?1 AND key = ?2";
-const RANGE: &str = "SELECT key, raw, canonical, revision, missed, gone FROM item \
+const ONE: &str = "SELECT key, raw, canonical, revision, missed, gone, listed FROM item WHERE scope = ?1 AND key = ?2";
+const RANGE: &str = "SELECT key, raw, canonical, revision, missed, gone, listed FROM item \
                      WHERE scope = ?1 AND key BETWEEN ?2 AND ?3 ORDER BY key";
 
 /// The rows for `keys`, in their order. `items` is about how many the scope has.
@@ -58,7 +58,7 @@ fn range(db: &Connection, scope: i64, keys: &[KeyDigest], order: &[usize], found
 /// Rows that are neither gone nor in `seen`, which is sorted.
 pub(super) fn missing(db: &Connection, scope: i64, seen: &[KeyDigest]) -> Result<Vec<Row>> {
     let mut statement = db.prepare_cached(
-        "SELECT key, raw, canonical, revision, missed, gone FROM item WHERE scope = ?1 AND gone IS NULL ORDER BY key",
+        "SELECT key, raw, canonical, revision, missed, gone, listed FROM item WHERE scope = ?1 AND gone IS NULL ORDER BY key",
     )?;
     let mut stored = statement.query([scope])?;
     let mut seen = seen.iter().peekable();
@@ -76,7 +76,7 @@ pub(super) fn missing(db: &Connection, scope: i64, seen: &[KeyDigest]) -> Result
 /// Rows that are not gone and were missing.
 pub(super) fn still_missing(db: &Connection, scope: i64) -> Result<Vec<Row>> {
     let mut statement = db.prepare_cached(
-        "SELECT key, raw, canonical, revision, missed, gone FROM item \
+        "SELECT key, raw, canonical, revision, missed, gone, listed FROM item \
          WHERE scope = ?1 AND missed > 0 AND gone IS NULL ORDER BY key",
     )?;
     let rows = statement.query_map([scope], row)?.collect::<rusqlite::Result<_>>()?;
@@ -100,6 +100,29 @@ pub(super) fn remembered(db: &Connection, scope: i64, keys: &[KeyDigest]) -> Res
     Ok(found)
 }
 
+/// Items of a job's scopes whose baseline is complete; `None` when there is no such scope.
+pub(super) fn live_items(db: &Connection, job: &JobName, limit: usize) -> Result<Option<Vec<Remembered>>> {
+    let scopes: Vec<i64> = db
+        .prepare_cached(
+            "SELECT scope.id FROM scope JOIN job ON job.id = scope.job WHERE job.name = ?1 AND scope.baseline = 1 \
+             ORDER BY scope.text",
+        )?
+        .query_map([job.as_str()], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut statement = db.prepare_cached(
+        "SELECT body.key, body.encoding, body.bytes FROM item JOIN body ON body.id = item.body \
+         WHERE item.scope = ?1 AND item.gone IS NULL ORDER BY item.key LIMIT ?2",
+    )?;
+    let mut items = Vec::new();
+    for scope in &scopes {
+        let mut stored = statement.query(params![scope, int((limit - items.len()) as u64)])?;
+        while let Some(next) = stored.next()? {
+            items.push(body(next)?);
+        }
+    }
+    Ok((!scopes.is_empty()).then_some(items))
+}
+
 fn body(row: &rusqlite::Row<'_>) -> Result<Remembered> {
     let encoding: i64 = row.get(1)?;
     if encoding != PLAIN {
@@ -117,6 +140,7 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         revision: count(row.get(3)?),
         missed: small(row.get(4)?),
         gone: row.get::<_, Option<i64>>(5)?.map(Timestamp),
+        listed: row.get::<_, Option<[u8; 16]>>(6)?.map(Digest),
     })
 }
 
@@ -175,10 +199,11 @@ impl<'db> Pen<'db> {
             find: db
                 .prepare_cached("SELECT body, gone IS NOT NULL, missed > 0 FROM item WHERE scope = ?1 AND key = ?2")?,
             put: db.prepare_cached(
-                "INSERT INTO item (scope, key, raw, canonical, revision, missed, gone, body) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (scope, key) DO UPDATE SET raw = excluded.raw, \
+                "INSERT INTO item (scope, key, raw, canonical, revision, missed, gone, body, listed) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (scope, key) DO UPDATE SET raw = excluded.raw, \
                  canonical = excluded.canonical, revision = excluded.revision, missed = excluded.missed, \
-                 gone = excluded.gone, body = excluded.body",
+                 gone = excluded.gone, body = excluded.body, \
+                 listed = excluded.listed",
             )?,
             drop: db.prepare_cached("DELETE FROM item WHERE scope = ?1 AND key = ?2")?,
             body_new: db.prepare_cached("INSERT INTO body (key, encoding, bytes) VALUES (?1, 0, ?2)")?,
@@ -215,6 +240,7 @@ impl<'db> Pen<'db> {
             row.missed,
             row.gone.map(|at| at.0),
             body,
+            row.listed.map(|listed| listed.0),
         ])?;
         self.tally.count(row.gone.is_some(), row.missed > 0, 1);
         Ok(())

@@ -51,13 +51,6 @@ pub(super) fn replace(db: &Connection, scope: i64, seals: &PageSeals) -> Result<
     Ok(())
 }
 
-/// Forgets the seals of every other scope of a job.
-pub(super) fn forget_others(db: &Connection, job: i64, scope: i64) -> Result<()> {
-    db.prepare_cached("DELETE FROM page WHERE scope IN (SELECT id FROM scope WHERE job = ?1 AND id <> ?2)")?
-        .execute(params![job, scope])?;
-    Ok(())
-}
-
 /// Forgets the seals of a scope.
 pub(super) fn forget(db: &Connection, scope: i64) -> Result<()> {
     db.prepare_cached("DELETE FROM page WHERE scope = ?1")?.execute([scope])?;

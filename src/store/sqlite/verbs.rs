@@ -12,7 +12,7 @@ use crate::core::names::{Digest, JobName, KeyDigest, Scope, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
-use crate::store::sqlite::commit::{Commit, Committed};
+use crate::store::sqlite::commit::{Commit, Committed, End};
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::{Claimed, KnownScope};
 use crate::store::sqlite::{
@@ -20,7 +20,7 @@ use crate::store::sqlite::{
 };
 use crate::store::{
     Archive, BatchRoom, DeliveryTicket, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote, PollTicket,
-    Polls, Queue, Room, Settlement, SinkState, StoreError, Upkeep,
+    Polls, Queue, Room, ScopeState, Settlement, SinkState, StoreError, Upkeep,
 };
 
 /// Jobs whose notes are written in one piece of work.
@@ -31,6 +31,11 @@ const RIDERS: usize = 64;
 
 #[async_trait]
 impl Polls for SqliteStore {
+    async fn live_items(&self, job: &JobName, limit: usize) -> Result<Option<Vec<Remembered>>> {
+        let job = job.clone();
+        self.readers.read(move |db| ledger::live_items(db, &job, limit)).await
+    }
+
     async fn claim_poll(&self, job: &JobName, _now: Timestamp) -> Result<Option<PollTicket>> {
         let mut claimed = self.jobs.claim(job);
         if matches!(claimed, Claimed::Unknown) {
@@ -91,12 +96,17 @@ impl Polls for SqliteStore {
         changes: PollChanges,
         room: &Room,
     ) -> Result<Vec<DeliveryTicket>> {
-        let commit = self.commit(ticket, changes, None, room)?;
-        let (tickets, scope, events) = self.write_commit(commit).await?;
-        ticket.record.events += events;
-        ticket.scopes.insert(scope.name, scope.state);
-        ticket.record.items = ticket.scopes.values().map(|scope| scope.items).sum();
-        Ok(tickets)
+        self.go_on(ticket, changes, End::Part, room).await
+    }
+
+    async fn commit_scope(
+        &self,
+        ticket: &mut PollTicket,
+        changes: PollChanges,
+        state: ScopeState,
+        room: &Room,
+    ) -> Result<Vec<DeliveryTicket>> {
+        self.go_on(ticket, changes, End::Scope(state), room).await
     }
 
     async fn commit_poll(
@@ -106,7 +116,7 @@ impl Polls for SqliteStore {
         ending: PollEnding,
         room: &Room,
     ) -> Result<Vec<DeliveryTicket>> {
-        let commit = self.commit(&ticket, changes, Some(ending), room)?;
+        let commit = self.commit(&ticket, changes, End::Poll(ending), room)?;
         // From here on the commit alone holds the claim, even if nobody waits for it any more.
         drop(ticket);
         Ok(self.write_commit(commit).await?.0)
@@ -129,20 +139,7 @@ impl Polls for SqliteStore {
 }
 
 impl SqliteStore {
-    fn commit(
-        &self,
-        ticket: &PollTicket,
-        changes: PollChanges,
-        ending: Option<PollEnding>,
-        room: &Room,
-    ) -> Result<Commit> {
-        let alone = match (&ending, &ticket.fingerprints) {
-            (Some(ending), Some(before)) => {
-                ending.fingerprints.request != before.request || ending.fingerprints.selection != before.selection
-            }
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
+    fn commit(&self, ticket: &PollTicket, changes: PollChanges, end: End, room: &Room) -> Result<Commit> {
         Ok(Commit {
             claim: self.jobs.standing(ticket)?,
             epoch: self.epoch,
@@ -151,9 +148,24 @@ impl SqliteStore {
             record: ticket.record.clone(),
             room: room.clone(),
             changes,
-            ending,
-            alone,
+            end,
         })
+    }
+
+    /// Commits what does not end the poll; its ticket knows of it from then on.
+    async fn go_on(
+        &self,
+        ticket: &mut PollTicket,
+        changes: PollChanges,
+        end: End,
+        room: &Room,
+    ) -> Result<Vec<DeliveryTicket>> {
+        let commit = self.commit(ticket, changes, end, room)?;
+        let (tickets, scope, events) = self.write_commit(commit).await?;
+        ticket.record.events += events;
+        ticket.scopes.insert(scope.name, scope.state);
+        ticket.record.items = ticket.scopes.values().map(|scope| scope.items).sum();
+        Ok(tickets)
     }
 
     async fn write_commit(&self, commit: Commit) -> Result<(Vec<DeliveryTicket>, KnownScope, u64)> {

@@ -12,9 +12,6 @@ CREATE TABLE job (
     id           INTEGER PRIMARY KEY,
     uid          BLOB NOT NULL UNIQUE CHECK (length(uid) = 16),
     name         TEXT NOT NULL UNIQUE CHECK (name <> ''),
-    request      BLOB CHECK (length(request) = 16),
-    selection    BLOB CHECK (length(selection) = 16),
-    rules        TEXT,
     failures     INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
     outcome      TEXT CHECK (outcome IN ('complete', 'partial', 'unchanged', 'failed')),
     reason       TEXT,
@@ -24,8 +21,7 @@ CREATE TABLE job (
     -- Since when a person keeps it from being polled.
     paused       INTEGER,
     -- When it left the config.
-    removed      INTEGER,
-    CHECK ((request IS NULL) = (selection IS NULL) AND (request IS NULL) = (rules IS NULL))
+    removed      INTEGER
 ) STRICT;
 CREATE INDEX job_removed ON job (removed) WHERE removed IS NOT NULL;
 
@@ -47,7 +43,12 @@ CREATE TABLE scope (
     cursor_print  BLOB CHECK (length(cursor_print) = 16),
     cursor_value  TEXT,
     cursor_full   INTEGER,
+    -- What its ledger was read under: the job's request, selection and rules as they were.
+    request       BLOB CHECK (length(request) = 16),
+    selection     BLOB CHECK (length(selection) = 16),
+    rules         TEXT,
     UNIQUE (job, text),
+    CHECK ((request IS NULL) = (selection IS NULL) AND (request IS NULL) = (rules IS NULL)),
     CHECK ((seal_request IS NULL) = (seal_body IS NULL)),
     CHECK ((cursor_print IS NULL) = (cursor_value IS NULL))
 ) STRICT;
@@ -76,6 +77,8 @@ CREATE TABLE item (
     missed    INTEGER NOT NULL DEFAULT 0 CHECK (missed >= 0),
     gone      INTEGER,
     body      INTEGER,
+    -- What the list said of it when its detail was read.
+    listed    BLOB CHECK (length(listed) = 16),
     PRIMARY KEY (scope, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX item_missing ON item (scope, key) WHERE missed > 0 AND gone IS NULL;
