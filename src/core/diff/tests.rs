@@ -13,7 +13,7 @@ fn read(text: &str) -> Json {
 
 fn rules(watch: &[&str], ignore: &[&str]) -> Rules {
     let paths = |list: &[&str]| list.iter().map(|path| JsonPath::parse(path).expect("a query")).collect();
-    Rules { watch: paths(watch), ignore: paths(ignore) }
+    Rules { watch: paths(watch), ignore: paths(ignore), ..Rules::default() }
 }
 
 /// The difference, after a check that its patch reaches `after`.
