@@ -1,5 +1,7 @@
 //! Patches reach their goal, stay small, and hold only what counts.
 
+mod order;
+
 use proptest::prelude::*;
 
 use super::*;
