@@ -16,7 +16,9 @@ use crate::admin::{job_view, sink_view};
 use crate::core::config::{Config, Listen};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
-use crate::core::view::{EventDetail, EventFilter, EventView, JobView, Page, PollReport, SinkView, TestReport};
+use crate::core::view::{
+    EventDetail, EventFilter, EventView, JobView, Page, PollReport, SinkView, TestReport, VendorView,
+};
 use crate::store::{Archive, StoreError};
 
 /// Until a connection stands.
@@ -138,6 +140,15 @@ impl Client {
     /// As every call: see [`ClientError`].
     pub(super) async fn sinks(&self) -> Result<Vec<SinkView>, ClientError> {
         self.all("sinks").await
+    }
+
+    /// What is left of vendors' limits, over all pages.
+    ///
+    /// # Errors
+    ///
+    /// As every call: see [`ClientError`].
+    pub(super) async fn vendors(&self) -> Result<Vec<VendorView>, ClientError> {
+        self.all("vendors").await
     }
 
     /// A page of events.
@@ -418,6 +429,18 @@ impl Source {
             sink_view(sink, &state, &queue, now)
         };
         Ok(config.sinks.iter().map(view).collect())
+    }
+
+    /// What is left of vendors' limits. Without a daemon nobody asks them, and nothing is said.
+    ///
+    /// # Errors
+    ///
+    /// The daemon does not answer.
+    pub(super) async fn vendors(&self) -> Result<Vec<VendorView>, CommandError> {
+        match self {
+            Self::Api(client) => Ok(client.vendors().await?),
+            Self::State { .. } => Ok(Vec::new()),
+        }
     }
 
     /// A page of events.

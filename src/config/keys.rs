@@ -4,7 +4,7 @@
 
 use Status::{Built, Default, Later};
 use Table::{
-    Alerts, Auth, Batch, Cursor, Daemon, Deletes, Detail, Each, Every, Job, Pages, Root, SendTo, Sign, Sink, Tls,
+    Alerts, Auth, Batch, Csv, Cursor, Daemon, Deletes, Detail, Each, Every, Job, Pages, Root, SendTo, Sign, Sink, Tls,
     Vendor,
 };
 
@@ -29,6 +29,8 @@ pub enum Table {
     Deletes,
     /// `every = { … }`
     Every,
+    /// `csv = { … }`
+    Csv,
     /// `[job.NAME.pages]`
     Pages,
     /// `[job.NAME.cursor]`
@@ -60,6 +62,7 @@ impl Table {
             Auth => "`auth`",
             Deletes => "`deletes`",
             Every => "`every`",
+            Csv => "`csv`",
             Pages => "`[job.NAME.pages]`",
             Cursor => "`[job.NAME.cursor]`",
             Detail => "`[job.NAME.detail]`",
@@ -75,8 +78,6 @@ impl Table {
 /// A value that a key may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Literal {
-    /// Text.
-    Text(&'static str),
     /// A whole number.
     Whole(i64),
     /// `true` or `false`.
@@ -111,8 +112,6 @@ const fn key(table: Table, name: &'static str, status: Status, doc: &'static str
     Key { table, name, status, doc }
 }
 
-const FALSE: Status = Default(&[Literal::Bool(false)]);
-
 /// Every key there is.
 pub const KEYS: &[Key] = &[
     key(Root, "daemon", Built, "the daemon's own settings"),
@@ -136,15 +135,15 @@ pub const KEYS: &[Key] = &[
     key(Vendor, "max_body", Built, "the largest answer, after decompression"),
     key(Vendor, "retries", Built, "quick retries inside one poll"),
     key(Vendor, "conditional", Built, "send If-None-Match and If-Modified-Since"),
-    key(Vendor, "respect_cache", FALSE, "let max-age and Expires postpone a poll"),
-    key(Vendor, "rate", Later, "requests per second, shared by all jobs"),
-    key(Vendor, "concurrency", Later, "requests in flight to this vendor"),
-    key(Vendor, "budget", Later, "requests per day, never exceeded"),
+    key(Vendor, "respect_cache", Built, "let max-age and Expires postpone a poll"),
+    key(Vendor, "rate", Built, "requests per second, shared by all jobs"),
+    key(Vendor, "concurrency", Built, "requests in flight to this vendor"),
+    key(Vendor, "budget", Built, "requests per day, never exceeded"),
     key(Vendor, "proxy", Built, "a proxy to connect through"),
     key(Vendor, "tls", Built, "an added CA, a client certificate"),
-    key(Vendor, "allow_hosts", Later, "other hosts that links may lead to"),
-    key(Vendor, "limited_when", Later, "how a rate limit in disguise looks"),
-    key(Vendor, "fail_when", Later, "how an error in a 200 looks"),
+    key(Vendor, "allow_hosts", Built, "other hosts that links may lead to"),
+    key(Vendor, "limited_when", Built, "how a rate limit in disguise looks"),
+    key(Vendor, "fail_when", Built, "how an error in a 200 looks"),
     key(Auth, "type", Built, "the kind of credentials"),
     key(Auth, "token", Built, "for `bearer`"),
     key(Auth, "username", Built, "for `basic`"),
@@ -182,7 +181,7 @@ pub const KEYS: &[Key] = &[
     key(Job, "url", Built, "joined to `base_url`, or absolute"),
     key(Job, "method", Built, "the request's method"),
     key(Job, "body", Built, "the request's body"),
-    key(Job, "format", Default(&[Literal::Text("json"), Literal::Text("auto")]), "what an answer is"),
+    key(Job, "format", Built, "what an answer is"),
     key(Job, "every", Built, "the time between two polls"),
     key(Job, "cron", Built, "the times of the polls, by the calendar"),
     key(Job, "timezone", Built, "for `cron`"),
@@ -205,28 +204,30 @@ pub const KEYS: &[Key] = &[
     key(Job, "send_to", Built, "the sinks that get the events"),
     key(Job, "enabled", Built, "is it polled"),
     key(Job, "rename", Later, "the job's former name"),
-    key(Job, "pages", Later, "how to read a list of several pages"),
+    key(Job, "pages", Built, "how to read a list of several pages"),
     key(Job, "cursor", Later, "how to fetch only what is new"),
     key(Job, "detail", Later, "one more request for each item"),
     key(Job, "each", Later, "one job, many scopes"),
-    key(Job, "csv", Later, "how csv is read"),
-    key(Job, "array", Later, "xml elements that are always an array"),
+    key(Job, "csv", Built, "how csv is read"),
+    key(Job, "array", Built, "xml elements that are always an array"),
+    key(Csv, "delimiter", Built, "what stands between fields"),
+    key(Csv, "header", Built, "is the first row the columns' names"),
     key(Deletes, "after", Built, "complete polls without the item"),
     key(Deletes, "hold_above", Later, "the share of items above which deletions are held"),
     key(Deletes, "confirm", Later, "a request that must say 404 or 410"),
-    key(Every, "min", Later, "the shortest time between two polls"),
-    key(Every, "max", Later, "the longest time between two polls"),
-    key(Pages, "style", Later, "how the next page is found"),
-    key(Pages, "at", Later, "where the next page or token is"),
-    key(Pages, "param", Later, "what carries it"),
-    key(Pages, "into", Later, "where it is put"),
-    key(Pages, "start", Later, "the first page's number"),
-    key(Pages, "size", Later, "items on a page"),
-    key(Pages, "size_param", Later, "what carries the size"),
-    key(Pages, "more", Later, "whether there is another page"),
-    key(Pages, "max", Later, "the most pages that are read"),
-    key(Pages, "total", Later, "how many items there should be"),
-    key(Pages, "until", Later, "where to stop"),
+    key(Every, "min", Built, "the shortest time between two polls"),
+    key(Every, "max", Built, "the longest time between two polls"),
+    key(Pages, "style", Built, "how the next page is found"),
+    key(Pages, "at", Built, "where the next page or token is"),
+    key(Pages, "param", Built, "what carries it"),
+    key(Pages, "into", Built, "where it is put"),
+    key(Pages, "start", Built, "the first page's number"),
+    key(Pages, "size", Built, "items on a page"),
+    key(Pages, "size_param", Built, "what carries the size"),
+    key(Pages, "more", Built, "whether there is another page"),
+    key(Pages, "max", Built, "the most pages that are read"),
+    key(Pages, "total", Built, "how many items there should be"),
+    key(Pages, "until", Built, "where to stop"),
     key(Cursor, "at", Later, "where the cursor is in an item"),
     key(Cursor, "from", Later, "where the cursor is in the response"),
     key(Cursor, "start", Later, "the first poll's cursor"),
@@ -256,7 +257,7 @@ pub const KEYS: &[Key] = &[
     key(Sink, "concurrency", Built, "attempts in flight"),
     key(Sink, "rate", Built, "deliveries per second"),
     key(Sink, "order", Built, "what is sent in order"),
-    key(Sink, "batch", Later, "several events in one request"),
+    key(Sink, "batch", Built, "several events in one request"),
     key(Sink, "thin", Built, "send type, key and changed only"),
     key(Sink, "private", Built, "may the address be private"),
     key(Sink, "allow_cidr", Built, "addresses that are refused otherwise"),
@@ -271,8 +272,8 @@ pub const KEYS: &[Key] = &[
     key(Sign, "encoding", Built, "`hex` or `base64`"),
     key(Sign, "message", Built, "what is signed"),
     key(Sign, "value", Built, "what the header holds"),
-    key(Batch, "max", Later, "events in a request"),
-    key(Batch, "wait", Later, "how long to wait for more"),
+    key(Batch, "max", Built, "events in a request"),
+    key(Batch, "wait", Built, "how long to wait for more"),
     key(Tls, "ca", Built, "an added CA"),
     key(Tls, "cert", Built, "a client certificate"),
     key(Tls, "key", Built, "its key"),

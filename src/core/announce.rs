@@ -15,6 +15,7 @@ use crate::core::ledger::Row;
 use crate::core::names::{Digest, Key, KeyDigest, Lane};
 use crate::core::sink::Order;
 use crate::core::template::{Condition, Names};
+use crate::core::time::Timestamp;
 
 /// A change of one item that is about to be told.
 #[derive(Debug)]
@@ -42,6 +43,11 @@ impl Announcer {
     pub(crate) fn new(start: &Start) -> Self {
         let scope = parse(start.scope.as_str().as_bytes()).unwrap_or(Json::Null);
         Self { start: start.clone(), scope, sequence: start.sequence }
+    }
+
+    /// The moment that events carry from now on.
+    pub(crate) fn seen_at(&mut self, now: Timestamp) {
+        self.start.now = now;
     }
 
     /// The event that tells a change, or `None` when `on` or `when` keep it back. `row` is the item's as it shall be

@@ -3,6 +3,7 @@
 //! Pure: the same arguments give the same answer, so a poll that is repeated finds the same events under the same ids.
 //! The ledger alone decides (promise S2); nothing here reads or writes it.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -167,9 +168,35 @@ impl Decider {
         Ok(())
     }
 
-    /// Everything that was decided.
-    pub fn finish(self) -> Decided {
-        self.decided
+    /// The moment at which what follows was seen.
+    pub fn seen_at(&mut self, now: Timestamp) {
+        self.start.now = now;
+        self.announcer.seen_at(now);
+    }
+
+    /// Everything that was decided since the last time this was asked. What follows goes on from there.
+    pub fn take(&mut self) -> Decided {
+        std::mem::take(&mut self.decided)
+    }
+
+    /// What was decided of these items and not taken yet: an item that comes again is held against this, not against
+    /// its row.
+    pub fn pending(&self, keys: &HashSet<KeyDigest>) -> HashMap<KeyDigest, &RowWrite> {
+        let writes = self.decided.idle.iter().chain(&self.decided.rows);
+        writes.filter(|write| keys.contains(&write.row.key)).map(|write| (write.row.key, write)).collect()
+    }
+
+    /// Rows that were decided and not taken yet, and about how many bytes of memory they take with their events.
+    pub fn weight(&self) -> (usize, usize) {
+        let Decided { rows, idle, events, .. } = &self.decided;
+        let bodies: usize = rows.iter().filter_map(|write| Some(write.remembered.as_ref()?.body.len())).sum();
+        let events: usize = events.iter().map(|(_, event)| event.weight()).sum();
+        (rows.len(), (rows.len() + idle.len()) * size_of::<RowWrite>() + bodies + events)
+    }
+
+    /// Forgets rows of which only the bytes last seen differ, beyond so many.
+    pub fn forget_idle(&mut self, keep: usize) {
+        self.decided.idle.truncate(keep);
     }
 
     /// True when equal bytes don't mean that there is nothing to do.

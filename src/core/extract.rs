@@ -41,6 +41,14 @@ pub struct Item {
 /// # Errors
 /// `NotJson`, `SelectorEmpty`, `KeyMissing` or `KeyTwice`, with a sentence that shows what was there instead.
 pub fn extract(job: &Job, body: &Bytes) -> Result<Vec<Item>, Failure> {
+    extract_counted(job, body).map(|(items, _)| items)
+}
+
+/// The same, and how many there are with those that repeat: what a page's length is.
+///
+/// # Errors
+/// As [`extract`].
+pub fn extract_counted(job: &Job, body: &Bytes) -> Result<(Vec<Item>, u64), Failure> {
     Selection { items: job.items.as_ref(), key: &job.key, empty: job.empty }.read(body)
 }
 
@@ -52,13 +60,15 @@ struct Selection<'a> {
 }
 
 impl Selection<'_> {
-    fn read(&self, body: &Bytes) -> Result<Vec<Item>, Failure> {
+    fn read(&self, body: &Bytes) -> Result<(Vec<Item>, u64), Failure> {
         let items = match self.items.map(|query| (query, query.plain_steps())) {
             None => self.split(None, &[], body),
             Some((query, Some(steps))) => self.split(Some(query), steps, body),
             Some((query, None)) => self.select(query, body),
         };
-        self.unique(items?)
+        let items = items.map_err(|failure| explain::members_for_items(failure, self.items, body))?;
+        let count = items.len() as u64;
+        Ok((self.unique(items)?, count))
     }
 
     /// The items of a query that needs no tree.

@@ -6,6 +6,7 @@
 // The values a config is lifted to.
 pub mod address;
 pub mod config;
+pub mod homes;
 pub mod job;
 pub mod names;
 pub mod proxy;
@@ -16,8 +17,10 @@ pub mod transport;
 pub mod units;
 
 // Reading: from bytes to items.
+pub mod document;
 pub mod extract;
 pub mod json;
+pub mod page;
 pub mod path;
 
 // Deciding: from items and the ledger to events.
@@ -33,10 +36,15 @@ pub mod pace;
 pub mod rules;
 pub mod schedule;
 
+// Asking: how often, and what a vendor says of that.
+pub mod bucket;
+pub mod limits;
+pub mod polite;
+
 // Telling: from events to requests, and what their answers mean.
 pub mod backlog;
+pub mod batch;
 pub mod breaker;
-pub mod bucket;
 pub mod credentials;
 pub mod delivery;
 pub mod formats;
@@ -48,4 +56,5 @@ pub mod trace;
 // Looking in.
 pub mod observe;
 pub mod operate;
+pub mod survey;
 pub mod view;

@@ -31,14 +31,23 @@ pub enum FailureKind {
     Handshake,
     /// The answer is not JSON: HTML, truncated, invalid UTF-8, too deep, a name twice in an object.
     NotJson,
+    /// The answer is not what the job's `format` or its Content-Type says: broken XML, a CSV row of another length,
+    /// bytes that are none of its charset's.
+    Malformed,
     /// `items` found nothing, and what it should be in is not there either.
     SelectorEmpty,
     /// An item has no key, or a null one, or one that is not a scalar.
     KeyMissing,
     /// Two different items on one page have the same key.
     KeyTwice,
+    /// What leads to the next page is of the wrong type, or leads where the job may not go.
+    Page,
     /// A template of the request failed to render.
     Template,
+    /// The vendor's limits, its own or those of the config, allow no more requests for now.
+    Limited,
+    /// The answer is what `fail_when` says an error looks like.
+    Condition,
     /// Our own state could not be read or written.
     Store,
 }
@@ -57,10 +66,14 @@ impl FailureKind {
             Self::Address => "address",
             Self::Handshake => "handshake",
             Self::NotJson => "not_json",
+            Self::Malformed => "malformed",
             Self::SelectorEmpty => "selector_empty",
             Self::KeyMissing => "key_missing",
             Self::KeyTwice => "key_twice",
+            Self::Page => "page",
             Self::Template => "template",
+            Self::Limited => "limited",
+            Self::Condition => "condition",
             Self::Store => "store",
         }
     }
@@ -86,9 +99,10 @@ impl Failure {
         Self { kind, sentence: sentence.into(), status: None, retry_after: None }
     }
 
-    /// True for 401 and 403: trying again soon can't help, and may lock the account.
+    /// True for 401 and 403, unless it is a rate limit in disguise: trying again soon can't help, and may lock the
+    /// account.
     pub fn is_refusal(&self) -> bool {
-        matches!(self.status, Some(401 | 403))
+        self.kind != FailureKind::Limited && matches!(self.status, Some(401 | 403))
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use crate::core::batch::{self, Bound};
 use crate::core::config::Config;
 use crate::core::delivery::{Answer, Parcel};
 use crate::core::diff;
@@ -19,10 +20,11 @@ use crate::core::rules::Rules;
 use crate::core::sink::Sink;
 use crate::core::skipped::Skipped;
 use crate::core::time::Timestamp;
-use crate::core::view::{AttemptView, PollReport, TestReport, TimingView, by_name};
+use crate::core::view::{AttemptView, PollReport, TestReport, TimingView, VendorView, by_name};
 use crate::engine::World;
 use crate::engine::clock::Clock;
 use crate::engine::dispatcher::Dispatcher;
+use crate::engine::gates::Gates;
 use crate::engine::poller::Mode;
 use crate::engine::scheduler::{Order, Run};
 use crate::sink::Sender;
@@ -34,13 +36,20 @@ pub struct Handle {
     sinks: Arc<Vec<Arc<Sink>>>,
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) dispatcher: Dispatcher,
+    gates: Arc<Gates>,
     /// One pause at a time, so that the scheduler hears of them in the order in which the store does.
     pub(super) pausing: Arc<Mutex<()>>,
 }
 
 impl Handle {
-    pub(super) fn new(world: Arc<World>, config: &Config, orders: mpsc::Sender<Order>, dispatcher: Dispatcher) -> Self {
-        Self { world, sinks: Arc::new(config.sinks.clone()), orders, dispatcher, pausing: Arc::default() }
+    pub(super) fn new(
+        world: Arc<World>,
+        config: &Config,
+        orders: mpsc::Sender<Order>,
+        dispatcher: Dispatcher,
+        gates: Arc<Gates>,
+    ) -> Self {
+        Self { world, sinks: Arc::new(config.sinks.clone()), orders, dispatcher, gates, pausing: Arc::default() }
     }
 
     /// Polls a job as soon as it is free. `None`: there is no such job, or the engine has stopped.
@@ -62,6 +71,11 @@ impl Handle {
         self.dispatcher.full(sink)
     }
 
+    /// What is left of vendors' limits, in the order of their names.
+    pub fn vendors(&self) -> Vec<VendorView> {
+        self.gates.views()
+    }
+
     /// When each job is due, and whether it is being polled; empty once the engine has stopped.
     pub async fn runs(&self) -> BTreeMap<JobName, Run> {
         let (reply, answer) = oneshot::channel();
@@ -76,7 +90,7 @@ impl Handle {
 pub async fn send_sample(sender: &dyn Sender, clock: &dyn Clock, sink: &Arc<Sink>) -> TestReport {
     let now = clock.now();
     let (parcel, fault) = sample(sink, now);
-    let id = parcel.event.to_string();
+    let id = parcel.id().to_owned();
     let mut attempt = AttemptView {
         delivery: 0,
         sink: sink.name.to_string(),
@@ -133,8 +147,10 @@ fn sample(sink: &Sink, now: Timestamp) -> (Parcel, Option<Fault>) {
     let kind = "doorbell.test".to_owned();
     let wire = written.wire;
     let skipped = Skipped::default();
+    let batch = sink.batching.map(|_| Bound { id: batch::derive_id(&sink.name, [&event]), events: 1 });
+    let body = if batch.is_some() { batch::body([&body[..]]) } else { body };
     (
-        Parcel { event, kind, job, scope, key, sequence: 0, seen_at: now, body, wire, replay: false, skipped },
+        Parcel { event, kind, job, scope, key, sequence: 0, seen_at: now, body, wire, replay: false, skipped, batch },
         written.fault,
     )
 }

@@ -18,12 +18,15 @@ pub mod clock;
 pub mod tasks;
 
 mod bulletin;
+mod gates;
 mod journal;
+mod parking;
 mod scheduler;
 
 mod poller;
 mod reading;
 mod report;
+mod round;
 
 mod dispatcher;
 mod outlet;
@@ -40,6 +43,7 @@ pub use scheduler::{Begin, Run};
 use alarm::Alarm;
 use clock::{Clock, Dice};
 use dispatcher::Dispatcher;
+use gates::Gates;
 use poller::Poller;
 use tasks::Tasks;
 
@@ -68,6 +72,7 @@ pub struct Engine {
     /// How to ask it for something.
     pub handle: Handle,
     world: Arc<World>,
+    gates: Arc<Gates>,
     shutdown: CancellationToken,
 }
 
@@ -86,16 +91,17 @@ impl Engine {
             Begin::OnSchedule | Begin::WhenAsked => Dispatcher::start(&world, config, &alarm, &shutdown).await?,
             Begin::ToLook => Dispatcher::closed(),
         };
+        let gates = Gates::open(world.clock.clone(), world.store.clone(), config).await?;
         let poller = Arc::new(Poller::new(world.clone(), config, dispatcher.clone(), alarm.clone()));
         if begin != Begin::ToLook {
             let rounds =
                 alarm::run(world.clone(), alarm, config.sinks.clone(), bells, dispatcher.clone(), shutdown.clone());
             world.tasks.spawn(rounds);
         }
-        let orders = scheduler::start(&world, &poller, config, begin, records, &shutdown);
+        let orders = scheduler::start(&world, &poller, &gates, config, begin, records, &shutdown);
         world.tasks.spawn(janitor::run(world.clone(), config.daemon.retention, shutdown.clone()));
-        let handle = Handle::new(world.clone(), config, orders, dispatcher);
-        Ok(Self { handle, world, shutdown })
+        let handle = Handle::new(world.clone(), config, orders, dispatcher, gates.clone());
+        Ok(Self { handle, world, gates, shutdown })
     }
 
     /// Stops: no new poll and no new attempt begins, polls that have not committed are given up (nothing is lost: they
@@ -104,5 +110,8 @@ impl Engine {
         self.shutdown.cancel();
         drop(self.handle);
         self.world.tasks.wait().await;
+        if let Err(error) = self.gates.close().await {
+            tracing::error!(%error, "what is left of the vendors' limits can't be written");
+        }
     }
 }

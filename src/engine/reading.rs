@@ -1,42 +1,30 @@
-//! What came back, held against what the last complete poll got: nothing new, something to read, or nothing usable.
+//! What came back, held against what the last complete poll got: nothing new, or something to read.
 //!
 //! Looks at digests and validators only; what is in a body is not its business.
 
-use bytes::Bytes;
-
 use crate::core::names::Digest;
-use crate::core::outcome::Failure;
-use crate::source::{Answer, Fetched};
-use crate::store::Seal;
+use crate::source::Answer;
+use crate::store::{PageSeal, Seal};
 
 /// What an answer amounts to before it is parsed.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// No usable answer.
-    Failed(Failure),
-    /// The same as last time; the seal where its validators were renewed.
-    Unchanged(Option<Seal>),
+    /// The same as last time: what is known of it, and its seal where the validators were renewed.
+    Unchanged(PageSeal, Option<Seal>),
     /// To be read; what it will be recognised by.
-    Fresh(Bytes, Seal),
+    Fresh(Seal),
 }
 
-/// Reads what came back. `seal` is what the last complete poll's answer can be recognised by, `request` the
-/// fingerprint of the request that was made.
-pub(super) fn read(fetched: Fetched, seal: Option<&Seal>, request: Digest) -> Reading {
-    let answer = match fetched.result {
-        Ok(answer) => answer,
-        Err(failure) => return Reading::Failed(failure),
+/// Recognises an answer. `known` is what is known of that of the last complete poll, `request` the fingerprint of the
+/// request that was made.
+pub(super) fn recognise(answer: &Answer, known: Option<PageSeal>, request: Digest) -> Reading {
+    let seal = seal_of(answer, request);
+    let Some(known) = known.filter(|known| answer.body.is_none() || known.seal.body == answer.digest) else {
+        return Reading::Fresh(seal);
     };
-    match (&answer.body, seal) {
-        (None, Some(kept)) => Reading::Unchanged(renewed(kept, not_modified(kept, &answer))),
-        (Some(_), Some(kept)) if kept.body == answer.digest => {
-            Reading::Unchanged(renewed(kept, seal_of(&answer, request)))
-        }
-        (body, _) => {
-            let seal = seal_of(&answer, request);
-            Reading::Fresh(body.clone().unwrap_or_default(), seal)
-        }
-    }
+    let seal = if answer.body.is_none() { not_modified(&known.seal, answer) } else { seal };
+    let renewed = (known.seal != seal).then_some(seal);
+    Reading::Unchanged(known, renewed)
 }
 
 fn seal_of(answer: &Answer, request: Digest) -> Seal {
@@ -50,8 +38,4 @@ fn not_modified(kept: &Seal, answer: &Answer) -> Seal {
         last_modified: answer.last_modified.clone().or_else(|| kept.last_modified.clone()),
         ..kept.clone()
     }
-}
-
-fn renewed(kept: &Seal, seal: Seal) -> Option<Seal> {
-    (*kept != seal).then_some(seal)
 }

@@ -71,34 +71,34 @@ impl Trace {
         report.requests.push(view);
     }
 
-    /// Notes the first items.
+    /// Notes the items of one more page; the first of all are shown.
     pub(super) fn read(&mut self, items: &[Item]) {
         let Some(report) = &mut self.0 else { return };
-        report.items = items.len() as u64;
-        let views = items.iter().take(SAMPLE_ITEMS);
-        report.sample =
-            views.filter_map(|item| Some(ItemView { key: item.key.to_string(), body: raw(&item.raw)? })).collect();
+        report.items += items.len() as u64;
+        let views = items.iter().take(SAMPLE_ITEMS - report.sample.len());
+        report
+            .sample
+            .extend(views.filter_map(|item| Some(ItemView { key: item.key.to_string(), body: raw(&item.raw)? })));
     }
 
-    /// Notes what was decided.
+    /// Notes what was decided, of all of the poll or of a part.
     pub(super) fn decided(&mut self, decided: &Decided, phase: Phase) {
         let Some(report) = &mut self.0 else { return };
         report.baseline = phase != Phase::Watching;
-        report.silent = decided.silent;
-        report.events_total = decided.events.len() as u64;
-        let events = decided.events.iter().take(EVENTS_SHOWN_MAX);
-        report.events = events
-            .filter_map(|(_, event)| {
-                Some(PollEventView {
-                    id: event.id.to_string(),
-                    key: event.key.to_string(),
-                    change: event.change.as_str().to_owned(),
-                    sinks: event.deliveries.iter().map(|delivery| delivery.sink.to_string()).collect(),
-                    body: raw(&event.body)?,
-                    bodies: event.deliveries.iter().filter_map(other_body).collect(),
-                })
+        report.silent += decided.silent;
+        report.events_total += decided.events.len() as u64;
+        let events = decided.events.iter().take(EVENTS_SHOWN_MAX - report.events.len());
+        let views = events.filter_map(|(_, event)| {
+            Some(PollEventView {
+                id: event.id.to_string(),
+                key: event.key.to_string(),
+                change: event.change.as_str().to_owned(),
+                sinks: event.deliveries.iter().map(|delivery| delivery.sink.to_string()).collect(),
+                body: raw(&event.body)?,
+                bodies: event.deliveries.iter().filter_map(other_body).collect(),
             })
-            .collect();
+        });
+        report.events.extend(views);
     }
 
     /// The report, once the poll has ended.

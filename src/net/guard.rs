@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use crate::core::address::{Policy, Refused};
+use crate::core::address::{Policy, Refused, Verdict, describe, judge, judge_url};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::proxy::Server;
 use crate::net::client::Setting;
@@ -34,6 +34,43 @@ pub async fn admit(setting: &Setting, url: &Url) -> Result<(), Failure> {
         None if policy.is_strict() => admit_name(policy, proxy, url).await,
         None => Ok(()),
     }
+}
+
+/// Judges a URL that a vendor supplied, at a host other than the job's own ones: it may lead to a private address, to
+/// this machine or to the link only where one of those does. Returns the policy that its connection is made under.
+///
+/// # Errors
+/// [`FailureKind::Address`], or [`FailureKind::Dns`] for a name that does not resolve.
+pub async fn judge_link(own: impl Iterator<Item = Url>, setting: &Setting, url: &Url) -> Result<Policy, Failure> {
+    for own in own {
+        if matches!(worst(&own).await, Some(verdict) if verdict != Verdict::Public) {
+            return Ok(setting.policy.clone());
+        }
+    }
+    let strict = Policy::Guarded { private: false, allow: [].into() };
+    let host = url.host_str().unwrap_or_default();
+    match worst(url).await {
+        Some(Verdict::Public) => Ok(strict),
+        Some(verdict) => {
+            let what = describe(verdict);
+            let sentence = format!(
+                "the vendor leads to `{host}`, whose address is {what}, while the vendor's own is public: it is not \
+                 asked there"
+            );
+            Err(Failure::new(FailureKind::Address, sentence))
+        }
+        None => Err(Failure::new(FailureKind::Dns, format!("the name `{host}` does not resolve"))),
+    }
+}
+
+/// The worst kind of place that a URL's host leads to; `None` when its name does not resolve.
+async fn worst(url: &Url) -> Option<Verdict> {
+    if let Some(verdict) = judge_url(url) {
+        return Some(verdict);
+    }
+    let host = url.host_str()?;
+    let found = tokio::time::timeout(LOOKUP_MAX, tokio::net::lookup_host((host, 0))).await.ok()?.ok()?;
+    found.map(|address| judge(address.ip())).max()
 }
 
 /// A URL with a scheme whose hosts are parsed (WHATWG URL, "special scheme"): those of `socks5` are not.

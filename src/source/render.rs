@@ -11,7 +11,8 @@ use crate::core::outcome::{Failure, FailureKind};
 use crate::core::secret::Masked;
 use crate::core::template::{Names, Text};
 use crate::net::headers;
-use crate::source::Request;
+use crate::source::paging::without_query;
+use crate::source::{Request, open_gate};
 
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ mod tests;
 /// # Errors
 /// [`FailureKind::Template`]: an expression failed, the URL is none of `http` or `https`, or a header holds what a
 /// header can't.
-pub fn render_request(spec: &RequestSpec, names: &Names<'_>) -> Result<Request, Failure> {
+pub(super) fn render_request(spec: &RequestSpec, names: &Names<'_>) -> Result<Request, Failure> {
     let mut url = spec.url.render_url(names).map_err(|why| broken("url", &why))?;
     for (name, text) in &spec.query {
         if let Some(value) = render(text, names, &format!("query.{name}"))? {
@@ -39,19 +40,32 @@ pub fn render_request(spec: &RequestSpec, names: &Names<'_>) -> Result<Request, 
     if let Some(body) = &body {
         set_content_type(&mut sent, spec.body.as_ref(), body);
     }
-    if let Some(auth) = &spec.auth {
-        match credentials::render(auth, names)? {
-            Some(Credentials::Header(name, value)) => replace(&mut sent, name, value),
-            Some(Credentials::Query(name, value)) => url = with_query(&url, &name, &value),
-            None => {}
-        }
-    }
+    let (url, sent) = with_credentials(spec, names, url, sent)?;
     parse_url(&url)?;
     for (name, value) in &sent {
         headers::value(name, value)?;
     }
     let access = spec.access.clone();
-    Ok(Request { access, method: spec.method.clone(), url, headers: sent, body, etag: None, last_modified: None })
+    let (method, signs, gate) = (spec.method.clone(), spec.signs.clone(), open_gate());
+    Ok(Request { access, method, url, headers: sent, body, etag: None, last_modified: None, signs, gate })
+}
+
+/// A URL and headers with the credentials in their place, over what stands there.
+pub(super) fn with_credentials(
+    spec: &RequestSpec,
+    names: &Names<'_>,
+    url: Masked,
+    mut headers: Vec<(HeaderName, Masked)>,
+) -> Result<(Masked, Vec<(HeaderName, Masked)>), Failure> {
+    let Some(auth) = &spec.auth else { return Ok((url, headers)) };
+    match credentials::render(auth, names)? {
+        Some(Credentials::Header(name, value)) => replace(&mut headers, name, value),
+        Some(Credentials::Query(name, value)) => {
+            return Ok((with_query(&without_query(&url, &name), &name, &value), headers));
+        }
+        None => {}
+    }
+    Ok((url, headers))
 }
 
 fn render(text: &Text, names: &Names<'_>, place: &str) -> Result<Option<Masked>, Failure> {

@@ -18,23 +18,28 @@ use crate::core::ledger::{Remembered, Row, RowWrite};
 use crate::core::names::{Digest, JobName, JobUid, KeyDigest, Lane, Scope, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::outcome::PollOutcome;
+use crate::core::page::Leaf;
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
 
 #[cfg(test)]
 mod conformance;
+mod error;
 mod operations;
+mod paces;
 pub mod sqlite;
 
+pub use error::{OpenError, StoreError};
 pub use operations::{Operations, ReplayCursor, Replayable, Retried};
+pub use paces::Paces;
 
 /// Everything that a daemon asks of a store.
 ///
 /// Wait for a verb to its end: one whose future is dropped half-way may still happen, and the delivery tickets that it
 /// would have handed over are lost until the daemon starts again.
-pub trait Store: Polls + Outbox + Operations + Bells + Archive + Upkeep {}
+pub trait Store: Polls + Outbox + Operations + Bells + Paces + Archive + Upkeep {}
 
-impl<T: Polls + Outbox + Operations + Bells + Archive + Upkeep> Store for T {}
+impl<T: Polls + Outbox + Operations + Bells + Paces + Archive + Upkeep> Store for T {}
 
 /// What is remembered of a job's scope, beside its items.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +54,9 @@ pub struct ScopeState {
     pub missing: u64,
     /// What the last complete poll's answer can be recognised by, under its request fingerprint.
     pub seal: Option<Seal>,
+    /// True when something was committed since the last complete poll: the ledger is ahead of what was sealed, so no
+    /// seal counts, and what is known is not known without a gap. Set by the store with each part of a poll.
+    pub gap: bool,
 }
 
 /// What an answer can be recognised by. Kept only from complete polls.
@@ -64,10 +72,30 @@ pub struct Seal {
     pub body: Digest,
 }
 
+/// What a page of a list of several can be recognised by, and what is known of it without reading it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageSeal {
+    /// Of its answer.
+    pub seal: Seal,
+    /// What led to the next page.
+    pub leaf: Leaf,
+    /// The keys of its items.
+    pub keys: Vec<KeyDigest>,
+}
+
+/// The seals of a scope's pages as they shall be after a complete poll; those of other requests are forgotten.
+#[derive(Clone, Debug, Default)]
+pub struct PageSeals {
+    /// Requests whose seals stay as they are.
+    pub keep: Vec<Digest>,
+    /// Seals that are new.
+    pub put: Vec<PageSeal>,
+}
+
 /// How a job's polls have gone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobRecord {
-    /// Polls in a row that read nothing: failed ones, and partial ones that were only noted.
+    /// Failed polls in a row.
     pub failures: u32,
     /// The last poll's outcome: `complete`, `partial`, `unchanged`, `failed`.
     pub outcome: Option<String>,
@@ -86,18 +114,18 @@ pub struct JobRecord {
 }
 
 impl JobRecord {
-    /// The record after one more poll, which every store keeps alike. `read` is false for a poll that was only noted:
-    /// a partial one of that kind counts as a failure.
+    /// The record after one more poll, which every store keeps alike. A partial poll has read something, so it is none
+    /// that failed.
     #[must_use]
-    pub fn after(&self, outcome: &PollOutcome, at: Timestamp, read: bool) -> Self {
+    pub fn after(&self, outcome: &PollOutcome, at: Timestamp) -> Self {
         let mut next = self.clone();
         match outcome {
             PollOutcome::Complete | PollOutcome::Unchanged => {
                 next.failures = 0;
                 next.last_success = Some(at);
             }
-            PollOutcome::Partial(_) if read => next.failures = 0,
-            PollOutcome::Partial(_) | PollOutcome::Failed(_) => next.failures = self.failures.saturating_add(1),
+            PollOutcome::Partial(_) => next.failures = 0,
+            PollOutcome::Failed(_) => next.failures = self.failures.saturating_add(1),
         }
         next.outcome = Some(outcome.as_str().to_owned());
         next.reason = outcome.reason().map(str::to_owned);
@@ -145,6 +173,8 @@ pub struct PollChanges {
     pub events: Vec<NewEvent>,
     /// A system event that tells of this poll, in the stream of those.
     pub notice: Option<Notice>,
+    /// The seals of the scope's pages, where a complete poll says what they are.
+    pub pages: Option<PageSeals>,
 }
 
 impl PollChanges {
@@ -203,6 +233,9 @@ pub trait Polls: Send + Sync {
     /// Rows that are not gone and whose `missed` is above 0: what a poll that is unchanged misses once more.
     async fn still_missing(&self, ticket: &PollTicket, scope: &Scope) -> Result<Vec<Row>, StoreError>;
 
+    /// What a request of this fingerprint was answered with in the last complete poll, where it was a page of several.
+    async fn page(&self, ticket: &PollTicket, scope: &Scope, request: Digest) -> Result<Option<PageSeal>, StoreError>;
+
     /// Keys and bodies for `keys`, in their order.
     async fn remembered(
         &self,
@@ -212,7 +245,8 @@ pub trait Polls: Send + Sync {
     ) -> Result<Vec<Option<Remembered>>, StoreError>;
 
     /// Commits a part of a poll that is whole for its items: rows, events, deliveries. What says "this was read"
-    /// stays as it is. Returns tickets for the deliveries that can go at once, as far as there is room.
+    /// stays as it is, and the scope has a gap until a poll ends. Returns tickets for the deliveries that can go at once,
+    /// as far as there is room.
     async fn commit_part(
         &self,
         ticket: &mut PollTicket,
@@ -237,7 +271,7 @@ pub trait Polls: Send + Sync {
 /// How a poll ended that commits nothing.
 #[derive(Clone, Debug)]
 pub struct PollNote {
-    /// Unchanged or failed (or partial with nothing read).
+    /// Unchanged or failed, or another one that found nothing to commit.
     pub outcome: PollOutcome,
     /// When it ended.
     pub at: Timestamp,
@@ -259,8 +293,26 @@ pub struct DeliveryTicket {
     pub attempts: u32,
     /// The order it stands in.
     pub lane: Option<Lane>,
+    /// The batch that it is, where it is one.
+    pub(in crate::store) batch: Option<i64>,
     /// The claim's epoch.
     pub(in crate::store) epoch: i64,
+}
+
+impl DeliveryTicket {
+    /// True for what was never sent and may go together with others.
+    pub fn is_loose(&self) -> bool {
+        self.attempts == 0 && self.batch.is_none() && self.parcel.wire.can_be_batched()
+    }
+}
+
+/// How much a batch may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchRoom {
+    /// Events.
+    pub events: usize,
+    /// Bytes of its body.
+    pub bytes: usize,
 }
 
 /// What is remembered of a sink.
@@ -282,6 +334,8 @@ pub struct SinkState {
     pub paused: Option<Timestamp>,
     /// Set while its breaker is open.
     pub open: Option<Open>,
+    /// How often a person has resumed or enabled it. A settlement that knows of fewer leaves the breaker as it is.
+    pub resumes: u64,
 }
 
 /// An attempt that has ended, and what follows from it.
@@ -320,13 +374,20 @@ pub trait Outbox: Send + Sync {
         limit: usize,
     ) -> Result<Vec<DeliveryTicket>, StoreError>;
 
+    /// Binds claimed deliveries of one sink, all [loose](DeliveryTicket::is_loose), of one kind and none a stranger to
+    /// its place in the queue, together with what waits behind them in their lanes as far as there is room: from now on
+    /// they go in one request, the same on every attempt, until all have ended with one answer. The ticket of the batch
+    /// stands for theirs. After an error theirs stand.
+    async fn bind(&self, tickets: &[DeliveryTicket], room: BatchRoom) -> Result<DeliveryTicket, StoreError>;
+
     /// When the next unclaimed delivery of a sink falls due; `None` when it has none, or when all it has is held. May
     /// lie in the past. The sink's own `not_before` is not part of it.
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError>;
 
     /// Settles an attempt: keeps it, moves the delivery on, and writes the sink's new state. When the delivery has
     /// ended, the next of its lane becomes due and comes back as a ticket. `Verdict::SinkGone` disables the sink, which
-    /// holds the delivery and every other of the sink that has not ended. The attempt is numbered by the store.
+    /// holds the delivery and every other of the sink that has not ended. The attempt is numbered by the store. When a
+    /// batch has ended, or is split, what may go next is due and is not claimed.
     ///
     /// `sink` overwrites what was remembered, except that it neither enables nor disables, pauses nor resumes: attempts in flight know less
     /// than the one that was answered 410, and less than the person who enabled the sink since. Only the verdict,
@@ -338,7 +399,7 @@ pub trait Outbox: Send + Sync {
     /// Gives a claim back without an attempt (at shutdown, or when the sink was disabled meanwhile).
     async fn release(&self, tickets: Vec<DeliveryTicket>) -> Result<(), StoreError>;
 
-    /// Ends the oldest deliveries of a sink that have not ended and are not claimed as dead, with this reason: at most
+    /// Ends the oldest deliveries of a sink that have not ended, are not held and are not claimed as dead, with this reason: at most
     /// `most` of them, and only what was seen before `before` where that is given. The next of their lanes become due.
     /// Returns how many. One call ends at most some hundreds, so that others' commits don't wait long: call again.
     async fn drop_oldest(
@@ -404,6 +465,8 @@ pub struct Queue {
     pub dead: u64,
     /// When the oldest of the backlog was seen.
     pub oldest: Option<Timestamp>,
+    /// True while some of it is held, or was: only a person drops that. Said by [`Outbox::queue`] alone.
+    pub kept: bool,
 }
 
 /// What keeps a store well.
@@ -423,38 +486,4 @@ pub trait Upkeep: Send + Sync {
     async fn ping(&self) -> Result<(), StoreError>;
     /// Flushes, checkpoints and closes; every later verb fails with [`StoreError::Closed`].
     async fn close(&self) -> Result<(), StoreError>;
-}
-
-/// Why a verb did nothing.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another claim has overtaken this one: drop the result, the other will find the same.
-    #[error("the claim on `{0}` was overtaken")]
-    LeaseLost(String),
-    /// There is no such job in the state.
-    #[error("the state knows no job `{0}`")]
-    UnknownJob(JobName),
-    /// What was asked breaks a rule of the state, such as a sequence with a gap: a fault of ours. Nothing changed.
-    #[error("the state refused a write: {0}")]
-    Refused(String),
-    /// The store is closed or its writer has ended.
-    #[error("the state is closed")]
-    Closed,
-    /// The disk is full, or the file can't be written. Nothing changed; trying again may work.
-    #[error("the state can't be written: {0}")]
-    Unwritable(String),
-    /// Something is wrong with the file.
-    #[error("the state is damaged: {0}")]
-    Damaged(String),
-}
-
-/// Why a state can't be opened. Each is a sentence with what to do.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it: exit code 75.
-    #[error("{0}")]
-    Locked(String),
-    /// Corrupt, newer, not ours, unwritable.
-    #[error("{0}")]
-    Refused(String),
 }

@@ -8,22 +8,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use http::header::ACCEPT;
 use toml::de::DeValue;
 
 use super::route::{self, Sinks};
 use super::vendor::{Layer, QueryValue, layer};
-use super::{EVENT_NAMES, later_value, request};
+use super::{EVENT_NAMES, document, pages, request};
 use crate::config::keys::{self, Table};
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
 use crate::config::written::Written;
 use crate::core::diff::Change;
+use crate::core::document::DocumentSpec;
 use crate::core::job::{Access, Changes, Fingerprints, First, Job, ListKind, RequestSpec};
 use crate::core::names::{Digest, JobName, VendorName};
+use crate::core::page::Paging;
 use crate::core::path::{Complaint, JsonPath};
 use crate::core::rules::{Rules, Tolerance};
 use crate::core::schedule::Schedule;
-use crate::core::template::{Condition, Template};
+use crate::core::template::{Condition, Template, Text};
 
 /// Bounds of `every`: shorter would be a loop, longer is a mistake.
 const EVERY_BOUNDS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(366 * 86_400);
@@ -58,11 +61,19 @@ impl<'a> Lift<'a> {
             None if section.has("vendor") => &Layer::lost(),
             None => &Layer::default(),
         };
-        let request = self.request(section, own.over(below), reader);
+        let courtesy = own.courtesy;
+        let document = document::document(section, reader);
+        let mut layer = own.over(below);
+        if let Some(accept) = document.format.accept().and_then(fixed) {
+            layer.headers.entry(ACCEPT.to_string()).or_insert((ACCEPT, accept));
+        }
+        let respect_cache = layer.respect_cache.unwrap_or(false);
+        let request = self.request(section, layer, reader);
         let schedule = schedule(section, reader);
         let items = section.field("items").and_then(|field| reader.query(&field));
         let key = key(section, reader);
         let list = word(section, "list", &[("complete", ListKind::Complete), ("window", ListKind::Window)], reader);
+        let pages = pages::pages(section, list.unwrap_or(ListKind::Complete), reader);
         let first = word(section, "first", &[("silent", First::Silent), ("emit", First::Emit)], reader);
         let rules = rules(section, reader);
         let on = section.field("on").map_or(Some(Changes::ALL), |field| changes(&field, reader));
@@ -74,16 +85,20 @@ impl<'a> Lift<'a> {
         let send_to = route::send_to(&self.sinks, section, enabled, reader);
         let (request, request_print) = request?;
         let fingerprints = Fingerprints {
-            request: request_print,
-            selection: fingerprint(items.iter().map(JsonPath::as_str).chain(key.iter().map(JsonPath::as_str))),
+            request: paged_fingerprint(request_print, pages.as_ref()),
+            selection: selection_fingerprint(items.as_ref(), &key, &document),
             rules: rules.to_text(),
         };
         Some(Job {
             name: JobName::from(name),
             vendor,
+            courtesy,
             enabled,
             request,
+            pages,
             schedule: schedule?,
+            respect_cache,
+            document,
             items,
             key,
             list: list.unwrap_or(ListKind::Complete),
@@ -129,7 +144,9 @@ impl<'a> Lift<'a> {
             return None;
         };
         let url = request::url(&field, &layer, reader);
-        let access = layer.access();
+        let homes = request::homes(url.as_ref().map(|(written, _)| written), &layer);
+        let access = Access { homes, ..layer.access() };
+        let signs = Arc::new(layer.signs());
         let access = Arc::clone(self.access.entry(access.clone()).or_insert_with(|| Arc::new(access)));
         let (method, (spelled, url), body) = (method?, url?, body.map_or(Some(None), |body| body.map(Some))?);
         let (body, body_spelled) = body.unzip();
@@ -138,8 +155,13 @@ impl<'a> Lift<'a> {
             |(name, values): (String, Vec<QueryValue>)| values.into_iter().map(move |value| (name.clone(), value.text));
         let query = layer.query.into_iter().flat_map(pairs).collect();
         let headers = layer.headers.into_values().collect();
-        Some((RequestSpec { method, url, query, headers, body, auth: layer.auth, access }, print))
+        Some((RequestSpec { method, url, query, headers, body, auth: layer.auth, access, signs }, print))
     }
+}
+
+/// A header's value of our own.
+fn fixed(value: &str) -> Option<Text> {
+    Text::compile(&Written::plain(value).parts(), &[]).ok()
 }
 
 /// What is asked for, as it is written before secrets are put in. Credentials and headers select nothing.
@@ -152,6 +174,18 @@ fn request_fingerprint(method: &http::Method, url: &Written, layer: &Layer, body
     }
     parts.extend(body);
     fingerprint(parts.into_iter())
+}
+
+/// Which items there are.
+fn selection_fingerprint(items: Option<&JsonPath>, key: &[JsonPath], document: &DocumentSpec) -> Digest {
+    let paths = items.into_iter().chain(key).map(JsonPath::as_str);
+    let document = document.fingerprint();
+    fingerprint(paths.chain(document.as_deref()))
+}
+
+/// One answer and a list of several pages are different selections; so are lists that are paged in different ways.
+fn paged_fingerprint(request: Digest, pages: Option<&Paging>) -> Digest {
+    pages.map_or(request, |pages| Digest::of(&[&request.0[..], pages.style.as_str().as_bytes()].concat()))
 }
 
 /// A digest of some texts; no two lists of texts have the same one.
@@ -192,8 +226,7 @@ fn schedule(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Schedule> 
                 reader.note(problem.hint("take it out, or write a `cron` expression"));
             }
             if matches!(every.value.get_ref(), DeValue::Table(_)) {
-                later_value(&every, "`every` as a table", reader);
-                return None;
+                return adaptive(&every, reader);
             }
             reader.duration(&every, &EVERY_BOUNDS).map(Schedule::Every)
         }
@@ -213,6 +246,27 @@ fn schedule(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Schedule> 
             None
         }
     }
+}
+
+/// `every = { min, max }`.
+fn adaptive(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Schedule> {
+    let section = reader.table(field, Table::Every)?;
+    let mut bound = |name: &str| match section.field(name) {
+        Some(field) => reader.duration(&field, &EVERY_BOUNDS).map(|bound| (bound, field)),
+        None => {
+            let hint = "write `every = { min = \"10s\", max = \"15m\" }`, or `every = \"30s\"`";
+            reader.lacks(&section, &[name], format!("`every` lacks its `{name}`"), hint);
+            None
+        }
+    };
+    let (min, max) = (bound("min"), bound("max"));
+    let ((min, _), (max, place)) = (min?, max?);
+    if min > max {
+        let problem = Problem::error(place.place(), "`max` is shorter than `min`");
+        reader.note(problem.hint("swap the two"));
+        return None;
+    }
+    Some(Schedule::Adaptive { min, max })
 }
 
 fn timezone(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Tz> {

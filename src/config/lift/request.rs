@@ -10,6 +10,7 @@ use super::vendor::Layer;
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, later};
 use crate::config::written::Written;
+use crate::core::homes::Homes;
 use crate::core::job::BodySpec;
 use crate::core::json;
 use crate::core::path::Complaint;
@@ -114,6 +115,13 @@ pub(super) fn url(field: &Field<'_>, layer: &Layer, reader: &mut Reader<'_>) -> 
     let text = compile_url(field, &whole, reader)?;
     check_url(field, &whole, reader)?;
     Some((whole, text))
+}
+
+/// Where a job's requests may go: the origins of `base_url` and of its own `url`, and what `allow_hosts` names.
+pub(super) fn homes(own: Option<&Written>, layer: &Layer) -> Homes {
+    let written = layer.base_url.iter().chain(own);
+    let own: Vec<Url> = written.filter_map(|written| Url::parse(&written.probe()).ok()).collect();
+    Homes::new(&own, layer.allow_hosts.clone().unwrap_or_default())
 }
 
 /// A body, and its spelling before secrets are put in.

@@ -19,10 +19,13 @@ use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
 use crate::config::written::Written;
 use crate::core::address::Policy;
+use crate::core::homes::{AllowedHost, Homes};
 use crate::core::job::{Access, Auth};
+use crate::core::polite::{ANSWER_NAMES, Courtesy, Signs};
 use crate::core::proxy::Proxy;
-use crate::core::template::Text;
+use crate::core::template::{Condition, Text};
 use crate::core::transport::Transport;
+use crate::core::units::parse_rate;
 
 /// For a whole exchange, when nothing is said.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,8 +45,11 @@ const RETRIES: u32 = 2;
 /// Bounds of `retries`: more belongs to the next poll.
 const RETRIES_BOUNDS: RangeInclusive<u32> = 0..=10;
 
+/// Bounds of `concurrency`: requests in flight to one vendor.
+const CONCURRENCY_BOUNDS: RangeInclusive<u32> = 1..=1000;
+
 /// Headers that a request has of its own.
-const RESERVED: &[(&str, &str)] = &[
+pub(super) const RESERVED: &[(&str, &str)] = &[
     ("content-length", "it follows from the body"),
     ("transfer-encoding", "it follows from the body"),
     ("connection", "it belongs to the connection"),
@@ -76,9 +82,15 @@ pub(super) struct Layer {
     max_body: Option<u64>,
     retries: Option<u32>,
     conditional: Option<bool>,
+    pub(super) respect_cache: Option<bool>,
+    limited_when: Option<Condition>,
+    fail_when: Option<Condition>,
+    /// Limits; a job's own stand beside its vendor's.
+    pub(super) courtesy: Courtesy,
     tls: TlsLayer,
     /// `Some(None)`: none, said so.
     proxy: Option<Option<Arc<Proxy>>>,
+    pub(super) allow_hosts: Option<Vec<AllowedHost>>,
 }
 
 impl Layer {
@@ -105,12 +117,22 @@ impl Layer {
             max_body: self.max_body.or(below.max_body),
             retries: self.retries.or(below.retries),
             conditional: self.conditional.or(below.conditional),
+            respect_cache: self.respect_cache.or(below.respect_cache),
+            limited_when: self.limited_when.or_else(|| below.limited_when.clone()),
+            fail_when: self.fail_when.or_else(|| below.fail_when.clone()),
+            courtesy: self.courtesy,
             tls: self.tls.over(&below.tls),
             proxy: self.proxy.or_else(|| below.proxy.clone()),
+            allow_hosts: self.allow_hosts.or_else(|| below.allow_hosts.clone()),
         }
     }
 
-    /// How to connect, with the defaults where nothing is said.
+    /// What answers are told by beside their status.
+    pub(super) fn signs(&self) -> Signs {
+        Signs { limited_when: self.limited_when.clone(), fail_when: self.fail_when.clone() }
+    }
+
+    /// How to connect, with the defaults where nothing is said, and with no home yet.
     pub(super) fn access(&self) -> Access {
         Access {
             timeout: self.timeout.unwrap_or(TIMEOUT),
@@ -119,6 +141,7 @@ impl Layer {
             retries: self.retries.unwrap_or(RETRIES),
             conditional: self.conditional.unwrap_or(true),
             transport: Transport { policy: Policy::Open, tls: self.tls.value(), proxy: self.proxy.clone().flatten() },
+            homes: Homes::default(),
         }
     }
 }
@@ -152,9 +175,33 @@ pub(super) fn layer(section: &Section<'_>, reader: &mut Reader<'_>) -> Layer {
         max_body: section.field("max_body").and_then(|field| reader.size(&field, &MAX_BODY_BOUNDS)),
         retries: section.field("retries").and_then(|field| reader.whole(&field, &RETRIES_BOUNDS)),
         conditional: section.field("conditional").and_then(|field| reader.boolean(&field)),
+        respect_cache: section.field("respect_cache").and_then(|field| reader.boolean(&field)),
+        limited_when: sign(section, "limited_when", reader),
+        fail_when: sign(section, "fail_when", reader),
+        courtesy: courtesy(section, reader),
         tls: transport::tls(section, reader),
         proxy: transport::proxy(section, reader),
+        allow_hosts: section.field("allow_hosts").and_then(|field| allow_hosts(&field, reader)),
     }
+}
+
+/// A condition over an answer.
+fn sign(section: &Section<'_>, name: &str, reader: &mut Reader<'_>) -> Option<Condition> {
+    let field = section.field(name)?;
+    reader.parsed(&field, |text| Condition::compile(text, ANSWER_NAMES))
+}
+
+/// How the vendor is spared.
+fn courtesy(section: &Section<'_>, reader: &mut Reader<'_>) -> Courtesy {
+    let mut rate = |name: &str| section.field(name).and_then(|field| reader.parsed(&field, parse_rate));
+    let (rate, budget) = (rate("rate"), rate("budget"));
+    let concurrency = section.field("concurrency").and_then(|field| reader.whole(&field, &CONCURRENCY_BOUNDS));
+    Courtesy { rate, budget, concurrency }
+}
+
+fn allow_hosts(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Vec<AllowedHost>> {
+    let list = reader.list(field)?;
+    Some(list.iter().filter_map(|field| reader.parsed(field, AllowedHost::parse)).collect())
 }
 
 fn base_url(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Written> {

@@ -31,7 +31,7 @@ impl Case {
 
     fn read(&self, body: &str) -> Result<Vec<Item>, Failure> {
         let selection = Selection { items: self.items.as_ref(), key: &self.key, empty: self.empty };
-        selection.read(&Bytes::copy_from_slice(body.as_bytes()))
+        selection.read(&Bytes::copy_from_slice(body.as_bytes())).map(|(items, _)| items)
     }
 
     /// Keys and bytes, as `KEY=BYTES`.
@@ -52,8 +52,8 @@ fn items_are_slices_of_the_body() {
     let body = Bytes::from_static(br#"{"data": [ {"id": 1.0, "a": [1 ]}, {"id":"x"} ] }"#);
     let case = list("$.data[*]", &["$.id"]);
     let selection = Selection { items: case.items.as_ref(), key: &case.key, empty: false };
-    let items = selection.read(&body).expect("items");
-    assert_eq!(items.len(), 2);
+    let (items, count) = selection.read(&body).expect("items");
+    assert_eq!((items.len(), count), (2, 2));
     assert_eq!(&items[0].raw[..], br#"{"id": 1.0, "a": [1 ]}"#);
     assert!(body.as_ptr_range().contains(&items[0].raw.as_ptr()), "no copy");
     assert_eq!(items[0].raw_digest, Digest::of(&items[0].raw));
@@ -252,6 +252,12 @@ fn an_item_without_a_key_is_shown() {
         r#"{"a":[]}"#,
         FailureKind::KeyMissing,
         "the answer has no `$.id`: it is an object with the member `a`",
+    );
+    list("$.orders.order[*]", &["$.id"]).refuses(
+        r#"{"orders":{"order":{"id":"1"}}}"#,
+        FailureKind::KeyMissing,
+        "the item at position 0 (counting from 0) has no `$.id`: it is a string; hint: `key = \"$\"` takes it as its own \
+         key; `$.orders.order` is an object, so its members were taken for items; in XML, `array = [\"order\"]` makes it a list",
     );
 }
 

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use super::*;
+use crate::core::homes::Homes;
 use crate::core::job::Access;
 use crate::core::secret::Masked;
 use crate::core::transport::Transport;
@@ -19,6 +20,7 @@ fn access() -> Access {
         retries: 0,
         conditional: true,
         transport: Transport::default(),
+        homes: Homes::default(),
     }
 }
 
@@ -29,13 +31,15 @@ fn hasty() -> Access {
 
 fn get(url: &str, access: Access) -> Request {
     Request {
-        access: Arc::new(access),
+        access: Arc::new(Access { homes: Homes::new(&Url::parse(url), Vec::new()), ..access }),
         method: Method::GET,
         url: Masked::open(url),
         headers: Vec::new(),
         body: None,
         etag: None,
         last_modified: None,
+        signs: Arc::default(),
+        gate: crate::source::open_gate(),
     }
 }
 
@@ -301,7 +305,7 @@ async fn a_retry_after_is_handed_on() {
 #[tokio::test]
 async fn an_echoed_secret_does_not_get_into_the_sentence() {
     let server = Server::start(|_, request| Act::Reply(answer("401 Unauthorized", "", request.as_bytes()))).await;
-    let mut request = get("", access());
+    let mut request = get(&server.url("/"), access());
     request.url = Masked::new(server.url("/?key=s3cr3t%2Fone"), server.url("/?key=***"));
     let basic = ("Basic bWU6aHVudGVyMg==".to_owned(), "Basic ***".to_owned());
     request.headers.push((header::AUTHORIZATION, Masked::new(basic.0, basic.1)));

@@ -21,6 +21,7 @@ fn spec(url: &str) -> RequestSpec {
         retries: 2,
         conditional: true,
         transport: Transport::default(),
+        homes: crate::core::homes::Homes::default(),
     };
     RequestSpec {
         method: http::Method::GET,
@@ -30,6 +31,7 @@ fn spec(url: &str) -> RequestSpec {
         body: None,
         auth: None,
         access: Arc::new(access),
+        signs: std::sync::Arc::default(),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Claims, the ledger, and the one transaction.
 
+use crate::core::job::Fingerprints;
 use crate::core::names::{Digest, JobName, Key, Scope};
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
+use crate::core::page::{Ask, Leaf};
 use crate::store::conformance::{
     Bench, adopt, at, changes, claim, commit, complete, event, job, key, narrow, prints, room, row, seal,
 };
-use crate::store::{PollChanges, PollEnding, PollNote, ScopeState, Seal, Store, StoreError};
+use crate::store::{PageSeal, PageSeals, PollChanges, PollEnding, PollNote, ScopeState, Seal, Store, StoreError};
 
 pub(in crate::store) async fn a_claimed_job_is_not_claimed_twice(bench: &mut impl Bench) {
     let store = bench.store();
@@ -68,7 +70,7 @@ pub(in crate::store) async fn a_commit_survives_a_crash(bench: &mut impl Bench) 
 
 async fn check(store: &dyn Store) {
     let ticket = claim(store).await;
-    let state = ScopeState { sequence: 2, baseline: true, items: 2, missing: 0, seal: Some(seal()) };
+    let state = ScopeState { sequence: 2, baseline: true, items: 2, missing: 0, seal: Some(seal()), gap: false };
     assert_eq!(ticket.scopes[&Scope::default()], state);
     assert_eq!(ticket.fingerprints, Some(prints()));
     assert_eq!((ticket.record.items, ticket.record.events, ticket.record.failures), (2, 2, 0));
@@ -198,7 +200,7 @@ pub(in crate::store) async fn a_part_leaves_the_baseline_open(bench: &mut impl B
     let part = changes(vec![row("a", 1)], vec![event("a", 1, &["crm"])]);
     let tickets = bench.store().commit_part(&mut ticket, part, &room(1)).await.unwrap();
     assert_eq!(tickets.len(), 1);
-    let open = ScopeState { sequence: 1, items: 1, ..ScopeState::default() };
+    let open = ScopeState { sequence: 1, items: 1, gap: true, ..ScopeState::default() };
     assert_eq!(ticket.scopes[&Scope::default()], open);
     bench.restart();
     let mut ticket = claim(bench.store()).await;
@@ -275,9 +277,10 @@ pub(in crate::store) async fn notes_count_failures(bench: &mut impl Bench) {
     assert_eq!(record.reason.as_deref(), Some("no answer within 30s"));
     assert_eq!((record.last_poll, record.last_success), (Some(at(3)), Some(at(0))));
     assert_eq!(store.jobs().await.unwrap()[0].1, record);
-    let partial = PollNote { outcome: PollOutcome::Partial("nothing read".into()), at: at(4), seal: None };
+    let partial = PollNote { outcome: PollOutcome::Partial("page 2 failed".into()), at: at(4), seal: None };
     store.note_poll(claim(store).await, partial).await.unwrap();
-    assert_eq!(claim(store).await.record.failures, 4);
+    let record = claim(store).await.record.clone();
+    assert_eq!((record.failures, record.last_success), (0, Some(at(0))), "it read something, and is no success");
     let unchanged = PollNote { outcome: PollOutcome::Unchanged, at: at(5), seal: None };
     store.note_poll(claim(store).await, unchanged).await.unwrap();
     let record = claim(store).await.record.clone();
@@ -296,6 +299,59 @@ pub(in crate::store) async fn a_flushed_note_survives_a_crash(bench: &mut impl B
     let ticket = claim(bench.store()).await;
     assert_eq!(ticket.scopes[&Scope::default()].seal, Some(renewed));
     assert_eq!((ticket.record.last_success, ticket.record.events), (Some(at(9)), 1));
+}
+
+fn page(number: u8) -> PageSeal {
+    let leaf = Leaf { next: Some(Ask::Url(format!("?page={}", number + 1))), items: 1, ..Leaf::default() };
+    let seal = Seal { request: Digest([number; 16]), ..seal() };
+    PageSeal { seal, leaf, keys: vec![key(&number.to_string())] }
+}
+
+async fn page_of(store: &dyn Store, number: u8) -> Option<PageSeal> {
+    store.page(&claim(store).await, &Scope::default(), Digest([number; 16])).await.unwrap()
+}
+
+/// A complete poll that keeps the seals of some pages and puts others.
+async fn commit_pages(store: &dyn Store, keep: &[u8], put: &[u8]) {
+    let keep = keep.iter().map(|number| Digest([*number; 16])).collect();
+    let pages = Some(PageSeals { keep, put: put.iter().map(|number| page(*number)).collect() });
+    let changes = PollChanges { pages, ..PollChanges::default() };
+    store.commit_poll(claim(store).await, changes, complete(0), &room(0)).await.unwrap();
+}
+
+pub(in crate::store) async fn pages_are_what_the_last_complete_poll_says(bench: &mut impl Bench) {
+    adopt(bench.store()).await;
+    assert_eq!(page_of(bench.store(), 1).await, None);
+    commit_pages(bench.store(), &[], &[1, 2, 3]).await;
+    bench.restart();
+    assert_eq!(page_of(bench.store(), 2).await, Some(page(2)));
+    commit_pages(bench.store(), &[1], &[3, 4]).await;
+    let found = [1, 2, 3, 4].map(|number| (number, number != 2));
+    for (number, there) in found {
+        assert_eq!(page_of(bench.store(), number).await, there.then(|| page(number)), "page {number}");
+    }
+    // A poll that says nothing of pages leaves them; another request makes those of other scopes void.
+    commit(bench.store(), vec![row("a", 1)], vec![], 0).await;
+    assert!(page_of(bench.store(), 4).await.is_some());
+    let other = Fingerprints { request: Digest::of(b"other"), ..prints() };
+    let ending = PollEnding { fingerprints: other, ..complete(0) };
+    let changes = PollChanges { scope: Scope::from("{\"x\":1}"), ..PollChanges::default() };
+    bench.store().commit_poll(claim(bench.store()).await, changes, ending, &room(0)).await.unwrap();
+    assert_eq!(page_of(bench.store(), 4).await, None);
+}
+
+pub(in crate::store) async fn a_part_leaves_a_gap_until_a_poll_is_complete(bench: &mut impl Bench) {
+    adopt(bench.store()).await;
+    commit(bench.store(), vec![row("a", 1)], vec![], 0).await;
+    let gap = async |store: &dyn Store| claim(store).await.scopes[&Scope::default()].gap;
+    assert!(!gap(bench.store()).await);
+    let mut ticket = claim(bench.store()).await;
+    bench.store().commit_part(&mut ticket, changes(vec![row("a", 2)], vec![]), &room(0)).await.unwrap();
+    drop(ticket);
+    bench.restart();
+    assert!(gap(bench.store()).await, "the poll never ended");
+    commit(bench.store(), vec![], vec![], 0).await;
+    assert!(!gap(bench.store()).await);
 }
 
 pub(in crate::store) async fn a_uid_outlives_removal(bench: &mut impl Bench) {

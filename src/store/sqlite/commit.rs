@@ -13,6 +13,7 @@ use crate::store::sqlite::error::{Result, int};
 use crate::store::sqlite::jobs::{self, Claim, Ended, Jobs, KnownScope};
 use crate::store::sqlite::ledger::Pen;
 use crate::store::sqlite::outbox::{Enqueue, Origin};
+use crate::store::sqlite::pages;
 use crate::store::{DeliveryTicket, JobRecord, PollChanges, PollEnding, Room, ScopeState, StoreError};
 
 /// What a commit needs, owned, so that it goes on when nobody waits for it any more.
@@ -44,7 +45,8 @@ impl Commit {
     pub(super) fn weight(&self) -> usize {
         let rows = self.changes.rows.iter().map(|row| 200 + row.remembered.as_ref().map_or(0, |it| it.body.len()));
         let events = self.changes.events.iter().map(|event| 600 + event.weight());
-        rows.sum::<usize>() + events.sum::<usize>()
+        let pages = self.changes.pages.iter().flat_map(|seals| &seals.put).map(|page| 200 + 16 * page.keys.len());
+        rows.sum::<usize>() + events.sum::<usize>() + pages.sum::<usize>()
     }
 
     /// Writes everything, or nothing.
@@ -62,6 +64,9 @@ impl Commit {
         let state = ScopeState { items, missing, ..state };
         if !jobs::write_scope(db, id, self.before.sequence, &state)? {
             return Err(self.overtaken());
+        }
+        if let Some(seals) = &self.changes.pages {
+            pages::replace(db, id, seals)?;
         }
         let events = self.changes.events.len() as u64;
         let tickets = self.write_events(db, id)?;
@@ -94,8 +99,10 @@ impl Commit {
     fn state(&self) -> ScopeState {
         match &self.ending {
             Some(ending) => ending.scope.clone(),
-            None if self.changes.rebaseline => ScopeState { baseline: false, seal: None, ..self.before.clone() },
-            None => self.before.clone(),
+            None if self.changes.rebaseline => {
+                ScopeState { baseline: false, seal: None, gap: true, ..self.before.clone() }
+            }
+            None => ScopeState { gap: true, ..self.before.clone() },
         }
     }
 
@@ -156,7 +163,7 @@ impl Commit {
     /// The job's row: how the poll ended, under what, and what that makes of its other scopes.
     fn end(&mut self, db: &Connection, scope: i64) -> Result<Option<Ended>> {
         let Some(ending) = self.ending.take() else { return Ok(None) };
-        let record = self.record.after(&ending.outcome, ending.at, true);
+        let record = self.record.after(&ending.outcome, ending.at);
         jobs::write_record(db, self.claim.id, &record)?;
         let prints = &ending.fingerprints;
         db.prepare_cached("UPDATE job SET request = ?2, selection = ?3, rules = ?4 WHERE id = ?1")?
@@ -167,6 +174,7 @@ impl Commit {
                  seal_body = NULL WHERE job = ?1 AND id <> ?2",
             )?
             .execute(params![self.claim.id, scope])?;
+            pages::forget_others(db, self.claim.id, scope)?;
         }
         Ok(Some(Ended { fingerprints: ending.fingerprints, record, alone: self.alone }))
     }

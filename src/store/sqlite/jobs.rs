@@ -196,7 +196,7 @@ impl Jobs {
     pub(super) fn note(&self, claim: &Claim, note: PollNote) -> bool {
         let mut table = self.lock();
         let Some(known) = table.jobs.get_mut(&claim.job) else { return false };
-        let record = known.record.after(&note.outcome, note.at, false);
+        let record = known.record.after(&note.outcome, note.at);
         let turned = class(&record) != class(&known.record);
         known.record = record;
         if let Some((scope, seal)) = note.seal
@@ -334,8 +334,8 @@ pub(super) fn load(db: &Connection, name: &JobName) -> Result<Option<Known>> {
     };
     known.scopes = db
         .prepare_cached(
-            "SELECT id, text, sequence, baseline, items, missing, seal_request, seal_etag, seal_modified, seal_body \
-             FROM scope WHERE job = ?1 ORDER BY text",
+            "SELECT id, text, sequence, baseline, items, missing, seal_request, seal_etag, seal_modified, seal_body, \
+             gap FROM scope WHERE job = ?1 ORDER BY text",
         )?
         .query_map([known.id], scope)?
         .collect::<rusqlite::Result<_>>()?;
@@ -388,6 +388,7 @@ fn scope(row: &Row<'_>) -> rusqlite::Result<KnownScope> {
         items: count(row.get(4)?),
         missing: count(row.get(5)?),
         seal,
+        gap: row.get(10)?,
     };
     Ok(KnownScope { id: row.get(0)?, name: Scope::from(row.get_ref(1)?.as_str()?), state })
 }
@@ -398,7 +399,7 @@ pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &Scope
     let changed = db
         .prepare_cached(
             "UPDATE scope SET sequence = ?3, baseline = ?4, items = ?5, missing = ?6, seal_request = ?7, \
-             seal_etag = ?8, seal_modified = ?9, seal_body = ?10 WHERE id = ?1 AND sequence = ?2",
+             seal_etag = ?8, seal_modified = ?9, seal_body = ?10, gap = ?11 WHERE id = ?1 AND sequence = ?2",
         )?
         .execute(params![
             id,
@@ -411,6 +412,7 @@ pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &Scope
             seal.and_then(|seal| seal.etag.as_deref()),
             seal.and_then(|seal| seal.last_modified.as_deref()),
             seal.map(|seal| seal.body.0),
+            state.gap,
         ])?;
     Ok(changed == 1)
 }

@@ -11,7 +11,7 @@ use crate::core::names::{JobName, KeyDigest, SinkName};
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::{Result, count, int};
 use crate::store::sqlite::ledger::Pen;
-use crate::store::sqlite::sinks;
+use crate::store::sqlite::{archive, batches, pages, sinks};
 
 /// Why the deliveries of a job that left the config are held.
 pub(super) const JOB_GONE: &str = "the job is not in the config";
@@ -39,15 +39,18 @@ pub(super) fn adopt(
             make.execute(params![uid(seed, epoch, job), job.as_str()])?;
         }
     }
-    let mut moved = 0;
+    let (mut moved, mut freed) = (0, 0);
     for job in &known {
         match (wanted.contains(job.name.as_str()), job.removed) {
-            (true, true) => moved += come_back(db, job.id, now)?,
+            (true, true) => freed += come_back(db, job.id, now)?,
             (false, false) => moved += leave(db, job.id, now)?,
             (true, false) | (false, true) => {}
         }
     }
-    if moved > 0 { sinks::recount(db) } else { Ok(()) }
+    if freed > 0 {
+        db.execute_batch("UPDATE sink SET kept = (SELECT coalesce(max(id), 0) FROM delivery)")?;
+    }
+    if moved + freed > 0 { sinks::recount(db) } else { Ok(()) }
 }
 
 /// A job as the file has it.
@@ -65,12 +68,21 @@ fn listed(db: &Connection) -> Result<Vec<Listed>> {
 }
 
 fn adopt_sinks(db: &Connection, names: &[SinkName]) -> Result<()> {
-    db.prepare_cached("UPDATE sink SET adopted = 0 WHERE adopted = 1")?.execute([])?;
+    let before: Vec<String> = db
+        .prepare_cached("SELECT name FROM sink WHERE adopted = 1")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
     let mut put = db.prepare_cached(
-        "INSERT INTO sink (name, adopted) VALUES (?1, 1) ON CONFLICT (name) DO UPDATE SET adopted = 1",
+        "INSERT INTO sink (name, adopted) VALUES (?1, 1) ON CONFLICT (name) DO UPDATE SET adopted = 1, \
+         kept = iif(adopted, kept, (SELECT coalesce(max(id), 0) FROM delivery))",
     )?;
     for name in names {
         put.execute([name.as_str()])?;
+    }
+    let wanted: HashSet<&str> = names.iter().map(SinkName::as_str).collect();
+    let mut leave = db.prepare_cached("UPDATE sink SET adopted = 0 WHERE name = ?1")?;
+    for name in before.iter().filter(|name| !wanted.contains(name.as_str())) {
+        leave.execute([name])?;
     }
     Ok(())
 }
@@ -84,13 +96,14 @@ fn uid(seed: u64, epoch: i64, job: &JobName) -> [u8; 16] {
     crate::core::names::Digest::from_hash(hasher.finalize()).0
 }
 
-/// Holds the deliveries of a job that left the config. One that is on its way may still end.
+/// Holds the deliveries of a job that left the config. One that is on its way may still end, and a batch stays what it
+/// is.
 fn leave(db: &Connection, job: i64, now: Timestamp) -> Result<usize> {
     db.prepare_cached("UPDATE job SET removed = ?2 WHERE id = ?1")?.execute([job, now.0])?;
     Ok(db
         .prepare_cached(
             "UPDATE delivery SET state = 'held', due = NULL, reason = ?2 \
-             WHERE state IN ('waiting', 'due') AND event IN (SELECT id FROM event WHERE job = ?1)",
+             WHERE state IN ('waiting', 'due') AND batch IS NULL AND event IN (SELECT id FROM event WHERE job = ?1)",
         )?
         .execute(params![job, JOB_GONE])?)
 }
@@ -114,23 +127,19 @@ fn come_back(db: &Connection, job: i64, now: Timestamp) -> Result<usize> {
     Ok(freed)
 }
 
-/// Where a pass over old events has come to: the moment and number of the last that was looked at.
-pub(super) type Cursor = (i64, i64);
-
-/// Up to `limit` events after `cursor` that are older than `before` and have ended, and where the search came to.
-pub(super) fn old_events(db: &Connection, before: Timestamp, limit: i64, cursor: Cursor) -> Result<Vec<Cursor>> {
+/// Up to `limit` events after the number `after` that are older than `before` and have ended.
+pub(super) fn old_events(db: &Connection, before: Timestamp, limit: i64, after: i64) -> Result<Vec<i64>> {
+    let end = archive::first_since(db, before)?;
     let mut statement = db.prepare_cached(
-        "SELECT at, id FROM event WHERE (at, id) > (?1, ?2) AND at < ?3 AND NOT EXISTS \
-         (SELECT 1 FROM delivery WHERE event = event.id AND (ended IS NULL OR ended >= ?3)) ORDER BY at, id LIMIT ?4",
+        "SELECT id FROM event WHERE id > ?1 AND id < ?2 AND at < ?3 AND NOT EXISTS \
+         (SELECT 1 FROM delivery WHERE event = event.id AND (ended IS NULL OR ended >= ?3)) ORDER BY id LIMIT ?4",
     )?;
-    let rows = statement
-        .query_map([cursor.0, cursor.1, before.0, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(rows)
+    let rows = statement.query_map([after, end, before.0, limit], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Deletes events with their deliveries and attempts, unless they have become wanted again meanwhile.
-pub(super) fn delete_events(db: &Connection, events: &[Cursor]) -> Result<u64> {
+pub(super) fn delete_events(db: &Connection, events: &[i64]) -> Result<u64> {
     let mut dead = db.prepare_cached(
         "UPDATE sink SET dead = dead - (SELECT count(*) FROM delivery WHERE event = ?1 AND sink = sink.id \
          AND state = 'dead' AND replayed IS NULL) WHERE id IN (SELECT sink FROM delivery WHERE event = ?1 AND state = 'dead')",
@@ -138,10 +147,12 @@ pub(super) fn delete_events(db: &Connection, events: &[Cursor]) -> Result<u64> {
     let mut open = db.prepare_cached("SELECT 1 FROM delivery WHERE event = ?1 AND ended IS NULL")?;
     let mut delete = db.prepare_cached("DELETE FROM event WHERE id = ?1")?;
     let mut deleted = 0;
-    for (_, event) in events {
+    for event in events {
         if !open.exists([event])? {
             dead.execute([event])?;
+            let batches = batches::of_event(db, *event)?;
             deleted += delete.execute([event])? as u64;
+            batches.into_iter().try_for_each(|batch| batches::forget(db, batch))?;
         }
     }
     Ok(deleted)
@@ -191,6 +202,7 @@ pub(super) fn delete_ledger(db: &Connection, before: Timestamp, limit: i64) -> R
          seal_modified = NULL, seal_body = NULL WHERE id = ?1",
     )?
     .execute([scope, int(items), int(missing)])?;
+    pages::forget(db, scope)?;
     Ok(Some((JobName::from(name.as_str()), keys.len() as u64)))
 }
 

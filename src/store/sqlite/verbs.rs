@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use async_trait::async_trait;
 
 use crate::core::ledger::{Remembered, Row};
-use crate::core::names::{JobName, KeyDigest, Scope, SinkName};
+use crate::core::names::{Digest, JobName, KeyDigest, Scope, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
@@ -16,11 +16,11 @@ use crate::store::sqlite::commit::{Commit, Committed};
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::{Claimed, KnownScope};
 use crate::store::sqlite::{
-    START, SqliteStore, archive, deliveries, jobs, ledger, outbox, overflow, settle, sinks, upkeep,
+    SqliteStore, archive, batches, deliveries, jobs, ledger, outbox, overflow, pages, settle, sinks, upkeep,
 };
 use crate::store::{
-    Archive, DeliveryTicket, JobRecord, Outbox, PollChanges, PollEnding, PollNote, PollTicket, Polls, Queue, Room,
-    Settlement, SinkState, StoreError, Upkeep,
+    Archive, BatchRoom, DeliveryTicket, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote, PollTicket,
+    Polls, Queue, Room, Settlement, SinkState, StoreError, Upkeep,
 };
 
 /// Jobs whose notes are written in one piece of work.
@@ -65,6 +65,10 @@ impl Polls for SqliteStore {
             return Ok(Vec::new());
         }
         Ok(self.read_scope(ticket, scope, usize::MAX, ledger::still_missing).await?.unwrap_or_default())
+    }
+
+    async fn page(&self, ticket: &PollTicket, scope: &Scope, request: Digest) -> Result<Option<PageSeal>> {
+        Ok(self.read_scope(ticket, scope, 1, move |db, id| pages::find(db, id, request)).await?.flatten())
     }
 
     async fn remembered(
@@ -175,12 +179,20 @@ impl SqliteStore {
 impl Outbox for SqliteStore {
     async fn claim_deliveries(&self, sink: &SinkName, now: Timestamp, limit: usize) -> Result<Vec<DeliveryTicket>> {
         let (sink, epoch) = (sink.clone(), self.epoch);
-        self.writer.write(0, move |db| outbox::claim(db, epoch, &sink, now, limit), |_| {}).await
+        self.writer.write_checked(move |db| outbox::claim(db, epoch, &sink, now, limit), |_| {}).await
     }
 
     async fn claim_retries(&self, sink: &SinkName, now: Timestamp, limit: usize) -> Result<Vec<DeliveryTicket>> {
         let (sink, epoch) = (sink.clone(), self.epoch);
-        self.writer.write(0, move |db| outbox::claim_retries(db, epoch, &sink, now, limit), |_| {}).await
+        self.writer.write_checked(move |db| outbox::claim_retries(db, epoch, &sink, now, limit), |_| {}).await
+    }
+
+    async fn bind(&self, tickets: &[DeliveryTicket], room: BatchRoom) -> Result<DeliveryTicket> {
+        let (Some(first), epoch) = (tickets.first(), self.epoch) else {
+            return Err(StoreError::Refused("a batch of nothing".to_owned()));
+        };
+        let (sink, ids): (_, Vec<i64>) = (first.sink.clone(), tickets.iter().map(|ticket| ticket.id).collect());
+        self.writer.write(0, move |db| batches::bind(db, epoch, &sink, &ids, room), |_| {}).await
     }
 
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>> {
@@ -196,8 +208,7 @@ impl Outbox for SqliteStore {
         let (sinks, name) = (Arc::clone(&self.sinks), ticket.sink.clone());
         let (next, _) = self
             .writer
-            .write(
-                0,
+            .write_checked(
                 move |db| settle::settle(db, &settlement),
                 move |written: &Result<(Option<DeliveryTicket>, SinkState)>| {
                     if let Ok((_, state)) = written {
@@ -213,7 +224,7 @@ impl Outbox for SqliteStore {
         let ids: Vec<i64> =
             tickets.iter().filter(|ticket| ticket.epoch == self.epoch).map(|ticket| ticket.id).collect();
         let epoch = self.epoch;
-        self.writer.write(0, move |db| outbox::release(db, epoch, &ids), |_| {}).await
+        self.writer.write_checked(move |db| outbox::release(db, epoch, &ids), |_| {}).await
     }
 
     async fn drop_oldest(
@@ -291,9 +302,9 @@ impl Upkeep for SqliteStore {
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64> {
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let cursor = *self.pruned.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.readers.read(move |db| upkeep::old_events(db, before, most, cursor)).await?;
-        let next = old.last().copied().filter(|_| old.len() >= limit).unwrap_or(START);
+        let after = *self.pruned.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.readers.read(move |db| upkeep::old_events(db, before, most, after)).await?;
+        let next = old.last().copied().filter(|_| old.len() >= limit).unwrap_or(0);
         let jobs = Arc::clone(&self.jobs);
         let (events, ledger) = self
             .writer

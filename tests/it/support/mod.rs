@@ -6,6 +6,7 @@ pub(crate) mod bridge;
 pub(crate) mod daemon;
 pub(crate) mod http;
 pub(crate) mod json;
+pub(crate) mod pages;
 #[path = "../../../src/net/testing/pki.rs"]
 pub(crate) mod pki;
 pub(crate) mod proxy;

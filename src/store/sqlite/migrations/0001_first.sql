@@ -41,9 +41,24 @@ CREATE TABLE scope (
     seal_etag     TEXT,
     seal_modified TEXT,
     seal_body     BLOB CHECK (length(seal_body) = 16),
+    -- 1: rows were written since the last complete poll, so that no seal counts.
+    gap           INTEGER NOT NULL DEFAULT 0 CHECK (gap IN (0, 1)),
     UNIQUE (job, text),
     CHECK ((seal_request IS NULL) = (seal_body IS NULL))
 ) STRICT;
+
+-- What the pages of a list of several were in the last complete poll. `leaf` is JSON: what led to the next page. `keys`
+-- are those of the page's items, 16 bytes each.
+CREATE TABLE page (
+    scope    INTEGER NOT NULL,
+    request  BLOB NOT NULL CHECK (length(request) = 16),
+    etag     TEXT,
+    modified TEXT,
+    body     BLOB NOT NULL CHECK (length(body) = 16),
+    leaf     TEXT NOT NULL,
+    keys     BLOB NOT NULL CHECK (length(keys) % 16 = 0),
+    PRIMARY KEY (scope, request)
+) STRICT, WITHOUT ROWID;
 
 -- The narrow half of the ledger, clustered by scope: one range read tells what did not change. `body` points into
 -- the table of that name; there is no foreign key, because its check would need an index of its own on every row.
@@ -70,6 +85,8 @@ CREATE TABLE body (
 ) STRICT;
 
 -- The last eight kinds of change are those of system events, which belong to the job `doorbell` and its one scope.
+-- Numbers grow in the order of the commits, and so, but for a clock that was set back, do the moments: what is old or
+-- new is found by its number.
 CREATE TABLE event (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     uid      TEXT NOT NULL UNIQUE,
@@ -83,9 +100,7 @@ CREATE TABLE event (
     kind     TEXT NOT NULL,
     body     BLOB NOT NULL
 ) STRICT;
-CREATE INDEX event_job ON event (job);
-CREATE INDEX event_key ON event (key);
-CREATE INDEX event_at ON event (at);
+CREATE INDEX event_key ON event (job, key);
 
 -- While `disabled` or `paused` is set, or `adopted` is 0 (not in the config), everything of the sink that has not ended
 -- is held: one row says it for all of them. `backlog`, `held` and `dead` count its deliveries in states waiting and due,
@@ -105,15 +120,26 @@ CREATE TABLE sink (
     -- Of its breaker, while that is open: probes that have failed, and when the next one may go.
     probes        INTEGER CHECK (probes >= 0),
     probe_at      INTEGER,
+    -- How often a person has resumed or enabled it: who knows of fewer knows nothing of its breaker.
+    resumes       INTEGER NOT NULL DEFAULT 0 CHECK (resumes >= 0),
+    -- The last delivery that there was when it was let go again: no limit drops what was held.
+    kept          INTEGER NOT NULL DEFAULT 0,
     backlog       INTEGER NOT NULL DEFAULT 0 CHECK (backlog >= 0),
     held          INTEGER NOT NULL DEFAULT 0 CHECK (held >= 0),
     dead          INTEGER NOT NULL DEFAULT 0 CHECK (dead >= 0),
     CHECK ((probes IS NULL) = (probe_at IS NULL))
 ) STRICT;
 
--- `waiting`: behind another of its lane. `due`: may go from `due` on, unless `epoch` is the current one, which means
+-- Deliveries that go to their sink in one request, for good: the same bytes under the same id on every attempt. Its
+-- members point at it; of those the first stands for the others, which wait with it.
+CREATE TABLE batch (
+    id  INTEGER PRIMARY KEY AUTOINCREMENT,
+    uid TEXT NOT NULL
+) STRICT;
+
+-- `waiting`: behind another of its lane, or in a batch with another. `due`: may go from `due` on, unless `epoch` is the current one, which means
 -- that it is claimed. `held`: its job left the config. `body` is set only where it differs from its event's, and empty
--- where nothing could be written (then the delivery is dead). `wire`: what it is sent with, where that is not plain JSON.
+-- where nothing could be written (then the delivery is dead). `wire`: what it is sent with, where that is not an envelope.
 -- `rang` is the moment of its death of which a system event tells.
 -- `sendable` is 0 for one that was born dead: there is nothing to send. A delivery that has ended is never opened again:
 -- a replay is a row of its own with `replay` 1, and the row before it says in `replayed` when that was.
@@ -132,10 +158,11 @@ CREATE TABLE delivery (
     told     INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)),
     body     BLOB,
     rang     INTEGER,
-    wire     TEXT CHECK (wire IN ('cloudevents', 'cloudevents-binary')),
+    wire     TEXT CHECK (wire IN ('own', 'cloudevents', 'cloudevents-binary')),
     sendable INTEGER NOT NULL DEFAULT 1 CHECK (sendable IN (0, 1)),
     replay   INTEGER NOT NULL DEFAULT 0 CHECK (replay IN (0, 1)),
     replayed INTEGER,
+    batch    INTEGER REFERENCES batch (id),
     CHECK (replayed IS NULL OR ended IS NOT NULL),
     CHECK (state = 'dead' OR body IS NULL OR length(body) > 0),
     CHECK ((state = 'due') = (due IS NOT NULL)),
@@ -143,6 +170,7 @@ CREATE TABLE delivery (
     CHECK (state <> 'dead' OR reason IS NOT NULL)
 ) STRICT;
 CREATE INDEX delivery_event ON delivery (event);
+CREATE INDEX delivery_batch ON delivery (batch) WHERE batch IS NOT NULL;
 CREATE INDEX delivery_due ON delivery (sink, attempts, due) WHERE state = 'due';
 CREATE INDEX delivery_lane ON delivery (sink, lane) WHERE state IN ('waiting', 'due', 'held') AND lane IS NOT NULL;
 CREATE INDEX delivery_untold ON delivery (sink, lane) WHERE state = 'dead' AND told = 0 AND lane IS NOT NULL;
@@ -160,6 +188,24 @@ CREATE TABLE bell (
     rings   INTEGER NOT NULL CHECK (rings > 0),
     reason  TEXT NOT NULL,
     PRIMARY KEY (trouble, subject)
+) STRICT, WITHOUT ROWID;
+
+-- How far the limits of a vendor, or of a job that has its own, are used up: credits are millionths of a request, and
+-- what is written here is ahead of what was asked.
+CREATE TABLE pace (
+    kind          TEXT NOT NULL CHECK (kind IN ('vendor', 'job')),
+    name          TEXT NOT NULL CHECK (name <> ''),
+    not_before    INTEGER,
+    rate_credit   INTEGER,
+    rate_at       INTEGER,
+    budget_start  INTEGER,
+    budget_used   INTEGER CHECK (budget_used >= 0),
+    budget_credit INTEGER,
+    budget_at     INTEGER,
+    PRIMARY KEY (kind, name),
+    CHECK ((rate_credit IS NULL) = (rate_at IS NULL)),
+    CHECK ((budget_start IS NULL) = (budget_used IS NULL) AND (budget_start IS NULL) = (budget_credit IS NULL)
+       AND (budget_start IS NULL) = (budget_at IS NULL))
 ) STRICT, WITHOUT ROWID;
 
 -- `phases` and `headers` (those of the request, without secrets) are JSON; NULL where nothing is known.

@@ -1,0 +1,167 @@
+//! What a round writes: transactions that are whole for their items, and what says "this was read" in the last one.
+//!
+//! It commits parts; how the poll ended is committed by [`crate::engine::poller`].
+
+use crate::core::alert::{Notice, Rebaselined};
+use crate::core::decide::{Decided, Phase};
+use crate::core::job::Fingerprints;
+use crate::core::names::Scope;
+use crate::core::outcome::PollOutcome;
+use crate::engine::poller::Mode;
+use crate::engine::report::Trace;
+use crate::engine::round::{Act, Ended, Last, Round, Tally};
+use crate::store::{PollChanges, PollTicket, ScopeState, StoreError};
+
+/// Bytes of one poll's changes that are committed in one transaction; more is committed in chunks.
+const CHUNK_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Rows of a baseline that are committed in one transaction: other jobs' commits wait no longer than for these.
+const BASELINE_CHUNK_ROWS: usize = 5_000;
+
+/// Rows of which only the bytes last seen differ that are kept in memory between two pages. Without the others the next
+/// poll compares a few items more.
+const IDLE_ROWS_MAX: usize = 10_000;
+
+impl Round<'_> {
+    fn rows_max(&self) -> usize {
+        if self.start.phase == Phase::Watching { usize::MAX } else { BASELINE_CHUNK_ROWS }
+    }
+
+    /// Commits what was decided so far when it is much, so that memory does not grow with the list.
+    pub(super) async fn relieve(&mut self, ticket: &mut PollTicket, trace: &mut Trace) -> Result<(), StoreError> {
+        self.decider.forget_idle(IDLE_ROWS_MAX);
+        let (rows, bytes) = self.decider.weight();
+        if rows < self.rows_max() && bytes < CHUNK_BYTES_MAX {
+            return Ok(());
+        }
+        let decided = self.decider.take();
+        self.tell(&decided, trace);
+        if self.mode == Mode::Look {
+            return Ok(());
+        }
+        for chunk in chunks(self.start.scope.clone(), decided, self.rows_max(), CHUNK_BYTES_MAX) {
+            self.commit_part(ticket, chunk).await?;
+        }
+        Ok(())
+    }
+
+    async fn commit_part(&mut self, ticket: &mut PollTicket, mut chunk: PollChanges) -> Result<(), StoreError> {
+        self.parts = true;
+        chunk.rebaseline = self.start.phase == Phase::Rebaseline;
+        self.poller.commit_part(ticket, chunk).await
+    }
+
+    /// Ends the round with what was decided: in the poll's last transaction, or with nothing to write.
+    pub(super) async fn end(
+        mut self,
+        ticket: &mut PollTicket,
+        outcome: PollOutcome,
+        trace: &mut Trace,
+    ) -> Result<Ended, StoreError> {
+        let decided = self.decider.take();
+        self.tell(&decided, trace);
+        let tally = Tally { items: self.seen.len(), events: self.events };
+        if self.mode == Mode::Look {
+            return Ok(Ended { outcome, tally, act: Act::Nothing });
+        }
+        if self.is_idle(ticket, &outcome, &decided) {
+            let seal = self.renewed.take().filter(|_| !matches!(outcome, PollOutcome::Partial(_)));
+            return Ok(Ended { outcome, tally, act: Act::Note(seal.map(|seal| (self.start.scope.clone(), seal))) });
+        }
+        let mut chunks = chunks(self.start.scope.clone(), decided, self.rows_max(), CHUNK_BYTES_MAX);
+        let mut changes = chunks.pop().unwrap_or_default();
+        for chunk in chunks {
+            self.commit_part(ticket, chunk).await?;
+        }
+        let mut last = self.last(ticket, &outcome, changes.events.len() as u64);
+        if outcome == PollOutcome::Complete {
+            changes.notice = self.rebaselined(ticket, tally.items);
+            changes.pages = self.turner.is_some().then(|| std::mem::take(&mut self.seals));
+        }
+        last.changes = changes;
+        Ok(Ended { outcome, tally, act: Act::Commit(Box::new(last)) })
+    }
+
+    /// True when there is nothing that is worth a transaction.
+    fn is_idle(&self, ticket: &PollTicket, outcome: &PollOutcome, decided: &Decided) -> bool {
+        let settled = self.state.baseline && ticket.fingerprints.as_ref() == Some(&self.job.fingerprints);
+        let nothing = decided.rows.is_empty() && decided.remove.is_empty() && !self.parts;
+        match outcome {
+            // What stopped it may be what a 304 stood for: with a gap, the next poll asks for all of it.
+            PollOutcome::Partial(_) => nothing && (self.state.gap || !self.relied),
+            _ => nothing && settled && !self.state.gap && !self.sealed_anew,
+        }
+    }
+
+    /// The scope as it shall be, and what its ledger is read under from now on. What a partial poll has read is neither
+    /// a baseline nor something to recognise an answer by, and it leaves the job's old rules and selection in force.
+    fn last(&self, ticket: &PollTicket, outcome: &PollOutcome, events: u64) -> Last {
+        let now = ticket.scopes.get(&self.start.scope).cloned().unwrap_or_default();
+        let sequence = now.sequence + events;
+        let own = &self.job.fingerprints;
+        let (scope, fingerprints) = match outcome {
+            PollOutcome::Partial(_) => {
+                let baseline = self.start.phase == Phase::Watching && self.state.baseline;
+                let kept: Option<&Fingerprints> = ticket.fingerprints.as_ref();
+                (ScopeState { sequence, baseline, gap: true, ..self.state.clone() }, kept.unwrap_or(own))
+            }
+            _ => {
+                let seal = self.renewed.clone().or_else(|| self.state.seal.clone());
+                (ScopeState { sequence, baseline: true, seal, gap: false, ..self.state.clone() }, own)
+            }
+        };
+        Last { changes: PollChanges::default(), scope, fingerprints: fingerprints.clone() }
+    }
+
+    /// Changes since the last poll are the one thing that a new baseline does not see, so a job that had one before
+    /// says so.
+    fn rebaselined(&self, ticket: &PollTicket, items: u64) -> Option<Notice> {
+        let kept = ticket.fingerprints.as_ref().filter(|_| self.start.phase != Phase::Watching)?;
+        let now = &self.job.fingerprints;
+        let why = match (kept.request != now.request, kept.selection != now.selection) {
+            (true, true) => "its request and selection were edited",
+            (true, false) => "its request was edited",
+            (false, true) => "its selection was edited",
+            (false, false) if ticket.record.last_success.is_none() => return None,
+            (false, false) => "its last baseline was cut off or forgotten",
+        };
+        let since = ticket.record.last_poll.unwrap_or(self.start.now);
+        let news = Rebaselined { job: &self.job.name, why, since, items };
+        self.poller.alarm().rebaselined(&news, self.start.now)
+    }
+
+    fn tell(&mut self, decided: &Decided, trace: &mut Trace) {
+        if let Some(problem) = decided.problems.first() {
+            let more = decided.problems.len() - 1;
+            tracing::warn!(job = %self.job.name, problem, more, "an expression failed");
+        }
+        self.events += decided.events.len() as u64;
+        trace.decided(decided, self.start.phase);
+    }
+}
+
+/// Splits what was decided into transactions, each whole for its items: a row goes with its event.
+fn chunks(scope: Scope, decided: Decided, rows_max: usize, bytes_max: usize) -> Vec<PollChanges> {
+    let mut events = decided.events.into_iter().peekable();
+    let mut done = Vec::new();
+    // Idle rows come first: an item that came twice may have changed after it was idle, and the later row counts.
+    let first =
+        PollChanges { scope: scope.clone(), remove: decided.remove, rows: decided.idle, ..PollChanges::default() };
+    let mut chunk = first;
+    let mut bytes = 0;
+    for (at, row) in decided.rows.into_iter().enumerate() {
+        bytes += row.remembered.as_ref().map_or(0, |remembered| remembered.body.len());
+        chunk.rows.push(row);
+        if let Some((_, event)) = events.next_if(|(of, _)| *of == at) {
+            bytes += event.weight();
+            chunk.events.push(event);
+        }
+        if chunk.rows.len() >= rows_max || bytes >= bytes_max {
+            let next = PollChanges { scope: scope.clone(), ..PollChanges::default() };
+            done.push(std::mem::replace(&mut chunk, next));
+            bytes = 0;
+        }
+    }
+    done.push(chunk);
+    done
+}
