@@ -14,6 +14,7 @@ mod bounded;
 mod breaker;
 mod commands;
 mod crash;
+mod cursors;
 mod daemon;
 mod delivering;
 mod first_steps;
