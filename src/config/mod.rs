@@ -9,9 +9,11 @@ pub mod keys;
 mod lift;
 mod lookup;
 mod mask;
+mod prints;
 mod problem;
 mod reader;
 mod secrets;
+mod snapshot;
 mod source;
 mod syntax;
 #[cfg(test)]
@@ -22,7 +24,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use lookup::{Lookup, SystemLookup};
+pub use prints::Prints;
 pub use problem::{Place, Problem, Problems, Severity};
+pub use snapshot::{Noting, Snapshot};
 pub use source::SourceFile;
 
 use crate::core::config::{Config, Daemon};
@@ -41,6 +45,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// The files it was read from, the main one first.
     pub files: Vec<PathBuf>,
+    /// By which an edited job or sink is told from one that is as it was.
+    pub prints: Prints,
 }
 
 /// The config to use: `-c FILE`, `$DOORBELL_CONFIG`, `./doorbell.toml`, `/etc/doorbell/doorbell.toml`, in this order.
@@ -85,7 +91,7 @@ pub fn load(path: &Path, env: &dyn Lookup) -> Result<Loaded, Problems> {
     });
     let errors = problems.iter().any(|problem| problem.severity() == Severity::Error);
     match lifted.map(|lifted| (lifted.config, lifted.files)) {
-        Ok((Some(config), files)) if !errors => Ok(Loaded { config, warnings: problems, files }),
+        Ok((Some((config, prints)), files)) if !errors => Ok(Loaded { config, warnings: problems, files, prints }),
         _ => Err(Problems::new(path.to_path_buf(), problems)),
     }
 }
@@ -118,7 +124,7 @@ pub fn daemon(path: &Path, env: &dyn Lookup) -> Option<Daemon> {
 
 /// What came of some files: no config when there were errors.
 struct Lifted {
-    config: Option<Config>,
+    config: Option<(Config, Prints)>,
     files: Vec<PathBuf>,
     /// The same files by the names that may be shown.
     names: Vec<PathBuf>,

@@ -5,6 +5,7 @@
 
 mod backlog;
 mod limits;
+mod person;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -60,6 +61,8 @@ pub(super) struct Outlet {
     more: bool,
     /// True when a person has changed the sink's state in the store.
     changed: bool,
+    /// True when what is claimed has to be claimed anew.
+    stale: bool,
     /// When the store's next delivery falls due.
     next_due: Option<Timestamp>,
     /// When retries are claimed beside first attempts that never run out.
@@ -100,6 +103,7 @@ impl Outlet {
             sill,
             more: true,
             changed: false,
+            stale: false,
             next_due: None,
             retries_at: now,
             attempting: 0,
@@ -137,44 +141,15 @@ impl Outlet {
         self.release().await;
     }
 
-    /// Takes over what a person has changed: a pause, its end, a sink that is enabled again. What else is remembered of
-    /// the sink is newer here.
-    async fn follow_person(&mut self) {
-        if !std::mem::take(&mut self.changed) {
-            return;
-        }
-        match self.world.store.sink_state(&self.sink.name).await {
-            Ok(stored) => {
-                // The store's breaker says it too: a pause and its end may come at once.
-                let resumed = (self.state.paused.is_some() && stored.paused.is_none()) || stored.open.is_none();
-                let enabled = self.state.disabled.is_some() && stored.disabled.is_none();
-                self.state.paused = stored.paused;
-                if enabled {
-                    let SinkState { paused, not_before, last_success, .. } = self.state;
-                    self.state = SinkState { paused, not_before, last_success, ..SinkState::default() };
-                    tell(&self.sink.name, &Turn::Enabled);
-                }
-                if resumed {
-                    // Whoever resumes wants it tried now.
-                    self.state.open = None;
-                }
-            }
-            Err(error) => {
-                self.changed = true;
-                self.store_failed(self.world.clock.now(), &error);
-            }
-        }
-    }
-
     /// True when whatever is claimed may go: neither shut nor tried by probes only.
     fn flows(&self) -> bool {
         !self.is_shut() && self.state.open.is_none()
     }
 
-    /// Gives claims back while nothing but a probe may go: the store knows best which delivery that is, and what is
+    /// Gives claims back after an edit of the config, and while nothing but a probe may go: the store knows best which delivery that is, and what is
     /// held must not be claimed. Others may hold, list and change there what has not been attempted.
     async fn give_back(&mut self) {
-        if !self.flows() && !self.window.is_empty() {
+        if std::mem::take(&mut self.stale) || (!self.flows() && !self.window.is_empty()) {
             self.release().await;
         }
     }
@@ -289,18 +264,12 @@ impl Outlet {
                 self.enqueue(fresh.tickets);
             }
             Arrival::Changed => self.look_anew(),
+            Arrival::Edited(sink) => self.take_over(sink),
         }
     }
 
     fn enqueue(&mut self, tickets: impl IntoIterator<Item = DeliveryTicket>) {
         tickets.into_iter().for_each(|ticket| self.window.push(ticket.attempts, ticket));
-    }
-
-    /// A person has changed the queue or the sink's state in the store.
-    fn look_anew(&mut self) {
-        self.changed = true;
-        self.more = true;
-        self.backlog.look_again();
     }
 
     /// May one more retry begin? A probe may be one.

@@ -33,6 +33,12 @@ const BEAT: std::time::Duration = std::time::Duration::from_secs(5);
 /// When a job that is paused for a sink is looked at again.
 const BLOCKED_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// Polls that may ever run at once: the bound of `concurrency`, which a reload may raise up to here.
+const POLLS_MAX: usize = 1000;
+
+/// When a job that failed is polled after a reload: soon, and not with each of many reloads in a row.
+const AFRESH_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// When jobs are polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
@@ -50,6 +56,8 @@ pub(super) enum Order {
     Poll(JobName, Mode, oneshot::Sender<PollReport>),
     /// A person has paused a job, or resumed it.
     Pause(JobName, bool),
+    /// Take over the jobs of another config; what is remembered of them; to whom it is told when it is done.
+    Apply(Arc<Config>, BTreeMap<JobName, JobRecord>, oneshot::Sender<()>),
     /// Say when each job is due, and whether it is being polled.
     Runs(oneshot::Sender<BTreeMap<JobName, Run>>),
 }
@@ -75,12 +83,14 @@ pub(super) fn start(
     shutdown: &CancellationToken,
 ) -> mpsc::Sender<Order> {
     let (orders, inbox) = mpsc::channel(ORDERS_WAITING_MAX);
-    let (ended, endings) = mpsc::channel(config.daemon.concurrency.max(1));
+    let (ended, endings) = mpsc::channel(config.daemon.concurrency.max(POLLS_MAX));
     let mut scheduler = Scheduler {
         world: world.clone(),
         poller: poller.clone(),
+        begin,
         concurrency: config.daemon.concurrency,
         slots: Vec::with_capacity(config.jobs.len()),
+        free: Vec::new(),
         by_name: BTreeMap::new(),
         heap: BinaryHeap::with_capacity(config.jobs.len()),
         asked: VecDeque::new(),
@@ -90,7 +100,7 @@ pub(super) fn start(
     };
     let now = world.clock.now();
     for job in &config.jobs {
-        scheduler.add(job.clone(), begin, records.get(&job.name), now);
+        scheduler.add(job.clone(), records.get(&job.name), now);
     }
     world.tasks.spawn(scheduler.run(inbox, endings));
     orders
@@ -99,8 +109,11 @@ pub(super) fn start(
 struct Scheduler {
     world: Arc<World>,
     poller: Arc<Poller>,
+    begin: Begin,
     concurrency: usize,
     slots: Vec<Slot>,
+    /// Slots of jobs that left the config.
+    free: Vec<usize>,
     by_name: BTreeMap<JobName, usize>,
     heap: BinaryHeap<Reverse<(Timestamp, usize)>>,
     asked: VecDeque<Asked>,
@@ -113,6 +126,8 @@ struct Scheduler {
 struct Slot {
     job: Arc<Job>,
     spread: u64,
+    /// The job has left the config, and its last poll has not ended.
+    gone: bool,
     /// False for a job that is polled only when someone asks for it.
     scheduled: bool,
     /// A person keeps it from being polled on schedule; it stays due.
@@ -141,21 +156,92 @@ type PollResult = Option<(PollOutcome, Timestamp)>;
 
 impl Scheduler {
     /// First polls and missed ones are due at once; every other job keeps its phase.
-    fn add(&mut self, job: Arc<Job>, begin: Begin, record: Option<&JobRecord>, now: Timestamp) {
+    fn add(&mut self, job: Arc<Job>, record: Option<&JobRecord>, now: Timestamp) {
+        let slot = self.slot(job, record, now);
+        let name = slot.job.name.clone();
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slots[at] = slot;
+                at
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() - 1
+            }
+        };
+        self.by_name.insert(name, at);
+        self.enqueue(at);
+    }
+
+    fn slot(&self, job: Arc<Job>, record: Option<&JobRecord>, now: Timestamp) -> Slot {
         let spread = spread_of(job.name.as_str());
         let is_late = match record.and_then(|record| record.last_poll) {
             None => true,
             Some(last) => job.schedule.missed(last, now, spread),
         };
         let due = if is_late { Some(now) } else { job.schedule.next(now, spread) };
-        let slot = self.slots.len();
-        self.by_name.insert(job.name.clone(), slot);
-        let failures = record.map_or(0, |record| record.failures);
-        let scheduled = job.enabled && begin == Begin::OnSchedule;
+        let scheduled = self.schedules(&job);
         let due = due.filter(|_| scheduled);
         let paused = record.is_some_and(|record| record.paused.is_some());
-        self.slots.push(Slot { job, spread, scheduled, paused, due, running: false, failures });
-        self.enqueue(slot);
+        let failures = record.map_or(0, |record| record.failures);
+        Slot { job, spread, gone: false, scheduled, paused, due, running: false, failures }
+    }
+
+    /// Is this job polled by itself?
+    fn schedules(&self, job: &Job) -> bool {
+        job.enabled && self.begin == Begin::OnSchedule
+    }
+
+    /// Takes over the jobs of another config. One that was not edited keeps its phase; its poll under way, if there is
+    /// one, ends as it began.
+    fn apply(&mut self, config: &Config, records: &BTreeMap<JobName, JobRecord>) {
+        let now = self.world.clock.now();
+        self.concurrency = config.daemon.concurrency;
+        let gone: Vec<JobName> = self.by_name.keys().filter(|name| config.job(name).is_none()).cloned().collect();
+        gone.iter().for_each(|name| self.remove(name));
+        for job in &config.jobs {
+            match self.by_name.get(&job.name) {
+                Some(at) => self.edit(*at, job.clone(), records.get(&job.name), now),
+                None => self.add(job.clone(), records.get(&job.name), now),
+            }
+        }
+    }
+
+    /// A job that left the config. Its slot is free once its last poll has ended.
+    fn remove(&mut self, name: &JobName) {
+        let Some(at) = self.by_name.get(name).copied() else { return };
+        let slot = &mut self.slots[at];
+        (slot.gone, slot.scheduled, slot.due) = (true, false, None);
+        if !slot.running {
+            self.vacate(at);
+        }
+    }
+
+    fn vacate(&mut self, at: usize) {
+        self.by_name.remove(&self.slots[at].job.name);
+        // Who asked for it is told that there is no such job.
+        let asked = std::mem::take(&mut self.asked);
+        self.asked = asked.into_iter().filter(|asked| asked.slot != at).collect();
+        self.free.push(at);
+    }
+
+    /// A job that the config still has. A failing one starts afresh: whoever edits the config may just have mended it.
+    fn edit(&mut self, at: usize, job: Arc<Job>, record: Option<&JobRecord>, now: Timestamp) {
+        let fresh = self.slot(job, record, now);
+        let slot = &mut self.slots[at];
+        let anew = slot.gone || slot.job.schedule != fresh.job.schedule || slot.scheduled != fresh.scheduled;
+        let backs_off = std::mem::take(&mut slot.failures) > 0;
+        let soon = now.plus(AFRESH_AFTER);
+        let due = match (anew, backs_off) {
+            (true, _) => fresh.due,
+            (false, true) => slot.due.map(|due| due.min(soon)),
+            (false, false) => slot.due,
+        };
+        let moved = due != slot.due;
+        (slot.job, slot.gone, slot.scheduled, slot.due) = (fresh.job, false, fresh.scheduled, due);
+        if moved && !slot.running {
+            self.enqueue(at);
+        }
     }
 
     fn enqueue(&mut self, slot: usize) {
@@ -215,7 +301,7 @@ impl Scheduler {
             if current != Some(due) || running || paused {
                 continue;
             }
-            match self.poller.blocked(&self.slots[slot].job.name) {
+            match self.poller.blocked(&self.slots[slot].job) {
                 None => self.begin(slot, Mode::Commit, None),
                 Some(_) => {
                     self.slots[slot].due = Some(now.plus(BLOCKED_RETRY));
@@ -243,6 +329,9 @@ impl Scheduler {
         self.running -= 1;
         let slot = &mut self.slots[ended.slot];
         slot.running = false;
+        if slot.gone {
+            return self.vacate(ended.slot);
+        }
         let now = self.world.clock.now();
         let result = ended.result.filter(|_| ended.mode == Mode::Commit);
         let failed = match &result {
@@ -281,7 +370,7 @@ impl Scheduler {
         match order {
             Order::Poll(name, mode, reply) => {
                 // A job that is unknown drops the reply, which tells the asker.
-                if let Some(slot) = self.by_name.get(&name) {
+                if let Some(slot) = self.by_name.get(&name).filter(|slot| !self.slots[**slot].gone) {
                     self.asked.push_back(Asked { slot: *slot, mode, reply });
                 }
             }
@@ -290,11 +379,16 @@ impl Scheduler {
                     self.pause(*slot, paused);
                 }
             }
+            Order::Apply(config, records, done) => {
+                self.apply(&config, &records);
+                // Whoever asked may have gone.
+                let _ = done.send(());
+            }
             Order::Runs(reply) => {
-                let runs = self.slots.iter();
+                let runs = self.by_name.values().map(|at| &self.slots[*at]).filter(|slot| !slot.gone);
                 let runs = runs.map(|slot| {
                     let goes = slot.scheduled && !slot.paused;
-                    let blocked = self.poller.blocked(&slot.job.name).filter(|_| goes);
+                    let blocked = self.poller.blocked(&slot.job).filter(|_| goes);
                     let due = slot.due.filter(|_| !slot.paused);
                     (slot.job.name.clone(), Run { due, running: slot.running, blocked })
                 });

@@ -24,5 +24,6 @@ mod out;
 mod paging;
 mod partial;
 mod queue;
+mod reload;
 mod seeing;
 mod signing;

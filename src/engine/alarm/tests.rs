@@ -135,7 +135,7 @@ fn job() -> Arc<Job> {
 /// A folder with a state, and a config over it.
 struct House {
     folder: tempfile::TempDir,
-    config: Config,
+    config: Arc<Config>,
 }
 
 /// An engine that runs in it.
@@ -153,9 +153,10 @@ impl House {
             listen: crate::core::config::Listen::Off,
             token: None,
             concurrency: 4,
+            reload: Default::default(),
             retention: Duration::from_secs(30 * 86_400),
         };
-        let config = Config { daemon, jobs: vec![job()], sinks: vec![plain("ops")], alerts };
+        let config = Arc::new(Config { daemon, jobs: vec![job()], sinks: vec![plain("ops")], alerts });
         Self { folder: tempfile::tempdir().unwrap(), config }
     }
 

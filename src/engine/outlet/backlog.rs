@@ -52,6 +52,11 @@ impl Backlog {
         Self { limits, count: 0, look_at: Some(SOON), not_before: None, full: None, dropped: 0, told_at: None }
     }
 
+    /// Goes on under other limits.
+    pub(super) fn take_over(&mut self, limits: Limits) {
+        (self.limits, self.full) = (limits, None);
+    }
+
     pub(super) fn came(&mut self, count: usize, now: Timestamp) {
         self.count = self.count.saturating_add(count as u64);
         self.look_at.get_or_insert(now.plus(self.every()));

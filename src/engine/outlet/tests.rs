@@ -167,8 +167,14 @@ impl Life {
             pulse: Arc::new(Pulse::default()),
             tasks: Tasks::default(),
         });
-        let daemon =
-            Daemon { state: options.path, listen: Listen::Off, token: None, concurrency: 1, retention: 30 * DAY };
+        let daemon = Daemon {
+            state: options.path,
+            listen: Listen::Off,
+            token: None,
+            concurrency: 1,
+            reload: Default::default(),
+            retention: 30 * DAY,
+        };
         let config = Config { daemon, alerts: Alerts::default(), jobs: Vec::new(), sinks: vec![Arc::new(sink)] };
         let shutdown = CancellationToken::new();
         let alarm = Alarm::new(&config, Begin::OnSchedule, &BTreeMap::new(), &[], BEGIN);
