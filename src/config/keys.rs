@@ -4,7 +4,7 @@
 
 use Status::{Built, Default, Later};
 use Table::{
-    Alerts, Auth, Batch, Cursor, Daemon, Deletes, Detail, Each, Every, Job, Pages, Root, SendTo, Sign, Sink, Tls,
+    Alerts, Auth, Batch, Csv, Cursor, Daemon, Deletes, Detail, Each, Every, Job, Pages, Root, SendTo, Sign, Sink, Tls,
     Vendor,
 };
 
@@ -29,6 +29,8 @@ pub enum Table {
     Deletes,
     /// `every = { … }`
     Every,
+    /// `csv = { … }`
+    Csv,
     /// `[job.NAME.pages]`
     Pages,
     /// `[job.NAME.cursor]`
@@ -60,6 +62,7 @@ impl Table {
             Auth => "`auth`",
             Deletes => "`deletes`",
             Every => "`every`",
+            Csv => "`csv`",
             Pages => "`[job.NAME.pages]`",
             Cursor => "`[job.NAME.cursor]`",
             Detail => "`[job.NAME.detail]`",
@@ -75,8 +78,6 @@ impl Table {
 /// A value that a key may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Literal {
-    /// Text.
-    Text(&'static str),
     /// A whole number.
     Whole(i64),
     /// `true` or `false`.
@@ -182,7 +183,7 @@ pub const KEYS: &[Key] = &[
     key(Job, "url", Built, "joined to `base_url`, or absolute"),
     key(Job, "method", Built, "the request's method"),
     key(Job, "body", Built, "the request's body"),
-    key(Job, "format", Default(&[Literal::Text("json"), Literal::Text("auto")]), "what an answer is"),
+    key(Job, "format", Built, "what an answer is"),
     key(Job, "every", Built, "the time between two polls"),
     key(Job, "cron", Built, "the times of the polls, by the calendar"),
     key(Job, "timezone", Built, "for `cron`"),
@@ -209,8 +210,10 @@ pub const KEYS: &[Key] = &[
     key(Job, "cursor", Later, "how to fetch only what is new"),
     key(Job, "detail", Later, "one more request for each item"),
     key(Job, "each", Later, "one job, many scopes"),
-    key(Job, "csv", Later, "how csv is read"),
-    key(Job, "array", Later, "xml elements that are always an array"),
+    key(Job, "csv", Built, "how csv is read"),
+    key(Job, "array", Built, "xml elements that are always an array"),
+    key(Csv, "delimiter", Built, "what stands between fields"),
+    key(Csv, "header", Built, "is the first row the columns' names"),
     key(Deletes, "after", Built, "complete polls without the item"),
     key(Deletes, "hold_above", Later, "the share of items above which deletions are held"),
     key(Deletes, "confirm", Later, "a request that must say 404 or 410"),

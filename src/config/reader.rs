@@ -417,7 +417,6 @@ fn unknown(place: Place, section: &Section<'_>, name: &str) -> Problem {
 
 fn other_than_default(place: Place, key: &keys::Key, values: &[Literal]) -> Problem {
     let value = match values.first() {
-        Some(Literal::Text(text)) => format!("\"{text}\""),
         Some(Literal::Whole(number)) => number.to_string(),
         Some(Literal::Bool(flag)) => flag.to_string(),
         None => String::new(),
@@ -429,7 +428,6 @@ fn other_than_default(place: Place, key: &keys::Key, values: &[Literal]) -> Prob
 
 fn is(value: &Spanned<DeValue<'_>>, literal: Literal) -> bool {
     match (value.get_ref(), literal) {
-        (DeValue::String(got), Literal::Text(text)) => got == text,
         (DeValue::Integer(got), Literal::Whole(number)) => i64::from_str_radix(got.as_str(), got.radix()) == Ok(number),
         (DeValue::Boolean(got), Literal::Bool(flag)) => *got == flag,
         _ => false,

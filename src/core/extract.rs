@@ -63,7 +63,8 @@ impl Selection<'_> {
             None => self.split(None, &[], body),
             Some((query, Some(steps))) => self.split(Some(query), steps, body),
             Some((query, None)) => self.select(query, body),
-        }?;
+        };
+        let items = items.map_err(|failure| explain::members_for_items(failure, self.items, body))?;
         let count = items.len() as u64;
         Ok((self.unique(items)?, count))
     }

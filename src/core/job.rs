@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::diff::Change;
+use crate::core::document::DocumentSpec;
 use crate::core::homes::Homes;
 use crate::core::names::{Digest, JobName, VendorName};
 use crate::core::page::Paging;
@@ -31,6 +32,8 @@ pub struct Job {
     pub pages: Option<Paging>,
     /// When to ask.
     pub schedule: Schedule,
+    /// What the answers are.
+    pub document: DocumentSpec,
     /// Where the items are; `None`: the document is the one item.
     pub items: Option<JsonPath>,
     /// Where an item's key is, relative to the item; several make a composite key. Empty only when `items` is `None`.
@@ -181,7 +184,7 @@ impl Changes {
 pub struct Fingerprints {
     /// Method, URL, query and body. A change drops validators and re-baselines silently.
     pub request: Digest,
-    /// `items` and `key`. A change drops validators and re-baselines silently.
+    /// `format`, `csv`, `array`, `items` and `key`. A change drops validators and re-baselines silently.
     pub selection: Digest,
     /// `watch` and `ignore` as written, kept whole so that the old rules can be applied once more.
     pub rules: String,

@@ -17,6 +17,7 @@ pub mod transport;
 pub mod units;
 
 // Reading: from bytes to items.
+pub mod document;
 pub mod extract;
 pub mod json;
 pub mod page;

@@ -31,6 +31,9 @@ pub enum FailureKind {
     Handshake,
     /// The answer is not JSON: HTML, truncated, invalid UTF-8, too deep, a name twice in an object.
     NotJson,
+    /// The answer is not what the job's `format` or its Content-Type says: broken XML, a CSV row of another length,
+    /// bytes that are none of its charset's.
+    Malformed,
     /// `items` found nothing, and what it should be in is not there either.
     SelectorEmpty,
     /// An item has no key, or a null one, or one that is not a scalar.
@@ -59,6 +62,7 @@ impl FailureKind {
             Self::Address => "address",
             Self::Handshake => "handshake",
             Self::NotJson => "not_json",
+            Self::Malformed => "malformed",
             Self::SelectorEmpty => "selector_empty",
             Self::KeyMissing => "key_missing",
             Self::KeyTwice => "key_twice",

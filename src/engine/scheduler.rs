@@ -431,6 +431,10 @@ async fn poll(
     };
     let Some((polled, failures)) = claim_and_poll(world, poller, job, mode, trace).await else { return };
     let took = polled.at.since(began);
+    if polled.events > 0 {
+        // What was handed to the outlets goes before it is written about.
+        tokio::task::yield_now().await;
+    }
     if mode == Mode::Commit {
         journal::polled(job, &polled, failures, took);
         poller.alarm().polled(job, &polled.outcome, polled.at);

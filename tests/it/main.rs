@@ -17,6 +17,7 @@ mod daemon;
 mod delivering;
 mod first_steps;
 mod formats;
+mod formats_in;
 mod kinto;
 mod numbers;
 mod operate;

@@ -8,23 +8,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use http::header::ACCEPT;
 use toml::de::DeValue;
 
 use super::route::{self, Sinks};
 use super::vendor::{Layer, QueryValue, layer};
-use super::{EVENT_NAMES, later_value, pages, request};
+use super::{EVENT_NAMES, document, later_value, pages, request};
 use crate::config::keys::{self, Table};
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
 use crate::config::written::Written;
 use crate::core::diff::Change;
+use crate::core::document::DocumentSpec;
 use crate::core::job::{Access, Changes, Fingerprints, First, Job, ListKind, RequestSpec};
 use crate::core::names::{Digest, JobName, VendorName};
 use crate::core::page::Paging;
 use crate::core::path::{Complaint, JsonPath};
 use crate::core::rules::Rules;
 use crate::core::schedule::Schedule;
-use crate::core::template::{Condition, Template};
+use crate::core::template::{Condition, Template, Text};
 
 /// Bounds of `every`: shorter would be a loop, longer is a mistake.
 const EVERY_BOUNDS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(366 * 86_400);
@@ -59,7 +61,12 @@ impl<'a> Lift<'a> {
             None if section.has("vendor") => &Layer::lost(),
             None => &Layer::default(),
         };
-        let request = self.request(section, own.over(below), reader);
+        let document = document::document(section, reader);
+        let mut layer = own.over(below);
+        if let Some(accept) = document.format.accept().and_then(fixed) {
+            layer.headers.entry(ACCEPT.to_string()).or_insert((ACCEPT, accept));
+        }
+        let request = self.request(section, layer, reader);
         let schedule = schedule(section, reader);
         let items = section.field("items").and_then(|field| reader.query(&field));
         let key = key(section, reader);
@@ -77,7 +84,7 @@ impl<'a> Lift<'a> {
         let (request, request_print) = request?;
         let fingerprints = Fingerprints {
             request: paged_fingerprint(request_print, pages.as_ref()),
-            selection: fingerprint(items.iter().map(JsonPath::as_str).chain(key.iter().map(JsonPath::as_str))),
+            selection: selection_fingerprint(items.as_ref(), &key, &document),
             rules: rules.to_text(),
         };
         Some(Job {
@@ -87,6 +94,7 @@ impl<'a> Lift<'a> {
             request,
             pages,
             schedule: schedule?,
+            document,
             items,
             key,
             list: list.unwrap_or(ListKind::Complete),
@@ -146,6 +154,11 @@ impl<'a> Lift<'a> {
     }
 }
 
+/// A header's value of our own.
+fn fixed(value: &str) -> Option<Text> {
+    Text::compile(&Written::plain(value).parts(), &[]).ok()
+}
+
 /// What is asked for, as it is written before secrets are put in. Credentials and headers select nothing.
 fn request_fingerprint(method: &http::Method, url: &Written, layer: &Layer, body: Option<&str>) -> Digest {
     let url = url.spelled();
@@ -156,6 +169,13 @@ fn request_fingerprint(method: &http::Method, url: &Written, layer: &Layer, body
     }
     parts.extend(body);
     fingerprint(parts.into_iter())
+}
+
+/// Which items there are.
+fn selection_fingerprint(items: Option<&JsonPath>, key: &[JsonPath], document: &DocumentSpec) -> Digest {
+    let paths = items.into_iter().chain(key).map(JsonPath::as_str);
+    let document = document.fingerprint();
+    fingerprint(paths.chain(document.as_deref()))
 }
 
 /// One answer and a list of several pages are different selections; so are lists that are paged in different ways.

@@ -4,6 +4,7 @@
 
 mod alerts;
 mod daemon;
+mod document;
 mod format;
 mod job;
 mod pages;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::core::document::DocumentSpec;
 use crate::core::job::{Access, Changes, ListKind, RequestSpec};
 use crate::core::names::{JobName, SinkName};
 use crate::core::path::JsonPath;
@@ -44,6 +45,7 @@ fn job(change: impl FnOnce(&mut Job)) -> Arc<Job> {
         request,
         pages: None,
         schedule: Schedule::Every(std::time::Duration::from_secs(30)),
+        document: DocumentSpec::default(),
         items: Some(JsonPath::parse("$.data[*]").unwrap()),
         key: vec![JsonPath::parse("$.id").unwrap()],
         list: ListKind::Complete,

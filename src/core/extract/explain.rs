@@ -40,6 +40,11 @@ pub(super) fn not_json(body: &[u8], error: &JsonError) -> Failure {
                 )
             }
             Some('<') => format!("the answer is XML or HTML, not JSON: {begins}"),
+            Some('{') if error.what.starts_with("expected the end, got `{`") => {
+                format!(
+                    "the answer is more than one JSON document: {error}; hint: `format = \"ndjson\"` if there is one on each line"
+                )
+            }
             Some('{' | '[') => format!("the answer is not JSON we can take: {error}"),
             _ => format!("the answer is not JSON: {error}; {begins}"),
         },
@@ -63,7 +68,8 @@ pub(super) fn nothing_found(query: &JsonPath, tree: &Json, empty: bool) -> Strin
     let list = propose(tree).filter(|proposal| proposal != query.as_str());
     let hint = match list {
         Some(list) => format!("; hint: try `items = {}`", quoted(&list)),
-        None if last.is_null() && !empty && query.container().is_some() => {
+        // An empty element of XML is an empty text.
+        None if (last.is_null() || last.as_str() == Some("")) && !empty && query.container().is_some() => {
             "; hint: `empty = true` if that means an empty list".to_owned()
         }
         None => String::new(),
@@ -116,6 +122,26 @@ pub(super) fn key_twice(paths: &[JsonPath], key: &Key, at: usize, first: &Json, 
         quote(key.as_str()),
         names.join(", ")
     )
+}
+
+/// A key is missing because the members of an object were taken for items, as where an element of XML stands once.
+pub(super) fn members_for_items(failure: Failure, items: Option<&JsonPath>, body: &[u8]) -> Failure {
+    let Some(container) = items.and_then(JsonPath::container).filter(|_| failure.kind == FailureKind::KeyMissing)
+    else {
+        return failure;
+    };
+    let tree = json::parse(body).unwrap_or_default();
+    let (Some(Step::Member(name)), [Json::Object(_)]) =
+        (container.plain_steps().and_then(<[Step]>::last), &container.select(&tree)[..])
+    else {
+        return failure;
+    };
+    let way = container.as_str();
+    let why = format!(
+        "`{way}` is an object, so its members were taken for items; in XML, `array = [{}]` makes it a list",
+        quoted(name)
+    );
+    Failure { sentence: format!("{}; {why}", failure.sentence), ..failure }
 }
 
 /// How far a query leads, as text, and what is there.

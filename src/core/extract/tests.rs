@@ -253,6 +253,12 @@ fn an_item_without_a_key_is_shown() {
         FailureKind::KeyMissing,
         "the answer has no `$.id`: it is an object with the member `a`",
     );
+    list("$.orders.order[*]", &["$.id"]).refuses(
+        r#"{"orders":{"order":{"id":"1"}}}"#,
+        FailureKind::KeyMissing,
+        "the item at position 0 (counting from 0) has no `$.id`: it is a string; hint: `key = \"$\"` takes it as its own \
+         key; `$.orders.order` is an object, so its members were taken for items; in XML, `array = [\"order\"]` makes it a list",
+    );
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub use parse::{JsonError, parse};
 pub use pointer::push_token;
 pub(in crate::core) use pointer::{pointer_index, pointer_tokens};
 pub use scan::{Split, pick, split};
+pub(in crate::core) use write::push_string;
 
 /// How deep arrays and objects may nest, in a body, a list or an item.
 pub const DEPTH_MAX: usize = 128;

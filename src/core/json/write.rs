@@ -55,6 +55,12 @@ impl Json {
     }
 }
 
+/// Appends a text as a JSON string.
+pub(in crate::core) fn push_string(text: &str, out: &mut Vec<u8>) {
+    // A `Vec` takes everything.
+    let _ = string(text, out);
+}
+
 /// Compact JSON text.
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 
 use crate::core::delivery::{Answer, Parcel};
+use crate::core::document::DocumentSpec;
 use crate::core::job::{Access, Changes, Fingerprints, First, ListKind, RequestSpec};
 use crate::core::names::{Digest, SinkName};
 use crate::core::observe::{AttemptSeen, Observer, PollSeen, Pulse};
@@ -113,6 +114,7 @@ fn job() -> Arc<Job> {
         request,
         pages: None,
         schedule: Schedule::Every(Duration::from_secs(30)),
+        document: DocumentSpec::default(),
         items: None,
         key: Vec::new(),
         list: ListKind::Complete,

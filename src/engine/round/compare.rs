@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use crate::core::decide::Decider;
+use crate::core::document::to_json;
 use crate::core::extract::{Item, extract_counted};
 use crate::core::ledger::{Remembered, Row};
 use crate::core::names::KeyDigest;
@@ -25,11 +26,12 @@ impl Round<'_> {
         trace: &mut Trace,
     ) -> Result<Result<PageRead, Failure>, StoreError> {
         self.fresh = true;
-        let Answer { url, headers, body, .. } = answer;
+        let Answer { url, headers, content_type, body, .. } = answer;
         let body = body.unwrap_or_default();
         let weight = body.len();
         let job = self.job.clone();
         let read = self.world.tasks.compute(weight, move || {
+            let body = to_json(&job, content_type.as_deref(), body)?;
             let (items, count) = extract_counted(&job, &body)?;
             let leaf = job.pages.as_ref().map(|pages| Leaf::read(pages, &headers, &body, &items, count)).transpose()?;
             Ok((items, leaf.unwrap_or_default()))

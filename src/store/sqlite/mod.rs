@@ -38,7 +38,6 @@ use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::Jobs;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::sinks::Sinks;
-use crate::store::sqlite::upkeep::Cursor;
 use crate::store::sqlite::writer::Writer;
 use crate::store::{OpenError, PollTicket};
 
@@ -65,14 +64,11 @@ pub struct SqliteStore {
     jobs: Arc<Jobs>,
     sinks: Arc<Sinks>,
     /// Where the search for old events has come to.
-    pruned: Mutex<Cursor>,
+    pruned: Mutex<i64>,
 }
 
 /// Rows that are read at once, without a thread of the store's: some tens of microseconds.
 const LIGHT_ROWS: usize = 64;
-
-/// Before the first event.
-const START: Cursor = (i64::MIN, 0);
 
 impl SqliteStore {
     /// Opens the state, or creates it where there is no file, and voids every claim of the process before.
@@ -101,7 +97,7 @@ impl SqliteStore {
             uid_seed: options.uid_seed,
             jobs: Arc::default(),
             sinks: Arc::new(sinks),
-            pruned: Mutex::new(START),
+            pruned: Mutex::new(0),
         })
     }
 

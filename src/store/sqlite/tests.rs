@@ -290,6 +290,43 @@ fn work_that_fails_takes_nothing_of_its_neighbours_with_it() {
 }
 
 #[test]
+fn checked_work_that_refuses_does_no_harm_and_one_that_breaks_takes_its_batch_back() {
+    let bench = bench();
+    let store = bench.store.as_ref().unwrap();
+    let insert = |name: &'static str, uid: u8, failure: Option<bool>| {
+        store.writer.write_checked(
+            move |db| {
+                let refused = || StoreError::Refused("as it was asked to".to_owned());
+                if failure == Some(false) {
+                    return Err(refused());
+                }
+                db.execute("INSERT INTO job (name, uid) VALUES (?1, ?2)", rusqlite::params![name, [uid; 16]])?;
+                if failure == Some(true) { Err(refused()) } else { Ok(()) }
+            },
+            |_| {},
+        )
+    };
+    let names = || async {
+        let jobs = crate::store::Archive::jobs(store).await.unwrap();
+        jobs.into_iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>()
+    };
+    run(async {
+        let (first, second, third) =
+            tokio::join!(insert("a", 1, None), insert("b", 2, Some(false)), insert("c", 3, None));
+        assert!(first.is_ok() && third.is_ok() && second.is_err());
+        assert_eq!(names().await, ["a", "c"]);
+
+        let (first, second, third) =
+            tokio::join!(insert("d", 4, None), insert("e", 5, Some(true)), insert("f", 6, None));
+        assert!(matches!(second, Err(StoreError::Refused(_))), "{second:?}");
+        for neighbour in [first, third] {
+            assert!(matches!(neighbour, Err(StoreError::Unwritable(_))), "{neighbour:?}");
+        }
+        assert_eq!(names().await, ["a", "c"]);
+    });
+}
+
+#[test]
 fn a_full_disk_loses_nothing_and_passes() {
     let bench = bench();
     let store = bench.store.as_ref().unwrap();

@@ -11,8 +11,7 @@ use crate::core::names::{JobName, KeyDigest, SinkName};
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::{Result, count, int};
 use crate::store::sqlite::ledger::Pen;
-use crate::store::sqlite::pages;
-use crate::store::sqlite::sinks;
+use crate::store::sqlite::{archive, pages, sinks};
 
 /// Why the deliveries of a job that left the config are held.
 pub(super) const JOB_GONE: &str = "the job is not in the config";
@@ -128,23 +127,19 @@ fn come_back(db: &Connection, job: i64, now: Timestamp) -> Result<usize> {
     Ok(freed)
 }
 
-/// Where a pass over old events has come to: the moment and number of the last that was looked at.
-pub(super) type Cursor = (i64, i64);
-
-/// Up to `limit` events after `cursor` that are older than `before` and have ended, and where the search came to.
-pub(super) fn old_events(db: &Connection, before: Timestamp, limit: i64, cursor: Cursor) -> Result<Vec<Cursor>> {
+/// Up to `limit` events after the number `after` that are older than `before` and have ended.
+pub(super) fn old_events(db: &Connection, before: Timestamp, limit: i64, after: i64) -> Result<Vec<i64>> {
+    let end = archive::first_since(db, before)?;
     let mut statement = db.prepare_cached(
-        "SELECT at, id FROM event WHERE (at, id) > (?1, ?2) AND at < ?3 AND NOT EXISTS \
-         (SELECT 1 FROM delivery WHERE event = event.id AND (ended IS NULL OR ended >= ?3)) ORDER BY at, id LIMIT ?4",
+        "SELECT id FROM event WHERE id > ?1 AND id < ?2 AND at < ?3 AND NOT EXISTS \
+         (SELECT 1 FROM delivery WHERE event = event.id AND (ended IS NULL OR ended >= ?3)) ORDER BY id LIMIT ?4",
     )?;
-    let rows = statement
-        .query_map([cursor.0, cursor.1, before.0, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(rows)
+    let rows = statement.query_map([after, end, before.0, limit], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Deletes events with their deliveries and attempts, unless they have become wanted again meanwhile.
-pub(super) fn delete_events(db: &Connection, events: &[Cursor]) -> Result<u64> {
+pub(super) fn delete_events(db: &Connection, events: &[i64]) -> Result<u64> {
     let mut dead = db.prepare_cached(
         "UPDATE sink SET dead = dead - (SELECT count(*) FROM delivery WHERE event = ?1 AND sink = sink.id \
          AND state = 'dead' AND replayed IS NULL) WHERE id IN (SELECT sink FROM delivery WHERE event = ?1 AND state = 'dead')",
@@ -152,7 +147,7 @@ pub(super) fn delete_events(db: &Connection, events: &[Cursor]) -> Result<u64> {
     let mut open = db.prepare_cached("SELECT 1 FROM delivery WHERE event = ?1 AND ended IS NULL")?;
     let mut delete = db.prepare_cached("DELETE FROM event WHERE id = ?1")?;
     let mut deleted = 0;
-    for (_, event) in events {
+    for event in events {
         if !open.exists([event])? {
             dead.execute([event])?;
             deleted += delete.execute([event])? as u64;

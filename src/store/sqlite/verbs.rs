@@ -16,7 +16,7 @@ use crate::store::sqlite::commit::{Commit, Committed};
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::{Claimed, KnownScope};
 use crate::store::sqlite::{
-    START, SqliteStore, archive, deliveries, jobs, ledger, outbox, overflow, pages, settle, sinks, upkeep,
+    SqliteStore, archive, deliveries, jobs, ledger, outbox, overflow, pages, settle, sinks, upkeep,
 };
 use crate::store::{
     Archive, DeliveryTicket, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote, PollTicket, Polls, Queue,
@@ -179,12 +179,12 @@ impl SqliteStore {
 impl Outbox for SqliteStore {
     async fn claim_deliveries(&self, sink: &SinkName, now: Timestamp, limit: usize) -> Result<Vec<DeliveryTicket>> {
         let (sink, epoch) = (sink.clone(), self.epoch);
-        self.writer.write(0, move |db| outbox::claim(db, epoch, &sink, now, limit), |_| {}).await
+        self.writer.write_checked(move |db| outbox::claim(db, epoch, &sink, now, limit), |_| {}).await
     }
 
     async fn claim_retries(&self, sink: &SinkName, now: Timestamp, limit: usize) -> Result<Vec<DeliveryTicket>> {
         let (sink, epoch) = (sink.clone(), self.epoch);
-        self.writer.write(0, move |db| outbox::claim_retries(db, epoch, &sink, now, limit), |_| {}).await
+        self.writer.write_checked(move |db| outbox::claim_retries(db, epoch, &sink, now, limit), |_| {}).await
     }
 
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>> {
@@ -200,8 +200,7 @@ impl Outbox for SqliteStore {
         let (sinks, name) = (Arc::clone(&self.sinks), ticket.sink.clone());
         let (next, _) = self
             .writer
-            .write(
-                0,
+            .write_checked(
                 move |db| settle::settle(db, &settlement),
                 move |written: &Result<(Option<DeliveryTicket>, SinkState)>| {
                     if let Ok((_, state)) = written {
@@ -217,7 +216,7 @@ impl Outbox for SqliteStore {
         let ids: Vec<i64> =
             tickets.iter().filter(|ticket| ticket.epoch == self.epoch).map(|ticket| ticket.id).collect();
         let epoch = self.epoch;
-        self.writer.write(0, move |db| outbox::release(db, epoch, &ids), |_| {}).await
+        self.writer.write_checked(move |db| outbox::release(db, epoch, &ids), |_| {}).await
     }
 
     async fn drop_oldest(
@@ -295,9 +294,9 @@ impl Upkeep for SqliteStore {
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64> {
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let cursor = *self.pruned.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.readers.read(move |db| upkeep::old_events(db, before, most, cursor)).await?;
-        let next = old.last().copied().filter(|_| old.len() >= limit).unwrap_or(START);
+        let after = *self.pruned.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.readers.read(move |db| upkeep::old_events(db, before, most, after)).await?;
+        let next = old.last().copied().filter(|_| old.len() >= limit).unwrap_or(0);
         let jobs = Arc::clone(&self.jobs);
         let (events, ledger) = self
             .writer

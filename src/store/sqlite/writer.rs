@@ -1,6 +1,7 @@
 //! The one thread that writes: it takes whatever is queued, commits it with one fsync, and then answers all.
 //!
-//! Each piece of work runs in a savepoint of its own, so that one that fails takes nothing of its neighbours with it.
+//! Each piece of work runs in a savepoint of its own, so that one that fails takes nothing of its neighbours with it;
+//! but for the many small ones that check everything before they write, for a savepoint copies every page that changes.
 //! The thread never waits for anything but its queue and the disk.
 
 use std::thread::JoinHandle;
@@ -25,7 +26,9 @@ const BATCH_BYTES: usize = 8 << 20;
 trait Work: Send {
     /// About how many bytes it writes.
     fn weight(&self) -> usize;
-    /// Runs inside its savepoint; false: roll it back.
+    /// True when it refuses before its first write, so that it needs no savepoint.
+    fn checks_first(&self) -> bool;
+    /// Runs in the transaction; false: nothing of it may stay.
     fn run(&mut self, db: &Connection) -> bool;
     /// The transaction has ended: takes effect in memory, and answers.
     fn end(self: Box<Self>, committed: Result<()>);
@@ -45,6 +48,7 @@ struct Close {
 /// A piece of work made of two closures: `run` in the transaction, `end` after it.
 struct Task<T, R, E> {
     weight: usize,
+    checks_first: bool,
     run: Option<R>,
     end: E,
     result: Option<Result<T>>,
@@ -59,6 +63,10 @@ where
 {
     fn weight(&self) -> usize {
         self.weight
+    }
+
+    fn checks_first(&self) -> bool {
+        self.checks_first
     }
 
     fn run(&mut self, db: &Connection) -> bool {
@@ -108,7 +116,21 @@ impl Writer {
         E: FnOnce(&Result<T>) + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let task = Task { weight, run: Some(run), end, result: None, reply: Some(reply) };
+        let task = Task { weight, checks_first: false, run: Some(run), end, result: None, reply: Some(reply) };
+        self.send(Message::Work(Box::new(task))).await?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Like [`Writer::write`], for small work that refuses before its first write. Should it fail after that, nothing
+    /// of its whole batch is written, and everyone in it is told so.
+    pub(super) async fn write_checked<T, R, E>(&self, run: R, end: E) -> Result<T>
+    where
+        T: Send + 'static,
+        R: FnOnce(&Connection) -> Result<T> + Send + 'static,
+        E: FnOnce(&Result<T>) + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let task = Task { weight: 0, checks_first: true, run: Some(run), end, result: None, reply: Some(reply) };
         self.send(Message::Work(Box::new(task))).await?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -119,7 +141,7 @@ impl Writer {
         R: FnOnce(&Connection) -> Result<()> + Send + 'static,
         E: FnOnce(&Result<()>) + Send + 'static,
     {
-        let task = Task { weight: 0, run: Some(run), end, result: None, reply: None };
+        let task = Task { weight: 0, checks_first: false, run: Some(run), end, result: None, reply: None };
         if let Some(queue) = &self.queue {
             drop(queue.try_send(Message::Work(Box::new(task))));
         }
@@ -132,7 +154,14 @@ impl Writer {
     {
         let (done, closed) = oneshot::channel();
         let (reply, answer) = oneshot::channel();
-        let task = Task { weight: 0, run: Some(last), end: |_: &Result<()>| {}, result: None, reply: Some(reply) };
+        let task = Task {
+            weight: 0,
+            checks_first: false,
+            run: Some(last),
+            end: |_: &Result<()>| {},
+            result: None,
+            reply: Some(reply),
+        };
         self.send(Message::Close(Close { last: Box::new(task), done })).await?;
         let written = answer.await.map_err(|_| StoreError::Closed)?;
         // The sender is dropped, at the latest, when the thread ends.
@@ -231,17 +260,38 @@ fn transact(db: &Connection, batch: &mut [Box<dyn Work>]) -> Result<()> {
         return alone(db, &mut **only);
     }
     for work in batch {
-        execute(db, "SAVEPOINT work")?;
-        if !work.run(db) {
-            // A full disk may have ended the whole transaction already; then nothing of the batch has happened.
-            if db.is_autocommit() {
-                return Err(StoreError::Unwritable("the transaction was broken off; nothing is lost".to_owned()));
-            }
-            execute(db, "ROLLBACK TO work")?;
+        match work.checks_first() {
+            true => checked(db, &mut **work)?,
+            false => guarded(db, &mut **work)?,
         }
-        execute(db, "RELEASE work")?;
     }
     execute(db, "COMMIT").map_err(unwritable)
+}
+
+/// Work that needs no savepoint.
+fn checked(db: &Connection, work: &mut dyn Work) -> Result<()> {
+    let before = db.total_changes();
+    if work.run(db) || (db.total_changes() == before && !db.is_autocommit()) {
+        return Ok(());
+    }
+    Err(broken_off())
+}
+
+/// Work in a savepoint.
+fn guarded(db: &Connection, work: &mut dyn Work) -> Result<()> {
+    execute(db, "SAVEPOINT work")?;
+    if !work.run(db) {
+        // A full disk may have ended the whole transaction already; then nothing of the batch has happened.
+        if db.is_autocommit() {
+            return Err(broken_off());
+        }
+        execute(db, "ROLLBACK TO work")?;
+    }
+    execute(db, "RELEASE work")
+}
+
+fn broken_off() -> StoreError {
+    StoreError::Unwritable("the transaction was broken off; nothing is lost".to_owned())
 }
 
 /// Without neighbours to protect, a savepoint would only copy every page that changes.

@@ -85,6 +85,8 @@ CREATE TABLE body (
 ) STRICT;
 
 -- The last eight kinds of change are those of system events, which belong to the job `doorbell` and its one scope.
+-- Numbers grow in the order of the commits, and so, but for a clock that was set back, do the moments: what is old or
+-- new is found by its number.
 CREATE TABLE event (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     uid      TEXT NOT NULL UNIQUE,
@@ -98,9 +100,7 @@ CREATE TABLE event (
     kind     TEXT NOT NULL,
     body     BLOB NOT NULL
 ) STRICT;
-CREATE INDEX event_job ON event (job);
-CREATE INDEX event_key ON event (key);
-CREATE INDEX event_at ON event (at);
+CREATE INDEX event_key ON event (job, key);
 
 -- While `disabled` or `paused` is set, or `adopted` is 0 (not in the config), everything of the sink that has not ended
 -- is held: one row says it for all of them. `backlog`, `held` and `dead` count its deliveries in states waiting and due,
