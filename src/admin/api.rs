@@ -22,7 +22,7 @@ use crate::admin::query::{Query, event_filter};
 use crate::admin::{AdminState, metrics, operate};
 use crate::core::names::{JobName, SinkName};
 use crate::core::reload::{ConfigView, ReloadReport};
-use crate::core::view::{EventDetail, EventView, JobView, Page, PollReport, SinkView, TestReport};
+use crate::core::view::{EventDetail, EventView, JobView, Page, PollReport, SinkView, TestReport, VendorView};
 
 /// How long a read may take.
 const READ_WITHIN: Duration = Duration::from_secs(30);
@@ -45,6 +45,7 @@ pub(super) fn router(state: AdminState, gate: Gate) -> Router {
         .route("/api/v1/sinks", get(sinks))
         .route("/api/v1/sinks/{name}", get(sink))
         .route("/api/v1/sinks/{name}/test", post(test))
+        .route("/api/v1/vendors", get(vendors))
         .route("/api/v1/events", get(events))
         .route("/api/v1/events/{id}", get(event))
         .merge(operate::routes())
@@ -132,6 +133,10 @@ pub(super) fn no_parameters(RawQuery(query): &RawQuery) -> Result<(), Problem> {
 
 async fn jobs(State(state): Shared, RawQuery(query): RawQuery) -> Answer<Named<JobView>> {
     Named::page(state.controls.jobs().await?, query.as_deref(), |job| &job.name).map(Body)
+}
+
+async fn vendors(State(state): Shared, RawQuery(query): RawQuery) -> Answer<Named<VendorView>> {
+    Named::page(state.controls.vendors().await?, query.as_deref(), |vendor| &vendor.name).map(Body)
 }
 
 async fn job(State(state): Shared, name: Name, query: RawQuery) -> Answer<JobView> {
@@ -239,7 +244,8 @@ async fn scrape(State(state): Shared) -> Result<Response, Problem> {
         false => Vec::new(),
     };
     let sinks = state.controls.sinks().await?;
-    let text = state.metrics.encode(&jobs, &sinks, (state.now)());
+    let vendors = state.controls.vendors().await?;
+    let text = state.metrics.encode(&jobs, &sinks, &vendors, (state.now)());
     Ok(([(header::CONTENT_TYPE, metrics::OPENMETRICS)], text).into_response())
 }
 

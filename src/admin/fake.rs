@@ -19,6 +19,7 @@ use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::view::{
     AttemptView, DeliveryView, EventDetail, EventFilter, EventView, JobView, Page, PollReport, SinkView, TestReport,
+    VendorView,
 };
 use crate::store::{Archive, JobRecord, Queue, SinkState, StoreError};
 
@@ -59,6 +60,17 @@ pub(crate) fn sink(name: &str) -> SinkView {
         not_before: None,
         paused: None,
         breaker_open: false,
+    }
+}
+
+/// A vendor whose budget is short.
+pub(crate) fn vendor(name: &str) -> VendorView {
+    VendorView {
+        name: name.to_owned(),
+        rate: None,
+        budget: Some("100/d".to_owned()),
+        budget_left: Some(12),
+        waits: None,
     }
 }
 
@@ -110,6 +122,7 @@ pub(crate) fn event(number: i64, job: &str) -> EventDetail {
 pub(crate) struct Fake {
     pub(crate) jobs: Vec<JobView>,
     pub(crate) sinks: Vec<SinkView>,
+    pub(crate) vendors: Vec<VendorView>,
     pub(crate) events: Mutex<Vec<EventDetail>>,
     pub(crate) calls: Mutex<Vec<String>>,
     /// A poll of the job `slow` says here that it has begun, and then waits until it is let go.
@@ -123,6 +136,7 @@ impl Fake {
         Arc::new(Self {
             jobs: vec![job("orders"), job("stock")],
             sinks: vec![sink("shop")],
+            vendors: vec![vendor("api")],
             events: Mutex::new((1..=3).map(|number| event(number, "orders")).collect()),
             ..Self::default()
         })
@@ -137,6 +151,10 @@ impl Controls for Fake {
 
     async fn sinks(&self) -> Result<Vec<SinkView>, Refusal> {
         Ok(self.sinks.clone())
+    }
+
+    async fn vendors(&self) -> Result<Vec<VendorView>, Refusal> {
+        Ok(self.vendors.clone())
     }
 
     async fn poll(&self, job: &JobName, commit: bool) -> Result<PollReport, Refusal> {

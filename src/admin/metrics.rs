@@ -17,13 +17,16 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::core::names::SinkName;
 use crate::core::observe::{AttemptSeen, Observer, PollSeen};
 use crate::core::time::Timestamp;
-use crate::core::view::{JobView, SinkView};
+use crate::core::view::{JobView, SinkView, VendorView};
 
 /// Jobs that may each have series of their own.
 const JOBS_LABELLED: usize = 1000;
 
 /// Sinks that may each have series of their own; each has a histogram.
 const SINKS_LABELLED: usize = 100;
+
+/// Vendors whose budget is shown: those of more by name are left out.
+const VENDORS_LABELLED: usize = 1000;
 
 /// The media type of what [`Metrics::encode`] gives.
 pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -47,6 +50,11 @@ struct OutcomeLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SinkLabel {
     sink: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VendorLabel {
+    vendor: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -93,6 +101,7 @@ struct Scraped {
     oldest: Family<SinkLabel, Gauge<f64, std::sync::atomic::AtomicU64>>,
     disabled: Family<SinkLabel, Gauge>,
     breaker: Family<SinkLabel, Gauge>,
+    budget: Family<VendorLabel, Gauge>,
 }
 
 /// From 1 ms to about 2 min: a loopback API, and a slow vendor at its timeout.
@@ -168,6 +177,8 @@ impl Metrics {
         let help = "Age of the oldest event that waits for a sink";
         registry.register_with_unit("delivery_oldest_age", help, seconds(), scraped.oldest.clone());
         registry.register("sink_disabled", "1 while a sink is disabled", scraped.disabled.clone());
+        let help = "Requests that are left of a vendor's budget in its window";
+        registry.register("vendor_budget_left", help, scraped.budget.clone());
         registry.register("sink_breaker_open", "1 while a sink's breaker is open", scraped.breaker.clone());
     }
 
@@ -177,10 +188,11 @@ impl Metrics {
     }
 
     /// Everything as text, as of `now`.
-    pub fn encode(&self, jobs: &[JobView], sinks: &[SinkView], now: Timestamp) -> String {
+    pub fn encode(&self, jobs: &[JobView], sinks: &[SinkView], vendors: &[VendorView], now: Timestamp) -> String {
         let _one_at_a_time = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
         self.set_jobs(jobs);
         self.set_sinks(sinks, now);
+        self.set_vendors(vendors);
         let mut out = String::with_capacity(8 * 1024);
         // Writing to a string can't fail.
         let _ = text::encode(&mut out, &self.registry);
@@ -219,6 +231,16 @@ impl Metrics {
             oldest.set(oldest.get().max(age));
             disabled.get_or_create(&label).inc_by(i64::from(view.health == "disabled"));
             breaker.get_or_create(&label).inc_by(i64::from(view.breaker_open));
+        }
+    }
+
+    fn set_vendors(&self, vendors: &[VendorView]) {
+        let budget = &self.scraped.budget;
+        budget.clear();
+        for view in vendors.iter().take(VENDORS_LABELLED) {
+            if let Some(left) = view.budget_left {
+                budget.get_or_create(&VendorLabel { vendor: view.name.clone() }).set(gauge(left));
+            }
         }
     }
 
@@ -289,7 +311,7 @@ mod tests {
         metrics.attempt_ended(&attempt("retry"));
         metrics.attempt_ended(&attempt("delivered"));
         metrics.committed(Duration::from_millis(7));
-        let text = metrics.encode(&[], &[], Timestamp(0));
+        let text = metrics.encode(&[], &[], &[], Timestamp(0));
         for line in [
             "doorbell_polls_total{job=\"orders\",outcome=\"complete\"} 1",
             "doorbell_polls_total{job=\"orders\",outcome=\"failed\"} 1",
@@ -311,7 +333,7 @@ mod tests {
     fn gauges_are_those_of_the_moment() {
         let metrics = Metrics::new(1, 1, "1");
         let (jobs, sinks) = (vec![fake::job("orders")], vec![fake::sink("shop")]);
-        let text = metrics.encode(&jobs, &sinks, fake::NOW);
+        let text = metrics.encode(&jobs, &sinks, &[fake::vendor("api")], fake::NOW);
         for line in [
             "doorbell_job_items{job=\"orders\"} 7",
             "doorbell_job_failures{job=\"orders\"} 0",
@@ -319,10 +341,11 @@ mod tests {
             "doorbell_delivery_queue{sink=\"shop\",state=\"dead\"} 1",
             "doorbell_delivery_oldest_age_seconds{sink=\"shop\"} 12.0",
             "doorbell_sink_disabled{sink=\"shop\"} 0",
+            "doorbell_vendor_budget_left{vendor=\"api\"} 12",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
-        let text = metrics.encode(&[], &[], fake::NOW);
+        let text = metrics.encode(&[], &[], &[], fake::NOW);
         assert!(!text.contains("shop"), "a sink that is gone leaves nothing behind\n{text}");
     }
 
@@ -331,7 +354,7 @@ mod tests {
         let metrics = Metrics::new(JOBS_LABELLED + 1, SINKS_LABELLED + 1, "1");
         metrics.poll_ended(&poll("one", "complete"));
         metrics.poll_ended(&poll("two", "complete"));
-        let text = metrics.encode(&[fake::job("one")], &[fake::sink("a"), fake::sink("b")], fake::NOW);
+        let text = metrics.encode(&[fake::job("one")], &[fake::sink("a"), fake::sink("b")], &[], fake::NOW);
         assert!(text.contains("doorbell_polls_total{job=\"\",outcome=\"complete\"} 2"), "{text}");
         assert!(text.contains("doorbell_delivery_queue{sink=\"\",state=\"waiting\"} 8"), "{text}");
         assert!(!text.contains("\"one\""), "{text}");
@@ -341,7 +364,7 @@ mod tests {
     fn a_name_with_quotes_cannot_forge_a_series() {
         let metrics = Metrics::new(1, 1, "1");
         metrics.poll_ended(&poll("a\"} 1\nevil{x=\"", "complete"));
-        let text = metrics.encode(&[], &[], Timestamp(0));
+        let text = metrics.encode(&[], &[], &[], Timestamp(0));
         assert!(!text.lines().any(|line| line.starts_with("evil")), "{text}");
     }
 }

@@ -16,7 +16,7 @@ use crate::core::operate::{PauseReport, ReplayFilter, ReplayReport, RetryReport}
 use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
-use crate::core::view::{JobView, PollReport, SinkView, TestReport};
+use crate::core::view::{JobView, PollReport, SinkView, TestReport, VendorView};
 use crate::store::Archive;
 
 mod api;
@@ -56,6 +56,8 @@ pub trait Controls: Send + Sync {
     async fn jobs(&self) -> Result<Vec<JobView>, Refusal>;
     /// Every sink of the config, in the order of their names.
     async fn sinks(&self) -> Result<Vec<SinkView>, Refusal>;
+    /// What is left of vendors' limits, in the order of their names.
+    async fn vendors(&self) -> Result<Vec<VendorView>, Refusal>;
     /// Polls a job now, within its vendor's limits; without `commit` nothing is kept.
     async fn poll(&self, job: &JobName, commit: bool) -> Result<PollReport, Refusal>;
     /// Sends a signed sample event through the real delivery path.

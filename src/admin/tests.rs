@@ -60,6 +60,7 @@ async fn jobs_and_sinks_are_listed_and_shown() {
     assert_eq!(get(&served, "/api/v1/jobs/stock").await.json()["items"], 7);
     assert_eq!(get(&served, "/api/v1/sinks").await.json()["data"][0]["backlog"], 4);
     assert_eq!(get(&served, "/api/v1/sinks/shop").await.json()["dead"], 1);
+    assert_eq!(get(&served, "/api/v1/vendors").await.json()["data"][0]["budget_left"], 12);
 }
 
 #[tokio::test]

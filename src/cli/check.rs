@@ -13,14 +13,19 @@ use crate::cli::table::{Cell, Screen, Table};
 use crate::cli::{DONE, USAGE, say};
 use crate::core::config::Config;
 use crate::core::job::Job;
+use crate::core::polite::Vendor;
 use crate::core::schedule::spread_of;
 use crate::core::sign::Signer;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
+use crate::core::units::Rate;
 use crate::engine::clock::{Clock, SystemClock};
 
 /// Next runs that are shown of each job.
 const RUNS_SHOWN: usize = 3;
+
+/// The longest month: what is enough for it is enough for any.
+const MONTH: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -66,7 +71,8 @@ fn as_text(config: &Config, files: &str, now: Timestamp) -> String {
     // Writing to memory can't fail.
     let _ = Screen::standard(&mut rows).table(&table);
     let rows = String::from_utf8_lossy(&rows);
-    format!("{text}\n{rows}{}\nstate: {}", public_keys(config), config.daemon.state.display())
+    let (budgets, keys) = (budget_table(config, now), public_keys(config));
+    format!("{text}\n{rows}{budgets}{keys}\nstate: {}", config.daemon.state.display())
 }
 
 fn as_json(config: &Config, now: Timestamp) -> Value {
@@ -88,8 +94,75 @@ fn as_json(config: &Config, now: Timestamp) -> Value {
         "valid": true,
         "jobs": config.jobs.iter().map(job).collect::<Vec<_>>(),
         "sinks": config.sinks.iter().map(sink).collect::<Vec<_>>(),
+        "vendors": budgets(config, now).iter().map(Use::as_json).collect::<Vec<_>>(),
         "state": config.daemon.state,
     })
+}
+
+/// A budget, and what the schedules of its jobs make of it.
+struct Use {
+    name: String,
+    budget: Option<Rate>,
+    requests: u64,
+}
+
+impl Use {
+    /// Requests in a day that the budget is enough for.
+    fn allowed(&self) -> Option<u64> {
+        let budget = self.budget?;
+        let window = budget.per.length().unwrap_or(MONTH).as_millis();
+        u64::try_from(u128::from(budget.count) * DAY.as_millis() / window).ok()
+    }
+
+    fn is_exceeded(&self) -> bool {
+        self.allowed().is_some_and(|allowed| self.requests > allowed)
+    }
+
+    fn as_json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "budget": self.budget.map(|budget| budget.to_string()),
+            "requests_per_day": self.requests,
+            "budget_per_day": self.allowed(),
+            "exceeded": self.is_exceeded(),
+        })
+    }
+}
+
+/// Every vendor, and every job that has a budget of its own. Only first pages are counted: how many there are is not
+/// known yet.
+fn budgets(config: &Config, now: Timestamp) -> Vec<Use> {
+    let vendor = |vendor: &Vendor| {
+        let counts = |job: &&Arc<Job>| job.vendor.as_ref() == Some(&vendor.name) && job.courtesy.budget.is_none();
+        let requests = config.jobs.iter().filter(counts).map(|job| per_day(job, now)).sum();
+        Use { name: vendor.name.to_string(), budget: vendor.courtesy.budget, requests }
+    };
+    let own = |job: &Arc<Job>| {
+        let budget = Some(job.courtesy.budget?);
+        Some(Use { name: format!("job.{}", job.name), budget, requests: per_day(job, now) })
+    };
+    config.vendors.iter().map(vendor).chain(config.jobs.iter().filter_map(own)).collect()
+}
+
+fn budget_table(config: &Config, now: Timestamp) -> String {
+    let uses = budgets(config, now);
+    if uses.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["VENDOR", "REQUESTS/DAY", "BUDGET"]);
+    for used in &uses {
+        let note = used.is_exceeded().then(|| {
+            let most = used.allowed().unwrap_or_default();
+            format!("more than its budget allows in a day ({most}): polls will wait; poll less often")
+        });
+        let budget = used.budget.map_or_else(|| "-".to_owned(), |budget| budget.to_string());
+        let cells = [used.name.clone(), used.requests.to_string(), budget];
+        table.push(cells.iter().map(Cell::new).collect(), note);
+    }
+    let mut rows = Vec::new();
+    // Writing to memory can't fail.
+    let _ = Screen::standard(&mut rows).table(&table);
+    format!("\n{}", String::from_utf8_lossy(&rows))
 }
 
 /// What receivers need to verify the signatures of ed25519 keys, a line for each key.
@@ -126,7 +199,11 @@ fn per_day(job: &Job, now: Timestamp) -> u64 {
         return 0;
     }
     match &job.schedule {
-        crate::core::schedule::Schedule::Every(every) => (DAY.as_millis() / every.as_millis().max(1)) as u64,
+        // At its quickest.
+        crate::core::schedule::Schedule::Every(every)
+        | crate::core::schedule::Schedule::Adaptive { min: every, .. } => {
+            (DAY.as_millis() / every.as_millis().max(1)) as u64
+        }
         crate::core::schedule::Schedule::Cron(_) => {
             let spread = spread_of(job.name.as_str());
             let until = now.plus(7 * DAY);

@@ -17,7 +17,9 @@ use crate::core::config::{Config, Listen};
 use crate::core::reload::ConfigView;
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
-use crate::core::view::{EventDetail, EventFilter, EventView, JobView, Page, PollReport, SinkView, TestReport};
+use crate::core::view::{
+    EventDetail, EventFilter, EventView, JobView, Page, PollReport, SinkView, TestReport, VendorView,
+};
 use crate::store::{Archive, StoreError};
 
 /// Until a connection stands.
@@ -139,6 +141,15 @@ impl Client {
     /// As every call: see [`ClientError`].
     pub(super) async fn sinks(&self) -> Result<Vec<SinkView>, ClientError> {
         self.all("sinks").await
+    }
+
+    /// What is left of vendors' limits, over all pages.
+    ///
+    /// # Errors
+    ///
+    /// As every call: see [`ClientError`].
+    pub(super) async fn vendors(&self) -> Result<Vec<VendorView>, ClientError> {
+        self.all("vendors").await
     }
 
     /// Whether the config on the daemon's disk is in force.
@@ -433,6 +444,18 @@ impl Source {
             sink_view(sink, &state, &queue, now)
         };
         Ok(config.sinks.iter().map(view).collect())
+    }
+
+    /// What is left of vendors' limits. Without a daemon nobody asks them, and nothing is said.
+    ///
+    /// # Errors
+    ///
+    /// The daemon does not answer.
+    pub(super) async fn vendors(&self) -> Result<Vec<VendorView>, CommandError> {
+        match self {
+            Self::Api(client) => Ok(client.vendors().await?),
+            Self::State { .. } => Ok(Vec::new()),
+        }
     }
 
     /// A page of events.

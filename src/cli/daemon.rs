@@ -18,7 +18,7 @@ use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
 use crate::core::operate::{PauseReport, ReplayFilter, ReplayReport, RetryReport};
 use crate::core::reload::{ConfigView, ReloadReport};
-use crate::core::view::{JobView, PollReport, SinkView, TestReport};
+use crate::core::view::{JobView, PollReport, SinkView, TestReport, VendorView};
 use crate::engine::clock::{Clock, SystemClock, SystemDice, wall_clock};
 use crate::engine::tasks::Tasks;
 use crate::engine::{Begin, Engine, Handle, World};
@@ -150,9 +150,11 @@ impl Controls for EngineControls {
             let run = runs.get(&job.name);
             let record = records.get(&job.name).cloned().unwrap_or_default();
             let view = admin::job_view(job, &record, run.is_some_and(|run| run.running), run.and_then(|run| run.due));
-            match run.and_then(|run| run.blocked.clone()) {
-                Some(blocked) => JobView { health: "paused".to_owned(), reason: Some(blocked), ..view },
-                None => view,
+            let (blocked, waits) = run.map(|run| (run.blocked.clone(), run.waits.clone())).unwrap_or_default();
+            match (blocked, waits) {
+                (Some(blocked), _) => JobView { health: "paused".to_owned(), reason: Some(blocked), ..view },
+                (None, Some(waits)) => waiting(view, waits),
+                (None, None) => view,
             }
         });
         Ok(views.collect())
@@ -176,6 +178,10 @@ impl Controls for EngineControls {
             }
         });
         Ok(views.collect())
+    }
+
+    async fn vendors(&self) -> Result<Vec<VendorView>, Refusal> {
+        Ok(self.handle.vendors())
     }
 
     async fn poll(&self, job: &JobName, commit: bool) -> Result<PollReport, Refusal> {
@@ -229,6 +235,17 @@ impl EngineControls {
         let config = self.handle.config();
         let names = config.sinks.iter().map(|sink| sink.name.as_str());
         config.sink(sink).map(drop).ok_or_else(|| Refusal::NotFound(unknown("sink", sink.as_str(), names)))
+    }
+}
+
+/// A job that waits for its vendor; that it fails is the worse news.
+fn waiting(view: JobView, waits: String) -> JobView {
+    match view.health.as_str() {
+        "failing" => {
+            let reason = view.reason.into_iter().chain([waits]).collect::<Vec<_>>().join("; ");
+            JobView { reason: Some(reason), ..view }
+        }
+        _ => JobView { health: "waiting".to_owned(), reason: Some(waits), ..view },
     }
 }
 

@@ -130,6 +130,7 @@ async fn following_needs_a_daemon() {
             retention: Duration::from_secs(1),
         },
         jobs: Vec::new(),
+        vendors: Vec::new(),
         sinks: Vec::new(),
         alerts: crate::core::alert::Alerts::default(),
     };

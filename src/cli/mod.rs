@@ -18,6 +18,7 @@ mod deliveries;
 mod demo;
 mod event;
 mod events;
+mod init;
 mod listen;
 mod look;
 mod operate;
@@ -27,6 +28,7 @@ mod reload;
 mod replay;
 mod run;
 mod say;
+mod schema;
 mod show;
 mod status;
 mod table;
@@ -47,6 +49,7 @@ const ABOUT: &str = "Turns pull into push: polls REST APIs that have no webhooks
 const FIRST_STEPS: &str = "\
 First steps:
   doorbell demo                  see it work: a shop, the bridge and a receiver in one process
+  doorbell init URL              look at an API and write a job for it
   doorbell check                 is my doorbell.toml right?
   doorbell poll orders           what would the job `orders` find and send now? Nothing is kept
   doorbell listen --port 9000    a receiver for trying, which verifies and prints what arrives
@@ -72,6 +75,8 @@ enum Command {
     Run(run::RunArgs),
     /// See it work: a shop whose orders change, the bridge, and a receiver, in one process; no config, no network.
     Demo(demo::DemoArgs),
+    /// Look at an API and write a job for it: its list, key and pages, and why.
+    Init(init::InitArgs),
     /// Validate the config: every problem at once, or the jobs with their next runs.
     Check(check::CheckArgs),
     /// Poll a job now and show what it finds and what would be sent; keeps nothing unless --commit.
@@ -94,6 +99,12 @@ enum Command {
     Pause(pause::PauseArgs),
     /// Let a paused job or sink go on; a sink that is disabled is enabled.
     Resume(pause::PauseArgs),
+    /// The JSON Schema of doorbell.toml, or of the events, for editors and receivers.
+    Schema(schema::SchemaArgs),
+    /// What a shell needs to complete commands.
+    Completions(schema::CompletionsArgs),
+    /// The manual page.
+    Man(schema::ManArgs),
 }
 
 /// Runs the command that the arguments name.
@@ -103,6 +114,7 @@ pub fn main() -> ExitCode {
     let code = match arguments.command {
         Command::Run(args) => on_half_the_cores(run::run(config, args)),
         Command::Demo(args) => on_half_the_cores(demo::run(args)),
+        Command::Init(args) => on_one_core(init::run(config, args)),
         Command::Check(args) => check::run(config, &args),
         Command::Poll(args) => on_half_the_cores(poll::run(config, args)),
         Command::Test(args) => on_half_the_cores(test::run(config, args)),
@@ -122,6 +134,9 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => on_one_core(replay::run(config, &args)),
         Command::Pause(args) => on_one_core(pause::run(config, &args, true)),
         Command::Resume(args) => on_one_core(pause::run(config, &args, false)),
+        Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => schema::completions(&args),
+        Command::Man(args) => schema::man(&args),
     };
     ExitCode::from(code)
 }

@@ -6,7 +6,7 @@ use crate::cli::client::{CommandError, Reach, Source};
 use crate::cli::table::{Cell, Screen, Table, Tone, ago, until};
 use crate::core::reload::ConfigView;
 use crate::core::time::Timestamp;
-use crate::core::view::{JobView, SinkView};
+use crate::core::view::{JobView, SinkView, VendorView};
 
 /// Show jobs and sinks: health, last success, next run, backlog
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -14,7 +14,7 @@ use crate::core::view::{JobView, SinkView};
   doorbell status
   doorbell status --json | jq '.jobs[] | select(.health == \"failing\")'")]
 pub(super) struct StatusArgs {
-    /// Print one JSON object with `jobs` and `sinks`
+    /// Print one JSON object with `jobs`, `sinks` and `vendors`
     #[arg(long)]
     pub json: bool,
     /// Where the daemon is.
@@ -27,6 +27,7 @@ pub(super) struct StatusArgs {
 struct Whole {
     jobs: Vec<JobView>,
     sinks: Vec<SinkView>,
+    vendors: Vec<VendorView>,
     /// Of a daemon that runs: whether the config on disk is in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     config: Option<ConfigView>,
@@ -47,7 +48,8 @@ pub(super) async fn run(
         Source::Api(client) => Some(client.config().await?),
         Source::State { .. } => None,
     };
-    let whole = Whole { jobs: source.jobs().await?, sinks: source.sinks().await?, config };
+    let (jobs, sinks, vendors) = (source.jobs().await?, source.sinks().await?, source.vendors().await?);
+    let whole = Whole { jobs, sinks, vendors, config };
     if args.json {
         return Ok(screen.json(&whole, false)?);
     }
@@ -67,6 +69,10 @@ pub(super) async fn run(
     match whole.sinks.is_empty() {
         true => screen.line("The config has no sinks.")?,
         false => screen.table(&sink_table(&whole.sinks, now))?,
+    }
+    if !whole.vendors.is_empty() {
+        screen.line("")?;
+        screen.table(&vendor_table(&whole.vendors))?;
     }
     Ok(())
 }
@@ -128,6 +134,20 @@ fn sink_table(sinks: &[SinkView], now: Timestamp) -> Table {
     table
 }
 
+fn vendor_table(vendors: &[VendorView]) -> Table {
+    let mut table = Table::new(&["VENDOR", "RATE", "BUDGET", "LEFT"]);
+    for vendor in vendors {
+        let said = |text: &Option<String>| Cell::new(text.as_deref().unwrap_or("-"));
+        let left = match vendor.budget_left {
+            Some(left) => Cell::new(left.to_string()).toned(if left == 0 { Tone::Warn } else { Tone::Plain }),
+            None => Cell::new("-"),
+        };
+        let cells = vec![Cell::new(&vendor.name), said(&vendor.rate), said(&vendor.budget), left];
+        table.push(cells, vendor.waits.clone());
+    }
+    table
+}
+
 fn past(moment: Option<Timestamp>, now: Timestamp) -> Cell {
     Cell::new(moment.map_or_else(|| "-".to_owned(), |moment| ago(moment, now)))
 }
@@ -139,7 +159,7 @@ fn count(count: u64, tone: Tone) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::fake::{Fake, NOW, before, job, loopback, sink, start};
+    use crate::admin::fake::{Fake, NOW, before, job, loopback, sink, start, vendor};
     use crate::cli::client::Client;
     use crate::core::config::{Config, Listen};
     use std::sync::Arc;
@@ -163,7 +183,9 @@ mod tests {
         waiting.health = "waiting".to_owned();
         waiting.reason = Some("it answered 429".to_owned());
         waiting.not_before = Some(before(-90));
-        Fake { jobs: vec![job("orders"), failing], sinks: vec![waiting], ..Fake::default() }
+        let mut spent = vendor("api");
+        spent.waits = Some("waits for the budget of vendor `api` (100/d) until tomorrow".to_owned());
+        Fake { jobs: vec![job("orders"), failing], sinks: vec![waiting], vendors: vec![spent], ..Fake::default() }
     }
 
     #[tokio::test]
@@ -177,6 +199,10 @@ stock   failing  3 h ago       in 18 s   7      2
 SINK  HEALTH   LAST SUCCESS  BACKLOG  OLDEST    HELD  DEAD  URL
 shop  waiting  60 s ago      4        12 s ago  0     1     https://shop.example/hook
   it answered 429; nothing is sent for now; again in 90 s
+
+VENDOR  RATE  BUDGET  LEFT
+api     -     100/d   12
+  waits for the budget of vendor `api` (100/d) until tomorrow
 ";
         assert_eq!(printed(troubled(), &StatusArgs::default()).await, expected);
     }
@@ -227,7 +253,7 @@ shop  waiting  60 s ago      4        12 s ago  0     1     https://shop.example
             })
         };
         let (sinks, alerts) = (vec![sink("new"), sink("shop")], crate::core::alert::Alerts::default());
-        let config = Config { daemon, jobs: Vec::new(), sinks, alerts };
+        let config = Config { daemon, jobs: Vec::new(), vendors: Vec::new(), sinks, alerts };
         let source = Source::State { archive: Fake::usual(), config: Arc::new(config), now: NOW };
         let mut out = Vec::new();
         run(&StatusArgs::default(), &source, &mut Screen::plain(&mut out), NOW).await.unwrap();

@@ -112,8 +112,6 @@ const fn key(table: Table, name: &'static str, status: Status, doc: &'static str
     Key { table, name, status, doc }
 }
 
-const FALSE: Status = Default(&[Literal::Bool(false)]);
-
 /// Every key there is.
 pub const KEYS: &[Key] = &[
     key(Root, "daemon", Built, "the daemon's own settings"),
@@ -137,15 +135,15 @@ pub const KEYS: &[Key] = &[
     key(Vendor, "max_body", Built, "the largest answer, after decompression"),
     key(Vendor, "retries", Built, "quick retries inside one poll"),
     key(Vendor, "conditional", Built, "send If-None-Match and If-Modified-Since"),
-    key(Vendor, "respect_cache", FALSE, "let max-age and Expires postpone a poll"),
-    key(Vendor, "rate", Later, "requests per second, shared by all jobs"),
-    key(Vendor, "concurrency", Later, "requests in flight to this vendor"),
-    key(Vendor, "budget", Later, "requests per day, never exceeded"),
+    key(Vendor, "respect_cache", Built, "let max-age and Expires postpone a poll"),
+    key(Vendor, "rate", Built, "requests per second, shared by all jobs"),
+    key(Vendor, "concurrency", Built, "requests in flight to this vendor"),
+    key(Vendor, "budget", Built, "requests per day, never exceeded"),
     key(Vendor, "proxy", Built, "a proxy to connect through"),
     key(Vendor, "tls", Built, "an added CA, a client certificate"),
     key(Vendor, "allow_hosts", Built, "other hosts that links may lead to"),
-    key(Vendor, "limited_when", Later, "how a rate limit in disguise looks"),
-    key(Vendor, "fail_when", Later, "how an error in a 200 looks"),
+    key(Vendor, "limited_when", Built, "how a rate limit in disguise looks"),
+    key(Vendor, "fail_when", Built, "how an error in a 200 looks"),
     key(Auth, "type", Built, "the kind of credentials"),
     key(Auth, "token", Built, "for `bearer`"),
     key(Auth, "username", Built, "for `basic`"),
@@ -217,8 +215,8 @@ pub const KEYS: &[Key] = &[
     key(Deletes, "after", Built, "complete polls without the item"),
     key(Deletes, "hold_above", Later, "the share of items above which deletions are held"),
     key(Deletes, "confirm", Later, "a request that must say 404 or 410"),
-    key(Every, "min", Later, "the shortest time between two polls"),
-    key(Every, "max", Later, "the longest time between two polls"),
+    key(Every, "min", Built, "the shortest time between two polls"),
+    key(Every, "max", Built, "the longest time between two polls"),
     key(Pages, "style", Built, "how the next page is found"),
     key(Pages, "at", Built, "where the next page or token is"),
     key(Pages, "param", Built, "what carries it"),

@@ -12,6 +12,7 @@ mod mask;
 mod prints;
 mod problem;
 mod reader;
+pub mod schema;
 mod secrets;
 mod snapshot;
 mod source;
@@ -120,6 +121,11 @@ pub fn daemon(path: &Path, env: &dyn Lookup) -> Option<Daemon> {
     let tree = syntax::parse(&file, &mut reader);
     let daemon = lift::daemon_alone(&lift::Parsed { file: &file, tree }, env, &mut reader);
     daemon.filter(|_| reader.problems.iter().all(|problem| problem.severity() != Severity::Error))
+}
+
+/// Does a header or parameter of this name hold a secret, as far as its name tells?
+pub fn names_a_secret(name: &str) -> bool {
+    mask::hides_header(name)
 }
 
 /// What came of some files: no config when there were errors.

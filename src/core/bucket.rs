@@ -10,6 +10,8 @@ use crate::core::units::Rate;
 /// A calendar month has no fixed length; the longest keeps the promise in every month.
 const MONTH: Duration = Duration::from_secs(31 * 86_400);
 
+const MILLION: i128 = 1_000_000;
+
 /// Lets through what a [`Rate`] allows, and a burst of one second's worth (at least one) after a pause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
@@ -32,6 +34,30 @@ impl Bucket {
         let cost = u64::try_from(window.as_millis()).unwrap_or(u64::MAX).max(1);
         let capacity = cost.max(gain.saturating_mul(1000));
         Self { gain, cost, capacity, credit: capacity, at: now }
+    }
+
+    /// A bucket as it was left at `at` with so many millionths of a token, which may be less than none: then it is
+    /// empty. The rate may be another one by now.
+    pub fn left(rate: Rate, millionths: i64, at: Timestamp, now: Timestamp) -> Self {
+        let full = Self::full(rate, now);
+        let then = i128::from(millionths) * i128::from(full.cost) / MILLION;
+        let since = i128::try_from(now.since(at).as_millis()).unwrap_or(i128::MAX);
+        let credit = since.saturating_mul(i128::from(full.gain)).saturating_add(then);
+        let credit = u64::try_from(credit.clamp(0, i128::from(full.capacity))).unwrap_or(full.capacity);
+        Self { credit, ..full }
+    }
+
+    /// What [`Bucket::left`] takes up again: millionths of a token, and when they were counted.
+    pub fn remains(&self) -> (i64, Timestamp) {
+        let millionths = i128::from(self.credit) * MILLION / i128::from(self.cost);
+        (i64::try_from(millionths).unwrap_or(i64::MAX), self.at)
+    }
+
+    /// The tokens that there are at `now`.
+    pub fn available(&self, now: Timestamp) -> u64 {
+        let mut then = self.clone();
+        then.advance(now);
+        then.credit / then.cost
     }
 
     /// Takes a token, if there is one at `now`.
@@ -101,6 +127,26 @@ mod tests {
         let back = Timestamp(NOW.0 - 3_600_000);
         assert!(!bucket.take(back));
         assert_eq!(bucket.ready_at(back), back.plus(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_bucket_that_is_taken_up_again_holds_what_it_held() {
+        let mut before = bucket("4/s");
+        before.take(NOW);
+        let (millionths, at) = before.remains();
+        assert_eq!((millionths, at), (3_000_000, NOW));
+        let rate = |text| parse_rate(text).expect("a rate");
+        let available = |rate, millionths, later: u64| {
+            let now = NOW.plus(Duration::from_millis(later));
+            Bucket::left(rate, millionths, at, now).available(now)
+        };
+        assert_eq!(available(rate("4/s"), millionths, 0), 3);
+        assert_eq!(available(rate("4/s"), millionths, 250), 4);
+        assert_eq!(available(rate("4/s"), millionths, 60_000), 4, "never more than the burst");
+        assert_eq!(available(rate("4/s"), -50_000_000, 100), 0, "a crash leaves it empty, not in debt");
+        assert_eq!(Bucket::left(rate("4/s"), -50_000_000, at, NOW).ready_at(NOW), NOW.plus(Duration::from_millis(250)));
+        assert_eq!(available(rate("1/h"), 500_000, 0), 0);
+        assert_eq!(available(rate("1/h"), 500_000, 1_800_000), 1);
     }
 
     fn rates() -> impl Strategy<Value = Rate> {

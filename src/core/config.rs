@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::core::alert::Alerts;
 use crate::core::job::Job;
 use crate::core::names::{JobName, SinkName};
+use crate::core::polite::Vendor;
 use crate::core::secret::Secret;
 use crate::core::sink::Sink;
 
@@ -20,6 +21,8 @@ pub struct Config {
     pub daemon: Daemon,
     /// In the order of their names.
     pub jobs: Vec<Arc<Job>>,
+    /// In the order of their names.
+    pub vendors: Vec<Vendor>,
     /// In the order of their names.
     pub sinks: Vec<Arc<Sink>>,
     /// Who is told of Doorbell's own troubles, and when.

@@ -11,6 +11,7 @@ use crate::core::homes::Homes;
 use crate::core::names::{Digest, JobName, VendorName};
 use crate::core::page::Paging;
 use crate::core::path::JsonPath;
+use crate::core::polite::{Courtesy, Signs};
 use crate::core::rules::Rules;
 use crate::core::schedule::Schedule;
 use crate::core::sink::Route;
@@ -24,6 +25,8 @@ pub struct Job {
     pub name: JobName,
     /// The vendor it shares access with, where it names one.
     pub vendor: Option<VendorName>,
+    /// Limits of its own, in place of its vendor's.
+    pub courtesy: Courtesy,
     /// False: kept in the config, not polled.
     pub enabled: bool,
     /// How to ask.
@@ -32,6 +35,8 @@ pub struct Job {
     pub pages: Option<Paging>,
     /// When to ask.
     pub schedule: Schedule,
+    /// May an answer that says how long it stays fresh postpone the next poll?
+    pub respect_cache: bool,
     /// What the answers are.
     pub document: DocumentSpec,
     /// Where the items are; `None`: the document is the one item.
@@ -77,6 +82,8 @@ pub struct RequestSpec {
     pub auth: Option<Auth>,
     /// How to connect and what to put up with.
     pub access: Arc<Access>,
+    /// What answers are told by beside their status.
+    pub signs: Arc<Signs>,
 }
 
 /// A request's body.
@@ -188,4 +195,55 @@ pub struct Fingerprints {
     pub selection: Digest,
     /// `watch` and `ignore` as written, kept whole so that the old rules can be applied once more.
     pub rules: String,
+}
+
+/// A job with nothing special, for tests: the document at one address, every half minute.
+#[cfg(test)]
+pub(crate) fn plain(name: &str) -> Job {
+    use crate::core::template::Part;
+
+    let access = Access {
+        timeout: Duration::from_secs(30),
+        connect_timeout: None,
+        max_body: 1 << 20,
+        retries: 0,
+        conditional: true,
+        transport: Transport::default(),
+        homes: Homes::default(),
+    };
+    let url = Part::Plain("http://shop.example/orders".to_owned());
+    let request = RequestSpec {
+        method: http::Method::GET,
+        url: Text::compile(&[url], &["job"]).expect("a URL"),
+        query: Vec::new(),
+        headers: Vec::new(),
+        body: None,
+        auth: None,
+        access: Arc::new(access),
+        signs: Arc::default(),
+    };
+    let (rules, digest) = (Rules::default(), |byte| Digest([byte; 16]));
+    Job {
+        name: JobName::from(name),
+        vendor: None,
+        courtesy: Courtesy::default(),
+        enabled: true,
+        request,
+        pages: None,
+        schedule: Schedule::Every(Duration::from_secs(30)),
+        respect_cache: false,
+        document: crate::core::document::DocumentSpec::default(),
+        items: None,
+        key: Vec::new(),
+        list: ListKind::Complete,
+        empty: false,
+        fingerprints: Fingerprints { request: digest(1), selection: digest(2), rules: rules.to_text() },
+        rules,
+        first: First::Silent,
+        on: Changes::ALL,
+        when: None,
+        deletes_after: 2,
+        event_type: None,
+        send_to: Vec::new(),
+    }
 }

@@ -37,10 +37,14 @@ pub mod reload;
 pub mod rules;
 pub mod schedule;
 
+// Asking: how often, and what a vendor says of that.
+pub mod bucket;
+pub mod limits;
+pub mod polite;
+
 // Telling: from events to requests, and what their answers mean.
 pub mod backlog;
 pub mod breaker;
-pub mod bucket;
 pub mod credentials;
 pub mod delivery;
 pub mod formats;
@@ -52,4 +56,5 @@ pub mod trace;
 // Looking in.
 pub mod observe;
 pub mod operate;
+pub mod survey;
 pub mod view;

@@ -44,6 +44,10 @@ pub enum FailureKind {
     Page,
     /// A template of the request failed to render.
     Template,
+    /// The vendor's limits, its own or those of the config, allow no more requests for now.
+    Limited,
+    /// The answer is what `fail_when` says an error looks like.
+    Condition,
     /// Our own state could not be read or written.
     Store,
 }
@@ -68,6 +72,8 @@ impl FailureKind {
             Self::KeyTwice => "key_twice",
             Self::Page => "page",
             Self::Template => "template",
+            Self::Limited => "limited",
+            Self::Condition => "condition",
             Self::Store => "store",
         }
     }
@@ -93,9 +99,10 @@ impl Failure {
         Self { kind, sentence: sentence.into(), status: None, retry_after: None }
     }
 
-    /// True for 401 and 403: trying again soon can't help, and may lock the account.
+    /// True for 401 and 403, unless it is a rate limit in disguise: trying again soon can't help, and may lock the
+    /// account.
     pub fn is_refusal(&self) -> bool {
-        matches!(self.status, Some(401 | 403))
+        self.kind != FailureKind::Limited && matches!(self.status, Some(401 | 403))
     }
 }
 

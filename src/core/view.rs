@@ -15,8 +15,8 @@ use crate::core::trace::{Phases, SentHeaders};
 pub struct JobView {
     /// Its name.
     pub name: String,
-    /// `ok`, `failing`, `new` (no complete poll yet), `polling`, `paused` (by a person, or for a sink whose backlog is at
-    /// its limit), `disabled`.
+    /// `ok`, `failing`, `new` (no complete poll yet), `polling`, `waiting` (for its vendor's rate or budget, or because the
+    /// vendor asked to be left alone), `paused` (by a person, or for a sink whose backlog is at its limit), `disabled`.
     pub health: String,
     /// The outcome of the last poll: `complete`, `partial`, `unchanged`, `failed`.
     pub outcome: Option<String>,
@@ -36,6 +36,22 @@ pub struct JobView {
     pub events: u64,
     /// Since when a person keeps it from being polled.
     pub paused: Option<Timestamp>,
+}
+
+/// What is left of a vendor's limits, as `doorbell status` shows it; only vendors that have some, or ask for some, are
+/// shown.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VendorView {
+    /// Its name; `job.NAME` for a job that has limits of its own.
+    pub name: String,
+    /// The rate of the config.
+    pub rate: Option<String>,
+    /// The budget of the config.
+    pub budget: Option<String>,
+    /// The requests that are left of the budget in its window.
+    pub budget_left: Option<u64>,
+    /// What the next poll waits for, and until when.
+    pub waits: Option<String>,
 }
 
 /// A sink, as `doorbell status` shows it.

@@ -18,12 +18,13 @@ use crate::core::rules::Rules;
 use crate::core::sink::Sink;
 use crate::core::skipped::Skipped;
 use crate::core::time::Timestamp;
-use crate::core::view::{AttemptView, PollReport, TestReport, TimingView, by_name};
+use crate::core::view::{AttemptView, PollReport, TestReport, TimingView, VendorView, by_name};
 use crate::engine::World;
 use crate::engine::alarm::Alarm;
 use crate::engine::clock::Clock;
 use crate::engine::current::Current;
 use crate::engine::dispatcher::Dispatcher;
+use crate::engine::gates::Gates;
 use crate::engine::poller::Mode;
 use crate::engine::scheduler::{Order, Run};
 use crate::engine::tasks::HEAVY_BYTES;
@@ -37,6 +38,7 @@ pub struct Handle {
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) dispatcher: Dispatcher,
     pub(super) alarm: Alarm,
+    pub(super) gates: Arc<Gates>,
     /// One pause, or one reload, at a time: the scheduler hears of them in the order in which the store does.
     pub(super) pausing: Arc<Mutex<()>>,
 }
@@ -48,8 +50,9 @@ impl Handle {
         orders: mpsc::Sender<Order>,
         dispatcher: Dispatcher,
         alarm: Alarm,
+        gates: Arc<Gates>,
     ) -> Self {
-        Self { world, current, orders, dispatcher, alarm, pausing: Arc::default() }
+        Self { world, current, orders, dispatcher, alarm, gates, pausing: Arc::default() }
     }
 
     /// Computes something where it can't hold up other work.
@@ -74,6 +77,11 @@ impl Handle {
     /// Why the jobs that feed this sink are paused, while they are.
     pub fn full(&self, sink: &SinkName) -> Option<String> {
         self.dispatcher.full(sink)
+    }
+
+    /// What is left of vendors' limits, in the order of their names.
+    pub fn vendors(&self) -> Vec<VendorView> {
+        self.gates.views()
     }
 
     /// When each job is due, and whether it is being polled; empty once the engine has stopped.

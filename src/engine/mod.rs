@@ -18,7 +18,9 @@ pub mod tasks;
 
 mod bulletin;
 mod current;
+mod gates;
 mod journal;
+mod parking;
 mod scheduler;
 
 mod poller;
@@ -43,6 +45,7 @@ use alarm::Alarm;
 use clock::{Clock, Dice};
 use current::Current;
 use dispatcher::Dispatcher;
+use gates::Gates;
 use poller::Poller;
 use tasks::Tasks;
 
@@ -71,6 +74,7 @@ pub struct Engine {
     /// How to ask it for something.
     pub handle: Handle,
     world: Arc<World>,
+    gates: Arc<Gates>,
     shutdown: CancellationToken,
 }
 
@@ -88,15 +92,16 @@ impl Engine {
             Begin::OnSchedule | Begin::WhenAsked => Dispatcher::start(&world, config, &alarm, &shutdown).await?,
             Begin::ToLook => Dispatcher::new(&world, &alarm, &shutdown),
         };
+        let gates = Gates::open(world.clock.clone(), world.store.clone(), config).await?;
         let poller = Arc::new(Poller::new(world.clone(), current.clone(), dispatcher.clone(), alarm.clone()));
         if begin != Begin::ToLook {
             let rounds = alarm::run(world.clone(), alarm.clone(), bells, dispatcher.clone(), shutdown.clone());
             world.tasks.spawn(rounds);
         }
-        let orders = scheduler::start(&world, &poller, config, begin, records, &shutdown);
+        let orders = scheduler::start(&world, &poller, &gates, config, begin, records, &shutdown);
         world.tasks.spawn(janitor::run(world.clone(), current.clone(), shutdown.clone()));
-        let handle = Handle::new(world.clone(), current, orders, dispatcher, alarm);
-        Ok(Self { handle, world, shutdown })
+        let handle = Handle::new(world.clone(), current, orders, dispatcher, alarm, gates.clone());
+        Ok(Self { handle, world, gates, shutdown })
     }
 
     /// Stops: no new poll and no new attempt begins, polls that have not committed are given up (nothing is lost: they
@@ -105,5 +110,8 @@ impl Engine {
         self.shutdown.cancel();
         drop(self.handle);
         self.world.tasks.wait().await;
+        if let Err(error) = self.gates.close().await {
+            tracing::error!(%error, "what is left of the vendors' limits can't be written");
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::engine::current::Current;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::report::Trace;
 use crate::engine::round::{Act, Round};
+use crate::source::Gate;
 use crate::store::{PollChanges, PollEnding, PollNote, PollTicket, StoreError};
 
 /// Whether a poll is made for real.
@@ -70,8 +71,9 @@ impl Poller {
         mut ticket: PollTicket,
         mode: Mode,
         mut trace: Trace,
+        gate: Arc<dyn Gate>,
     ) -> Result<Polled, StoreError> {
-        let ended = Round::new(self, job, &ticket, mode).run(&mut ticket, &mut trace).await?;
+        let ended = Round::new(self, job, &ticket, mode, gate).run(&mut ticket, &mut trace).await?;
         let outcome = ended.outcome;
         match ended.act {
             Act::Nothing => {}

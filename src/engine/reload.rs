@@ -53,6 +53,7 @@ impl Handle {
         self.current.set(config.clone());
         self.alarm.apply(&config, &past.jobs, &past.bells, now);
         self.dispatcher.apply(&config.sinks, past.sinks).await;
+        self.gates.apply(&config);
         let (done, applied) = oneshot::channel();
         // A scheduler that has ended begins no polls under any config.
         if self.orders.send(Order::Apply(config, past.jobs, done)).await.is_ok() {

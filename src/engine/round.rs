@@ -17,7 +17,7 @@ use crate::engine::World;
 use crate::engine::poller::{Mode, Poller};
 use crate::engine::reading::{Reading, recognise};
 use crate::engine::report::Trace;
-use crate::source::{Answer, Request, first_page, next_page, page_fingerprint};
+use crate::source::{Answer, Gate, Request, first_page, next_page, page_fingerprint};
 use crate::store::{PageSeal, PageSeals, PollChanges, PollTicket, ScopeState, Seal, StoreError};
 
 mod commit;
@@ -63,6 +63,7 @@ pub(super) struct Round<'a> {
     world: &'a World,
     job: &'a Arc<Job>,
     mode: Mode,
+    gate: Arc<dyn Gate>,
     start: Start,
     /// The scope as the poll found it.
     state: ScopeState,
@@ -110,7 +111,13 @@ enum Next {
 }
 
 impl<'a> Round<'a> {
-    pub(super) fn new(poller: &'a Poller, job: &'a Arc<Job>, ticket: &PollTicket, mode: Mode) -> Self {
+    pub(super) fn new(
+        poller: &'a Poller,
+        job: &'a Arc<Job>,
+        ticket: &PollTicket,
+        mode: Mode,
+        gate: Arc<dyn Gate>,
+    ) -> Self {
         let scope = Scope::default();
         let state = ticket.scopes.get(&scope).cloned().unwrap_or_default();
         let kept = ticket.fingerprints.as_ref();
@@ -130,6 +137,7 @@ impl<'a> Round<'a> {
             world: &poller.world,
             job,
             mode,
+            gate,
             decider: Decider::new(start.clone()),
             start,
             state,
@@ -221,7 +229,7 @@ impl<'a> Round<'a> {
             None => request,
         };
         let asked = trace.asking(&request);
-        let fetched = self.world.fetcher.fetch(request).await;
+        let fetched = self.world.fetcher.fetch(request.through(self.gate.clone())).await;
         trace.answered(asked, &fetched);
         if self.seen.is_empty() {
             // A change is seen when the answer is there, not when it was asked for.

@@ -5,6 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -13,31 +14,35 @@ use crate::core::config::Config;
 use crate::core::job::Job;
 use crate::core::names::JobName;
 use crate::core::observe::PollSeen;
-use crate::core::outcome::{Failure, PollOutcome};
-use crate::core::pace::next_due;
+use crate::core::outcome::{Failure, FailureKind, PollOutcome};
+use crate::core::pace::{adapted, next_due, postponed};
 use crate::core::schedule::spread_of;
 use crate::core::time::Timestamp;
 use crate::core::view::PollReport;
 use crate::engine::World;
+use crate::engine::gates::{Blocked, Gates, Turn, Way};
 use crate::engine::journal;
+use crate::engine::parking::Parking;
 use crate::engine::poller::{Mode, Polled, Poller, store_failure};
 use crate::engine::report::Trace;
 use crate::store::JobRecord;
+
+mod apply;
 
 /// Orders that wait for the scheduler; whoever sends one waits for a place.
 const ORDERS_WAITING_MAX: usize = 64;
 
 /// The longest the scheduler sleeps, so that it is seen to be alive.
-const BEAT: std::time::Duration = std::time::Duration::from_secs(5);
+const BEAT: Duration = Duration::from_secs(5);
 
 /// When a job that is paused for a sink is looked at again.
-const BLOCKED_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+const BLOCKED_RETRY: Duration = Duration::from_secs(1);
+
+/// How long someone who asks for a poll is kept waiting for its vendor.
+const ASKED_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Polls that may ever run at once: the bound of `concurrency`, which a reload may raise up to here.
 const POLLS_MAX: usize = 1000;
-
-/// When a job that failed is polled after a reload: soon, and not with each of many reloads in a row.
-const AFRESH_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// When jobs are polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,12 +76,15 @@ pub struct Run {
     pub running: bool,
     /// Why it is not polled although it is due.
     pub blocked: Option<String>,
+    /// What of its vendor it waits for; `due` is then when that ends.
+    pub waits: Option<String>,
 }
 
 /// Starts the scheduler; orders go into what it returns.
 pub(super) fn start(
     world: &Arc<World>,
     poller: &Arc<Poller>,
+    gates: &Arc<Gates>,
     config: &Config,
     begin: Begin,
     records: BTreeMap<JobName, JobRecord>,
@@ -88,6 +96,8 @@ pub(super) fn start(
         world: world.clone(),
         poller: poller.clone(),
         begin,
+        gates: gates.clone(),
+        parking: Parking::default(),
         concurrency: config.daemon.concurrency,
         slots: Vec::with_capacity(config.jobs.len()),
         free: Vec::new(),
@@ -110,6 +120,9 @@ struct Scheduler {
     world: Arc<World>,
     poller: Arc<Poller>,
     begin: Begin,
+    gates: Arc<Gates>,
+    /// Polls that are due and wait for their vendor.
+    parking: Parking,
     concurrency: usize,
     slots: Vec<Slot>,
     /// Slots of jobs that left the config.
@@ -125,6 +138,7 @@ struct Scheduler {
 /// A job's place in the schedule.
 struct Slot {
     job: Arc<Job>,
+    way: Arc<Way>,
     spread: u64,
     /// The job has left the config, and its last poll has not ended.
     gone: bool,
@@ -135,6 +149,8 @@ struct Slot {
     due: Option<Timestamp>,
     running: bool,
     failures: u32,
+    /// The present interval of a schedule that adapts.
+    interval: Option<Duration>,
 }
 
 /// A poll that someone asked for.
@@ -152,7 +168,15 @@ struct Ended {
 }
 
 /// How a poll of a slot went: `None` when it was not made, because the claim was not to be had.
-type PollResult = Option<(PollOutcome, Timestamp)>;
+type PollResult = Option<Made>;
+
+/// A poll that was made.
+struct Made {
+    outcome: PollOutcome,
+    events: u64,
+    /// Until when the vendor says that its answers are fresh.
+    fresh_until: Option<Timestamp>,
+}
 
 impl Scheduler {
     /// First polls and missed ones are due at once; every other job keeps its phase.
@@ -184,64 +208,9 @@ impl Scheduler {
         let due = due.filter(|_| scheduled);
         let paused = record.is_some_and(|record| record.paused.is_some());
         let failures = record.map_or(0, |record| record.failures);
-        Slot { job, spread, gone: false, scheduled, paused, due, running: false, failures }
-    }
-
-    /// Is this job polled by itself?
-    fn schedules(&self, job: &Job) -> bool {
-        job.enabled && self.begin == Begin::OnSchedule
-    }
-
-    /// Takes over the jobs of another config. One that was not edited keeps its phase; its poll under way, if there is
-    /// one, ends as it began.
-    fn apply(&mut self, config: &Config, records: &BTreeMap<JobName, JobRecord>) {
-        let now = self.world.clock.now();
-        self.concurrency = config.daemon.concurrency;
-        let gone: Vec<JobName> = self.by_name.keys().filter(|name| config.job(name).is_none()).cloned().collect();
-        gone.iter().for_each(|name| self.remove(name));
-        for job in &config.jobs {
-            match self.by_name.get(&job.name) {
-                Some(at) => self.edit(*at, job.clone(), records.get(&job.name), now),
-                None => self.add(job.clone(), records.get(&job.name), now),
-            }
-        }
-    }
-
-    /// A job that left the config. Its slot is free once its last poll has ended.
-    fn remove(&mut self, name: &JobName) {
-        let Some(at) = self.by_name.get(name).copied() else { return };
-        let slot = &mut self.slots[at];
-        (slot.gone, slot.scheduled, slot.due) = (true, false, None);
-        if !slot.running {
-            self.vacate(at);
-        }
-    }
-
-    fn vacate(&mut self, at: usize) {
-        self.by_name.remove(&self.slots[at].job.name);
-        // Who asked for it is told that there is no such job.
-        let asked = std::mem::take(&mut self.asked);
-        self.asked = asked.into_iter().filter(|asked| asked.slot != at).collect();
-        self.free.push(at);
-    }
-
-    /// A job that the config still has. A failing one starts afresh: whoever edits the config may just have mended it.
-    fn edit(&mut self, at: usize, job: Arc<Job>, record: Option<&JobRecord>, now: Timestamp) {
-        let fresh = self.slot(job, record, now);
-        let slot = &mut self.slots[at];
-        let anew = slot.gone || slot.job.schedule != fresh.job.schedule || slot.scheduled != fresh.scheduled;
-        let backs_off = std::mem::take(&mut slot.failures) > 0;
-        let soon = now.plus(AFRESH_AFTER);
-        let due = match (anew, backs_off) {
-            (true, _) => fresh.due,
-            (false, true) => slot.due.map(|due| due.min(soon)),
-            (false, false) => slot.due,
-        };
-        let moved = due != slot.due;
-        (slot.job, slot.gone, slot.scheduled, slot.due) = (fresh.job, false, fresh.scheduled, due);
-        if moved && !slot.running {
-            self.enqueue(at);
-        }
+        let way = self.gates.way(&job.name);
+        let (gone, running, interval) = (false, false, None);
+        Slot { job, way, spread, gone, scheduled, paused, due, running, failures, interval }
     }
 
     fn enqueue(&mut self, slot: usize) {
@@ -255,13 +224,15 @@ impl Scheduler {
         loop {
             let now = self.world.clock.now();
             self.world.pulse.scheduler_beat(now);
-            self.begin_asked();
+            self.begin_asked(now);
+            self.begin_parked();
             self.begin_due(now);
             let wake_at = self.wake_at(now);
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 Some(ended) = endings.recv() => self.end(ended),
                 Some(order) = inbox.recv() => self.obey(order),
+                () = self.gates.moved() => {}
                 () = self.world.clock.sleep_until(wake_at) => {}
             }
         }
@@ -273,19 +244,49 @@ impl Scheduler {
 
     fn wake_at(&self, now: Timestamp) -> Timestamp {
         let beat = now.plus(BEAT);
-        match self.heap.peek() {
-            Some(Reverse((due, _))) if self.has_room() => beat.min(*due),
-            _ => beat,
+        if !self.has_room() {
+            return beat;
         }
+        let due = self.heap.peek().map(|Reverse((due, _))| *due);
+        due.into_iter().chain(self.parking.ready_at(&self.gates)).fold(beat, Timestamp::min)
     }
 
     /// Begins the polls that someone asked for, as far as their jobs are free.
-    fn begin_asked(&mut self) {
+    fn begin_asked(&mut self, now: Timestamp) {
         for _ in 0..self.asked.len() {
             let Some(asked) = self.asked.pop_front() else { return };
             match self.has_room() && !self.slots[asked.slot].running {
-                true => self.begin(asked.slot, asked.mode, Some(asked.reply)),
+                true => self.answer(asked, now),
                 false => self.asked.push_back(asked),
+            }
+        }
+    }
+
+    /// Begins a poll that someone asked for, unless its vendor is not to be asked for longer than anybody waits.
+    fn answer(&mut self, asked: Asked, now: Timestamp) {
+        let Slot { job, way, .. } = &self.slots[asked.slot];
+        if let Some(Blocked::Until(ready)) = self.gates.blocked(way)
+            && ready.at.since(now) > ASKED_WAIT_MAX
+        {
+            let sentence = format!("nothing was asked: {}", way.says(ready, now));
+            let outcome = PollOutcome::Failed(Failure::new(FailureKind::Limited, sentence));
+            if let Some(report) = Trace::on(job.name.as_str(), false).finish(&outcome, 0) {
+                // Whoever asked may have gone.
+                let _ = asked.reply.send(report);
+            }
+            return;
+        }
+        let turn = self.gates.turn(way);
+        self.begin(asked.slot, asked.mode, Some(asked.reply), turn);
+    }
+
+    /// Begins polls that were due and had to wait for their vendor.
+    fn begin_parked(&mut self) {
+        while self.has_room() {
+            let Some(((due, slot), turn)) = self.parking.next(&self.gates) else { return };
+            let Slot { due: current, running, paused, .. } = self.slots[slot];
+            if current == Some(due) && !running && !paused {
+                self.begin(slot, Mode::Commit, None, turn);
             }
         }
     }
@@ -302,7 +303,12 @@ impl Scheduler {
                 continue;
             }
             match self.poller.blocked(&self.slots[slot].job) {
-                None => self.begin(slot, Mode::Commit, None),
+                None => {
+                    let way = self.slots[slot].way.clone();
+                    if let Some(turn) = self.parking.admit(&self.gates, &way, (due, slot)) {
+                        self.begin(slot, Mode::Commit, None, turn);
+                    }
+                }
                 Some(_) => {
                     self.slots[slot].due = Some(now.plus(BLOCKED_RETRY));
                     self.enqueue(slot);
@@ -311,7 +317,7 @@ impl Scheduler {
         }
     }
 
-    fn begin(&mut self, slot: usize, mode: Mode, reply: Option<oneshot::Sender<PollReport>>) {
+    fn begin(&mut self, slot: usize, mode: Mode, reply: Option<oneshot::Sender<PollReport>>, turn: Turn) {
         self.running += 1;
         self.slots[slot].running = true;
         let job = self.slots[slot].job.clone();
@@ -320,7 +326,7 @@ impl Scheduler {
         self.world.tasks.spawn(async move {
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = poll(&world, &poller, &job, mode, reply, notice) => {}
+                () = poll(&world, &poller, &job, mode, reply, Arc::new(turn), notice) => {}
             }
         });
     }
@@ -335,19 +341,23 @@ impl Scheduler {
         let now = self.world.clock.now();
         let result = ended.result.filter(|_| ended.mode == Mode::Commit);
         let failed = match &result {
-            Some((PollOutcome::Failed(failure), _)) => {
+            Some(Made { outcome: PollOutcome::Failed(failure), .. }) => {
                 slot.failures += 1;
                 Some((failure, slot.failures))
             }
-            Some(_) => {
+            Some(made) => {
                 slot.failures = 0;
+                slot.interval = adapted(&slot.job.schedule, slot.interval, made.events > 0);
                 None
             }
             None => None,
         };
         let keeps_due = ended.mode == Mode::Look && slot.due.is_some_and(|due| due > now);
         if slot.scheduled && !keeps_due {
-            slot.due = next_due(&slot.job.schedule, slot.spread, now, failed, self.world.dice.roll());
+            let (schedule, roll) = (&slot.job.schedule, self.world.dice.roll());
+            let due = next_due(schedule, slot.interval, slot.spread, now, failed, roll);
+            let fresh_until = result.as_ref().and_then(|made| made.fresh_until).filter(|_| slot.job.respect_cache);
+            slot.due = postponed(due, schedule, now, fresh_until);
         }
         self.enqueue(ended.slot);
     }
@@ -385,12 +395,16 @@ impl Scheduler {
                 let _ = done.send(());
             }
             Order::Runs(reply) => {
+                let now = self.world.clock.now();
                 let runs = self.by_name.values().map(|at| &self.slots[*at]).filter(|slot| !slot.gone);
                 let runs = runs.map(|slot| {
                     let goes = slot.scheduled && !slot.paused;
                     let blocked = self.poller.blocked(&slot.job).filter(|_| goes);
                     let due = slot.due.filter(|_| !slot.paused);
-                    (slot.job.name.clone(), Run { due, running: slot.running, blocked })
+                    let is_late = !slot.running && due.is_some_and(|due| due <= now);
+                    let waits = if is_late { self.gates.waits(&slot.way) } else { None };
+                    let (due, waits) = waits.map_or((due, None), |(until, why)| (Some(until), Some(why)));
+                    (slot.job.name.clone(), Run { due, running: slot.running, blocked, waits })
                 });
                 // Whoever asked may have gone.
                 let _ = reply.send(runs.collect());
@@ -422,6 +436,7 @@ async fn poll(
     job: &Arc<Job>,
     mode: Mode,
     reply: Option<oneshot::Sender<PollReport>>,
+    gate: Arc<Turn>,
     mut notice: Notice,
 ) {
     let began = world.clock.now();
@@ -429,7 +444,9 @@ async fn poll(
         Some(_) => Trace::on(job.name.as_str(), mode == Mode::Commit),
         None => Trace::off(),
     };
-    let Some((polled, failures)) = claim_and_poll(world, poller, job, mode, trace).await else { return };
+    let polled = claim_and_poll(world, poller, job, mode, trace, gate.clone()).await;
+    let Some((polled, failures)) = polled else { return };
+    let fresh_until = gate.fresh_until();
     let took = polled.at.since(began);
     if polled.events > 0 {
         // What was handed to the outlets goes before it is written about.
@@ -451,7 +468,7 @@ async fn poll(
         // Whoever asked may have gone.
         let _ = reply.send(report);
     }
-    notice.result = Some((polled.outcome, polled.at));
+    notice.result = Some(Made { outcome: polled.outcome, events: polled.events, fresh_until });
 }
 
 /// Polls a job that can be claimed; the number is that of its failed polls before. A failure of our own state is a
@@ -462,6 +479,7 @@ async fn claim_and_poll(
     job: &Arc<Job>,
     mode: Mode,
     trace: Trace,
+    gate: Arc<Turn>,
 ) -> Option<(Polled, u32)> {
     let failed = |failure: Failure| Polled {
         outcome: PollOutcome::Failed(failure),
@@ -473,7 +491,7 @@ async fn claim_and_poll(
     match world.store.claim_poll(&job.name, world.clock.now()).await {
         Ok(Some(ticket)) => {
             let failures = ticket.record.failures;
-            let polled = poller.poll(job, ticket, mode, trace).await;
+            let polled = poller.poll(job, ticket, mode, trace, gate).await;
             Some((polled.unwrap_or_else(|error| failed(store_failure(&error))), failures))
         }
         Ok(None) => None,

@@ -12,8 +12,10 @@ use reqwest::Response;
 use url::Url;
 
 use crate::core::job::Access;
+use crate::core::limits::{self, Advice};
 use crate::core::names::Digest;
 use crate::core::outcome::{Failure, FailureKind};
+use crate::core::polite::Sign;
 use crate::core::secret::Masked;
 use crate::core::time::Timestamp;
 use crate::net::body::{self, Unread};
@@ -33,6 +35,9 @@ const REDIRECTS_MAX: usize = 10;
 
 /// What is read of the body of an answer that carries nothing to read.
 const EXCERPT_MAX: usize = 4096;
+
+/// What is read of it where conditions are to be asked: an error's body is small.
+const JUDGED_MAX: usize = 1024 * 1024;
 
 /// The wait before the first quick retry; each next one is five times as long, up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_millis(200);
@@ -124,6 +129,14 @@ struct Exchange<'a> {
     wall_clock: fn() -> Timestamp,
 }
 
+/// What one request on the wire comes to.
+enum Step {
+    /// The answer.
+    End(Answer),
+    /// A redirect.
+    On(Hop),
+}
+
 /// One request on the wire: redirects change it.
 struct Hop {
     method: Method,
@@ -152,36 +165,53 @@ impl<'a> Exchange<'a> {
         })
     }
 
-    /// One try, within the timeout.
+    /// One try: asks, follows redirects, and reads what is at their end. All of it shares one timeout, without the
+    /// waits at the gate.
     async fn attempt(&self) -> Result<Answer, Stumble> {
-        let limit = self.request.access.timeout;
-        let answered = AtomicBool::new(false);
-        match tokio::time::timeout(limit, self.follow(&answered)).await {
-            Ok(result) => result,
-            Err(_) => {
-                let phase = if answered.load(Ordering::Relaxed) { Phase::Body } else { Phase::Answer };
-                Err(self.target.too_slow(phase, limit).into())
-            }
-        }
-    }
-
-    /// Sends, follows redirects, and reads what is at their end.
-    async fn follow(&self, answered: &AtomicBool) -> Result<Answer, Stumble> {
         let mut hop =
             Hop { method: self.request.method.clone(), url: self.url.clone(), with_body: self.request.body.is_some() };
+        let mut left = self.request.access.timeout;
         for _ in 0..=REDIRECTS_MAX {
-            let response = self.send(&hop).await?;
-            let Some(location) = location(&response) else {
-                answered.store(true, Ordering::Relaxed);
-                return self.read(response).await;
-            };
-            hop = self.redirected(&hop, response.status(), &location)?;
-            // The body of a redirect is read so that its connection can be used again; what it says is of no interest.
-            let _ = body::read_beginning(response, EXCERPT_MAX, 0).await;
+            let _pass = self.request.gate.enter().await?;
+            let begun = Instant::now();
+            match self.step_within(left, &hop).await? {
+                Step::End(answer) => return Ok(answer),
+                Step::On(next) => hop = next,
+            }
+            left = left.saturating_sub(begun.elapsed());
         }
         let sentence =
             format!("`{}` was still redirected after {REDIRECTS_MAX} redirects; check `url`", self.target.place);
         Err(Failure::new(FailureKind::Redirect, sentence).into())
+    }
+
+    async fn step_within(&self, left: Duration, hop: &Hop) -> Result<Step, Stumble> {
+        let answered = AtomicBool::new(false);
+        match tokio::time::timeout(left, self.step(hop, &answered)).await {
+            Ok(result) => result,
+            Err(_) => {
+                let phase = if answered.load(Ordering::Relaxed) { Phase::Body } else { Phase::Answer };
+                Err(self.target.too_slow(phase, self.request.access.timeout).into())
+            }
+        }
+    }
+
+    /// One request on the wire.
+    async fn step(&self, hop: &Hop, answered: &AtomicBool) -> Result<Step, Stumble> {
+        let response = self.send(hop).await?;
+        let advice = limits::read(response.status().as_u16(), response.headers(), (self.wall_clock)());
+        self.request.gate.heed(advice).await;
+        let Some(location) = location(&response) else {
+            answered.store(true, Ordering::Relaxed);
+            let fresh = limits::freshness(response.headers(), (self.wall_clock)());
+            let answer = self.read(response, advice).await?;
+            self.request.gate.note_fresh(fresh);
+            return Ok(Step::End(answer));
+        };
+        let next = self.redirected(hop, response.status(), &location)?;
+        // The body of a redirect is read so that its connection can be used again; what it says is of no interest.
+        let _ = body::read_beginning(response, EXCERPT_MAX, 0).await;
+        Ok(Step::On(next))
     }
 
     async fn send(&self, hop: &Hop) -> Result<Response, Stumble> {
@@ -242,12 +272,15 @@ impl<'a> Exchange<'a> {
     }
 
     /// Reads an answer that is no redirect.
-    async fn read(&self, response: Response) -> Result<Answer, Stumble> {
+    async fn read(&self, response: Response, advice: Advice) -> Result<Answer, Stumble> {
         match response.status() {
-            StatusCode::NOT_MODIFIED if self.is_conditional() => Ok(self.not_modified(&response)),
-            StatusCode::PARTIAL_CONTENT => Err(self.refuse(response).await),
+            StatusCode::NOT_MODIFIED if self.is_conditional() => {
+                self.judge(response.status(), response.headers(), None).await?;
+                Ok(self.not_modified(&response))
+            }
+            StatusCode::PARTIAL_CONTENT => Err(self.refuse(response, advice).await),
             status if status.is_success() => self.read_body(response).await,
-            _ => Err(self.refuse(response).await),
+            _ => Err(self.refuse(response, advice).await),
         }
     }
 
@@ -278,31 +311,53 @@ impl<'a> Exchange<'a> {
         let last_modified = headers::last_modified(headers, (self.wall_clock)());
         let content_type = text(headers, &header::CONTENT_TYPE);
         let (url, headers) = (place_of(&response), headers.clone());
+        let code = response.status();
         let max = self.request.access.max_body;
         let whole = body::read_whole(response, max).await.map_err(|unread| match unread {
             Unread::TooLarge => too_large(&self.target, status, max).into(),
             Unread::Broken(error) => self.stumble(&error),
         })?;
+        self.judge(code, &headers, Some(&whole.bytes)).await?;
         let body = Some(whole.bytes);
         Ok(Answer { status, etag, last_modified, url, headers, content_type, body, digest: whole.digest })
     }
 
     /// An answer whose status says that there is nothing to read.
-    async fn refuse(&self, response: Response) -> Stumble {
+    async fn refuse(&self, response: Response, advice: Advice) -> Stumble {
         let status = response.status();
-        let retry_after = headers::retry_after(response.headers(), (self.wall_clock)());
-        let excerpt = self.excerpt(response).await;
-        let failure = status::failure(&self.target, status, retry_after, excerpt.as_deref());
-        let unavailable = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        let again = unavailable || (status.is_server_error() && self.request.method.is_idempotent());
+        let retry_after = headers::retry_after(response.headers(), (self.wall_clock)()).max(advice.wait);
+        let headers = response.headers().clone();
+        let read_max = if self.request.signs.is_empty() { EXCERPT_MAX } else { JUDGED_MAX };
+        // That it can't be read is no failure: the status counts.
+        let body = body::read_beginning(response, read_max, read_max).await.unwrap_or_default();
+        if let Err(stumble) = self.judge(status, &headers, Some(&body.bytes)).await {
+            return stumble;
+        }
+        let excerpt = self.excerpt(&body.bytes, body.cut);
+        let failure = status::failure(&self.target, status, advice.limited, retry_after, excerpt.as_deref());
+        let unavailable = status == StatusCode::SERVICE_UNAVAILABLE;
+        let again = unavailable || advice.limited || (status.is_server_error() && self.request.method.is_idempotent());
         Stumble { failure, again }
     }
 
-    /// What the vendor said, without what the request hid. That it can't be read is no failure: the status counts.
-    async fn excerpt(&self, response: Response) -> Option<String> {
-        let beginning = body::read_beginning(response, EXCERPT_MAX, EXCERPT_MAX).await.ok()?;
-        let text = String::from_utf8_lossy(&beginning.bytes);
-        status::excerpt(&self.redactor().clean(&text, beginning.cut)?)
+    /// What the config's own conditions say of an answer. One that is limited is as good as a 429.
+    async fn judge(&self, status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> Result<(), Stumble> {
+        let Some(sign) = self.request.signs.judge(status.as_u16(), headers, body) else { return Ok(()) };
+        let excerpt = body.and_then(|body| self.excerpt(body, false));
+        let again = matches!(sign, Sign::Limited(_));
+        let advice = limits::read_limited(headers, (self.wall_clock)());
+        if again {
+            self.request.gate.heed(advice).await;
+        }
+        let failure = status::judged(&self.target, status, &sign, advice.wait, excerpt.as_deref());
+        Err(Stumble { failure, again })
+    }
+
+    /// What the vendor said, without what the request hid.
+    fn excerpt(&self, body: &[u8], cut: bool) -> Option<String> {
+        let kept = &body[..body.len().min(EXCERPT_MAX)];
+        let text = String::from_utf8_lossy(kept);
+        status::excerpt(&self.redactor().clean(&text, cut || kept.len() < body.len())?)
     }
 
     fn redactor(&self) -> Redactor {

@@ -11,14 +11,17 @@ use bytes::Bytes;
 use crate::core::job::Access;
 use crate::core::names::Digest;
 use crate::core::outcome::Failure;
+use crate::core::polite::Signs;
 use crate::core::secret::Masked;
 
 mod fetcher;
+mod gate;
 mod paging;
 mod render;
 mod status;
 
 pub use self::fetcher::HttpFetcher;
+pub use self::gate::{Gate, Pass, open_gate};
 pub use self::paging::{first_page, next_page, page_fingerprint};
 
 /// Asks a vendor. The engine gets one handed in; a simulation hands in its own.
@@ -46,6 +49,10 @@ pub struct Request {
     pub etag: Option<String>,
     /// `If-Modified-Since`.
     pub last_modified: Option<String>,
+    /// What answers are told by beside their status.
+    pub signs: Arc<Signs>,
+    /// Where to ask before each request that goes over the wire, retries and redirects among them.
+    pub gate: Arc<dyn Gate>,
 }
 
 impl Request {
@@ -65,6 +72,12 @@ impl Request {
     #[must_use]
     pub fn recalling(self, etag: Option<String>, last_modified: Option<String>) -> Self {
         Self { etag, last_modified, ..self }
+    }
+
+    /// The request, to be made through this gate.
+    #[must_use]
+    pub fn through(self, gate: Arc<dyn Gate>) -> Self {
+        Self { gate, ..self }
     }
 }
 

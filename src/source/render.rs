@@ -11,8 +11,8 @@ use crate::core::outcome::{Failure, FailureKind};
 use crate::core::secret::Masked;
 use crate::core::template::{Names, Text};
 use crate::net::headers;
-use crate::source::Request;
 use crate::source::paging::without_query;
+use crate::source::{Request, open_gate};
 
 #[cfg(test)]
 mod tests;
@@ -46,7 +46,8 @@ pub(super) fn render_request(spec: &RequestSpec, names: &Names<'_>) -> Result<Re
         headers::value(name, value)?;
     }
     let access = spec.access.clone();
-    Ok(Request { access, method: spec.method.clone(), url, headers: sent, body, etag: None, last_modified: None })
+    let (method, signs, gate) = (spec.method.clone(), spec.signs.clone(), open_gate());
+    Ok(Request { access, method, url, headers: sent, body, etag: None, last_modified: None, signs, gate })
 }
 
 /// A URL and headers with the credentials in their place, over what stands there.

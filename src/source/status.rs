@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::core::outcome::{Failure, FailureKind};
+use crate::core::polite::Sign;
 use crate::net::redact::one_line;
 use crate::net::trouble::Target;
 
@@ -22,14 +23,45 @@ pub(super) fn excerpt(body: &str) -> Option<String> {
 pub(super) fn failure(
     target: &Target,
     status: StatusCode,
+    limited: bool,
     retry_after: Option<Duration>,
     excerpt: Option<&str>,
 ) -> Failure {
     let code = status.as_u16();
     let wait = retry_after.map(|wait| format!("; it asks to wait {} s", wait.as_secs().max(1))).unwrap_or_default();
     let said = excerpt.map(|text| format!("; it said: {text}")).unwrap_or_default();
-    let sentence = format!("`{}` answered {code}: {}{wait}{said}", target.place, meaning(status));
-    Failure { status: Some(code), retry_after, ..Failure::new(FailureKind::Status, sentence) }
+    // A 429 says what it is; a 403 needs to be told from a refused token.
+    let disguised = limited && status == StatusCode::FORBIDDEN;
+    let meaning = if disguised { meaning(StatusCode::TOO_MANY_REQUESTS) } else { meaning(status) };
+    let kind = if disguised { FailureKind::Limited } else { FailureKind::Status };
+    let sentence = format!("`{}` answered {code}: {meaning}{wait}{said}", target.place);
+    Failure { status: Some(code), retry_after, ..Failure::new(kind, sentence) }
+}
+
+/// The failure that an answer is by the config's own conditions.
+pub(super) fn judged(
+    target: &Target,
+    status: StatusCode,
+    sign: &Sign,
+    retry_after: Option<Duration>,
+    excerpt: Option<&str>,
+) -> Failure {
+    let code = status.as_u16();
+    let (kind, meaning, wait) = match sign {
+        Sign::Limited(condition) => {
+            let wait = retry_after.map(|wait| format!("; it asks to wait {} s", wait.as_secs().max(1)));
+            (FailureKind::Limited, format!("too many requests, since `limited_when` holds: `{condition}`"), wait)
+        }
+        Sign::Failed(condition) => {
+            (FailureKind::Condition, format!("an error, since `fail_when` holds: `{condition}`"), None)
+        }
+        Sign::Broken(key, why) => (FailureKind::Condition, format!("`{key}` can't be decided: {why}"), None),
+    };
+    let wait = wait.unwrap_or_default();
+    let said = excerpt.map(|text| format!("; it said: {text}")).unwrap_or_default();
+    let sentence = format!("`{}` answered {code}: {meaning}{wait}{said}", target.place);
+    let retry_after = retry_after.filter(|_| kind == FailureKind::Limited);
+    Failure { status: Some(code), retry_after, ..Failure::new(kind, sentence) }
 }
 
 /// What a status means, and what to do.
@@ -46,7 +78,7 @@ fn meaning(status: StatusCode) -> &'static str {
         406 => "it has no answer in the format that was asked for; check the header `accept`",
         407 => "a proxy in between wants credentials",
         410 => "this address is gone for good; check `url` against the vendor's documentation",
-        429 => "too many requests; poll less often with a longer `every`",
+        429 => "too many requests; poll less often with a longer `every`, or set the vendor's `rate`",
         _ if status.is_client_error() => "it refuses the request; check `url`, `query`, `headers` and `body`",
         503 => "it is not available at the moment",
         _ if status.is_server_error() => "it has a problem of its own",
@@ -82,7 +114,7 @@ mod tests {
         let target = Target::of("https://a.example/orders?token=secret");
         for code in (100..200).chain(206..207).chain(300..600) {
             let status = StatusCode::from_u16(code).expect("a status");
-            let failure = failure(&target, status, None, None);
+            let failure = failure(&target, status, false, None, None);
             let beginning = format!("`https://a.example/orders` answered {code}: ");
             assert!(failure.sentence.len() > beginning.len() && failure.sentence.starts_with(&beginning));
             assert!(failure.kind == FailureKind::Status && failure.status == Some(code));
@@ -93,10 +125,11 @@ mod tests {
     fn a_sentence_quotes_the_vendor_and_its_wait() {
         let target = Target::of("https://a.example/");
         let wait = Some(Duration::from_secs(30));
-        let failure = failure(&target, StatusCode::TOO_MANY_REQUESTS, wait, Some("slow down"));
+        let failure = failure(&target, StatusCode::TOO_MANY_REQUESTS, true, wait, Some("slow down"));
         assert_eq!(
             failure.sentence,
-            "`https://a.example/` answered 429: too many requests; poll less often with a longer `every`; \
+            "`https://a.example/` answered 429: too many requests; poll less often with a longer `every`, or set \
+             the vendor's `rate`; \
              it asks to wait 30 s; it said: slow down"
         );
         assert_eq!(failure.retry_after, wait);

@@ -25,17 +25,19 @@ use crate::core::view::{EventDetail, EventFilter, EventView, Page};
 #[cfg(test)]
 mod conformance;
 mod operations;
+mod paces;
 pub mod sqlite;
 
 pub use operations::{Operations, ReplayCursor, Replayable, Retried};
+pub use paces::Paces;
 
 /// Everything that a daemon asks of a store.
 ///
 /// Wait for a verb to its end: one whose future is dropped half-way may still happen, and the delivery tickets that it
 /// would have handed over are lost until the daemon starts again.
-pub trait Store: Polls + Outbox + Operations + Bells + Archive + Upkeep {}
+pub trait Store: Polls + Outbox + Operations + Bells + Paces + Archive + Upkeep {}
 
-impl<T: Polls + Outbox + Operations + Bells + Archive + Upkeep> Store for T {}
+impl<T: Polls + Outbox + Operations + Bells + Paces + Archive + Upkeep> Store for T {}
 
 /// What is remembered of a job's scope, beside its items.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

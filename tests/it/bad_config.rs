@@ -79,8 +79,14 @@ fn an_unknown_key_is_found_and_the_nearest_is_named() {
 
 #[test]
 fn a_key_of_a_later_version_says_so() {
-    found("base_url", "rate = \"4/s\"\nbase_url", &["rate", "this version"]);
     found("every = \"30s\"", "rename = \"old\"\nevery = \"30s\"", &["this version"]);
+}
+
+#[test]
+fn a_bad_limit_of_a_vendor_is_found() {
+    found("base_url", "rate = \"4/sec\"\nbase_url", &["`4/sec` is not a rate", "4/s"]);
+    found("base_url", "budget = \"0/d\"\nbase_url", &["`0/d` allows nothing", "1/d"]);
+    found("base_url", "concurrency = 0\nbase_url", &["concurrency", "from 1 to 1000"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use toml::de::DeValue;
 
 use super::route::{self, Sinks};
 use super::vendor::{Layer, QueryValue, layer};
-use super::{EVENT_NAMES, document, later_value, pages, request};
+use super::{EVENT_NAMES, document, pages, request};
 use crate::config::keys::{self, Table};
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
@@ -61,11 +61,13 @@ impl<'a> Lift<'a> {
             None if section.has("vendor") => &Layer::lost(),
             None => &Layer::default(),
         };
+        let courtesy = own.courtesy;
         let document = document::document(section, reader);
         let mut layer = own.over(below);
         if let Some(accept) = document.format.accept().and_then(fixed) {
             layer.headers.entry(ACCEPT.to_string()).or_insert((ACCEPT, accept));
         }
+        let respect_cache = layer.respect_cache.unwrap_or(false);
         let request = self.request(section, layer, reader);
         let schedule = schedule(section, reader);
         let items = section.field("items").and_then(|field| reader.query(&field));
@@ -90,10 +92,12 @@ impl<'a> Lift<'a> {
         Some(Job {
             name: JobName::from(name),
             vendor,
+            courtesy,
             enabled,
             request,
             pages,
             schedule: schedule?,
+            respect_cache,
             document,
             items,
             key,
@@ -142,6 +146,7 @@ impl<'a> Lift<'a> {
         let url = request::url(&field, &layer, reader);
         let homes = request::homes(url.as_ref().map(|(written, _)| written), &layer);
         let access = Access { homes, ..layer.access() };
+        let signs = Arc::new(layer.signs());
         let access = Arc::clone(self.access.entry(access.clone()).or_insert_with(|| Arc::new(access)));
         let (method, (spelled, url), body) = (method?, url?, body.map_or(Some(None), |body| body.map(Some))?);
         let (body, body_spelled) = body.unzip();
@@ -150,7 +155,7 @@ impl<'a> Lift<'a> {
             |(name, values): (String, Vec<QueryValue>)| values.into_iter().map(move |value| (name.clone(), value.text));
         let query = layer.query.into_iter().flat_map(pairs).collect();
         let headers = layer.headers.into_values().collect();
-        Some((RequestSpec { method, url, query, headers, body, auth: layer.auth, access }, print))
+        Some((RequestSpec { method, url, query, headers, body, auth: layer.auth, access, signs }, print))
     }
 }
 
@@ -221,8 +226,7 @@ fn schedule(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Schedule> 
                 reader.note(problem.hint("take it out, or write a `cron` expression"));
             }
             if matches!(every.value.get_ref(), DeValue::Table(_)) {
-                later_value(&every, "`every` as a table", reader);
-                return None;
+                return adaptive(&every, reader);
             }
             reader.duration(&every, &EVERY_BOUNDS).map(Schedule::Every)
         }
@@ -242,6 +246,27 @@ fn schedule(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Schedule> 
             None
         }
     }
+}
+
+/// `every = { min, max }`.
+fn adaptive(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Schedule> {
+    let section = reader.table(field, Table::Every)?;
+    let mut bound = |name: &str| match section.field(name) {
+        Some(field) => reader.duration(&field, &EVERY_BOUNDS).map(|bound| (bound, field)),
+        None => {
+            let hint = "write `every = { min = \"10s\", max = \"15m\" }`, or `every = \"30s\"`";
+            reader.lacks(&section, &[name], format!("`every` lacks its `{name}`"), hint);
+            None
+        }
+    };
+    let (min, max) = (bound("min"), bound("max"));
+    let ((min, _), (max, place)) = (min?, max?);
+    if min > max {
+        let problem = Problem::error(place.place(), "`max` is shorter than `min`");
+        reader.note(problem.hint("swap the two"));
+        return None;
+    }
+    Some(Schedule::Adaptive { min, max })
 }
 
 fn timezone(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Tz> {

@@ -31,6 +31,8 @@ use crate::config::source::SourceFile;
 use crate::config::written::Written;
 use crate::core::alert::SYSTEM_JOB;
 use crate::core::config::{Config, Daemon};
+use crate::core::names::VendorName;
+use crate::core::polite::Vendor;
 
 /// The longest name of a job, a sink or a vendor, in characters: it stands in URLs, metrics and listings.
 const NAME_MAX: usize = 64;
@@ -81,10 +83,13 @@ pub(crate) fn config<'a>(
 
     let prints = prints(&vendors, &jobs, &sinks, reader);
     let daemon = daemon::lift(daemon.as_ref(), env, reader);
-    let vendors = vendors.iter().map(|(name, section)| (*name, vendor::layer(section, reader))).collect();
+    let layers: BTreeMap<&str, vendor::Layer> =
+        vendors.iter().map(|(name, section)| (*name, vendor::layer(section, reader))).collect();
+    let vendors = layers.iter().map(|(name, layer)| Vendor { name: VendorName::from(*name), courtesy: layer.courtesy });
+    let vendors = vendors.collect();
     let sinks: route::Sinks<'_> =
         sinks.iter().map(|(name, section)| (*name, sink::lift(name, section, reader).map(Arc::new))).collect();
-    let mut lift = job::Lift::new(vendors, sinks.clone());
+    let mut lift = job::Lift::new(layers, sinks.clone());
     let alerts = alerts::lift(parsed, &sinks, reader);
     let jobs: Vec<_> = jobs.iter().map(|(name, section)| lift.job(name, section, reader).map(Arc::new)).collect();
     if jobs.is_empty()
@@ -100,6 +105,7 @@ pub(crate) fn config<'a>(
     let config = Config {
         daemon: daemon?,
         jobs: jobs.into_iter().collect::<Option<_>>()?,
+        vendors,
         sinks: sinks.into_values().collect::<Option<_>>()?,
         alerts,
     };

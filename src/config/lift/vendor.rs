@@ -21,9 +21,11 @@ use crate::config::written::Written;
 use crate::core::address::Policy;
 use crate::core::homes::{AllowedHost, Homes};
 use crate::core::job::{Access, Auth};
+use crate::core::polite::{ANSWER_NAMES, Courtesy, Signs};
 use crate::core::proxy::Proxy;
-use crate::core::template::Text;
+use crate::core::template::{Condition, Text};
 use crate::core::transport::Transport;
+use crate::core::units::parse_rate;
 
 /// For a whole exchange, when nothing is said.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,6 +44,9 @@ const RETRIES: u32 = 2;
 
 /// Bounds of `retries`: more belongs to the next poll.
 const RETRIES_BOUNDS: RangeInclusive<u32> = 0..=10;
+
+/// Bounds of `concurrency`: requests in flight to one vendor.
+const CONCURRENCY_BOUNDS: RangeInclusive<u32> = 1..=1000;
 
 /// Headers that a request has of its own.
 pub(super) const RESERVED: &[(&str, &str)] = &[
@@ -77,6 +82,11 @@ pub(super) struct Layer {
     max_body: Option<u64>,
     retries: Option<u32>,
     conditional: Option<bool>,
+    pub(super) respect_cache: Option<bool>,
+    limited_when: Option<Condition>,
+    fail_when: Option<Condition>,
+    /// Limits; a job's own stand beside its vendor's.
+    pub(super) courtesy: Courtesy,
     tls: TlsLayer,
     /// `Some(None)`: none, said so.
     proxy: Option<Option<Arc<Proxy>>>,
@@ -107,10 +117,19 @@ impl Layer {
             max_body: self.max_body.or(below.max_body),
             retries: self.retries.or(below.retries),
             conditional: self.conditional.or(below.conditional),
+            respect_cache: self.respect_cache.or(below.respect_cache),
+            limited_when: self.limited_when.or_else(|| below.limited_when.clone()),
+            fail_when: self.fail_when.or_else(|| below.fail_when.clone()),
+            courtesy: self.courtesy,
             tls: self.tls.over(&below.tls),
             proxy: self.proxy.or_else(|| below.proxy.clone()),
             allow_hosts: self.allow_hosts.or_else(|| below.allow_hosts.clone()),
         }
+    }
+
+    /// What answers are told by beside their status.
+    pub(super) fn signs(&self) -> Signs {
+        Signs { limited_when: self.limited_when.clone(), fail_when: self.fail_when.clone() }
     }
 
     /// How to connect, with the defaults where nothing is said, and with no home yet.
@@ -156,10 +175,28 @@ pub(super) fn layer(section: &Section<'_>, reader: &mut Reader<'_>) -> Layer {
         max_body: section.field("max_body").and_then(|field| reader.size(&field, &MAX_BODY_BOUNDS)),
         retries: section.field("retries").and_then(|field| reader.whole(&field, &RETRIES_BOUNDS)),
         conditional: section.field("conditional").and_then(|field| reader.boolean(&field)),
+        respect_cache: section.field("respect_cache").and_then(|field| reader.boolean(&field)),
+        limited_when: sign(section, "limited_when", reader),
+        fail_when: sign(section, "fail_when", reader),
+        courtesy: courtesy(section, reader),
         tls: transport::tls(section, reader),
         proxy: transport::proxy(section, reader),
         allow_hosts: section.field("allow_hosts").and_then(|field| allow_hosts(&field, reader)),
     }
+}
+
+/// A condition over an answer.
+fn sign(section: &Section<'_>, name: &str, reader: &mut Reader<'_>) -> Option<Condition> {
+    let field = section.field(name)?;
+    reader.parsed(&field, |text| Condition::compile(text, ANSWER_NAMES))
+}
+
+/// How the vendor is spared.
+fn courtesy(section: &Section<'_>, reader: &mut Reader<'_>) -> Courtesy {
+    let mut rate = |name: &str| section.field(name).and_then(|field| reader.parsed(&field, parse_rate));
+    let (rate, budget) = (rate("rate"), rate("budget"));
+    let concurrency = section.field("concurrency").and_then(|field| reader.whole(&field, &CONCURRENCY_BOUNDS));
+    Courtesy { rate, budget, concurrency }
 }
 
 fn allow_hosts(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Vec<AllowedHost>> {

@@ -107,6 +107,7 @@ fn collect(kind: Table, table: &DeTable<'_>, found: &mut HashSet<(Table, String)
             "auth" => Table::Auth,
             "csv" => Table::Csv,
             "deletes" => Table::Deletes,
+            "every" => Table::Every,
             "sign" => Table::Sign,
             "send_to" => Table::SendTo,
             "tls" => Table::Tls,

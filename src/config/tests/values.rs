@@ -74,6 +74,19 @@ fn tables_merge_by_name_and_anything_else_replaces() {
 }
 
 #[test]
+fn limits_of_a_job_stand_beside_those_of_its_vendor() {
+    let rate = |text| crate::core::units::parse_rate(text).ok();
+    let loaded = job(
+        &format!("{BASE}\nrate = \"4/s\"\nbudget = \"50000/mo\""),
+        &format!("{REST}\nrate = \"1/m\"\nconcurrency = 2"),
+    );
+    let vendor = &loaded.config.vendors[0];
+    assert_eq!((vendor.courtesy.rate, vendor.courtesy.budget), (rate("4/s"), rate("50000/mo")));
+    let own = only(&loaded).courtesy;
+    assert_eq!((own.rate, own.budget, own.concurrency), (rate("1/m"), None, Some(2)));
+}
+
+#[test]
 fn jobs_with_equal_settings_share_them() {
     let text = config(BASE, REST) + "[job.k]\nvendor = \"v\"\nurl = \"x\"\nevery = \"1m\"\nsend_to = [\"s\"]\n";
     let loaded = loaded(&with(&text));

@@ -152,7 +152,7 @@ fn stale_for(since: Timestamp, now: Timestamp) -> String {
 fn stale_at(schedule: &Schedule, intervals: u32, good: Timestamp) -> Timestamp {
     const NEVER: Timestamp = Timestamp(i64::MAX);
     let moment = match schedule {
-        Schedule::Every(every) => good.plus(every.saturating_mul(intervals)),
+        Schedule::Every(every) | Schedule::Adaptive { max: every, .. } => good.plus(every.saturating_mul(intervals)),
         Schedule::Cron(_) => {
             let mut moment = good;
             for _ in 0..intervals {

@@ -38,6 +38,30 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every one of them.
+    pub const ALL: [Self; 8] = [
+        Self::JobFailing,
+        Self::JobRecovered,
+        Self::JobStale,
+        Self::JobRebaselined,
+        Self::SinkDisabled,
+        Self::SinkRecovered,
+        Self::SinkBacklog,
+        Self::DeliveryDead,
+    ];
+
+    /// What its `data` holds beside the sequence; a test holds it against what is sent.
+    pub fn facts(self) -> &'static [&'static str] {
+        match self {
+            Self::JobFailing | Self::JobStale => &["job", "reason", "since", "failures", "reminders"],
+            Self::JobRecovered => &["job", "reason", "since", "was"],
+            Self::JobRebaselined => &["job", "reason", "since", "items"],
+            Self::SinkDisabled | Self::SinkBacklog => &["sink", "reason", "since", "failures", "waiting"],
+            Self::SinkRecovered => &["sink", "reason", "since", "was", "waiting"],
+            Self::DeliveryDead => &["delivery", "event", "type", "job", "key", "sink", "reason", "attempts", "since"],
+        }
+    }
+
     /// The event's type on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -231,6 +231,50 @@ fn an_envelope_is_as_documented_and_its_bytes_are_fixed() {
 }
 
 #[test]
+fn each_kind_holds_the_facts_that_its_schema_names() {
+    let telling = Telling::default();
+    let mut life = Life::of(fresh());
+    (1..=3).for_each(|second| life.poll(&failed(), second));
+    let bell = life.watch.bell().unwrap().clone();
+    let with = |trouble: Trouble| Bell { trouble, ..bell.clone() };
+    let sink = SinkFacts::default();
+    let job = orders();
+    let news = Rebaselined { job: &job, why: "edited", since: at(0), items: 1 };
+    let letter = DeadLetter {
+        delivery: 1,
+        ended: at(1),
+        attempts: 2,
+        reason: "413".into(),
+        sink: "ops".into(),
+        event: EventId::from("evt_a"),
+        kind: "x".into(),
+        job: orders(),
+        key: "1".into(),
+        seen_at: at(0),
+    };
+    let notices = [
+        telling.job(&bell, &life.watch),
+        telling.job(&with(Trouble::Stale), &life.watch),
+        telling.job_recovered(&bell, at(9)),
+        telling.rebaselined(&news, at(9)),
+        telling.sink(&with(Trouble::Disabled), &sink),
+        telling.sink(&with(Trouble::Backlog), &sink),
+        telling.sink_recovered(&with(Trouble::Disabled), &sink, at(9)),
+        telling.dead(&letter, at(9)),
+    ];
+    for notice in &notices {
+        let body = crate::core::json::parse(&notice.event(JobUid([7; 16]), 1).body).unwrap();
+        let data = body.get("data").and_then(|data| data.as_object()).unwrap();
+        let mut told: Vec<_> = data.iter().map(|(name, _)| name.as_str()).filter(|name| *name != "sequence").collect();
+        let mut named = notice.kind.facts().to_vec();
+        told.sort_unstable();
+        named.sort_unstable();
+        assert_eq!(told, named, "{:?}", notice.kind);
+        assert!(Kind::ALL.contains(&notice.kind));
+    }
+}
+
+#[test]
 fn an_alert_that_died_is_told_to_nobody() {
     let letter = |job: &str| DeadLetter {
         delivery: 1,

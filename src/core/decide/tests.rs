@@ -6,58 +6,20 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::document::DocumentSpec;
-use crate::core::job::{Access, Changes, ListKind, RequestSpec};
-use crate::core::names::{JobName, SinkName};
+use crate::core::names::SinkName;
 use crate::core::path::JsonPath;
-use crate::core::schedule::Schedule;
 use crate::core::sink::Route;
-use crate::core::template::{Condition, Part, Text};
+use crate::core::template::Condition;
 
 const MEMBERS: [&str; 7] = ["before", "after", "change", "changed", "key", "job", "scope"];
 
 /// A job whose documents are `{"data": [{"id": …, "v": …, "noise": …}]}`.
 fn job(change: impl FnOnce(&mut Job)) -> Arc<Job> {
-    let access = Access {
-        timeout: std::time::Duration::from_secs(30),
-        connect_timeout: None,
-        max_body: 1 << 20,
-        retries: 0,
-        conditional: true,
-        transport: crate::core::transport::Transport::default(),
-        homes: crate::core::homes::Homes::default(),
-    };
-    let request = RequestSpec {
-        method: http::Method::GET,
-        url: Text::compile(&[Part::Plain("http://shop.example/orders".to_owned())], &["job"]).unwrap(),
-        query: Vec::new(),
-        headers: Vec::new(),
-        body: None,
-        auth: None,
-        access: Arc::new(access),
-    };
-    let fingerprints =
-        Fingerprints { request: Digest([1; 16]), selection: Digest([2; 16]), rules: Rules::default().to_text() };
     let mut job = Job {
-        name: JobName::from("orders"),
-        vendor: None,
-        enabled: true,
-        request,
-        pages: None,
-        schedule: Schedule::Every(std::time::Duration::from_secs(30)),
-        document: DocumentSpec::default(),
         items: Some(JsonPath::parse("$.data[*]").unwrap()),
         key: vec![JsonPath::parse("$.id").unwrap()],
-        list: ListKind::Complete,
-        empty: false,
-        rules: Rules::default(),
-        first: First::Silent,
-        on: Changes::ALL,
-        when: None,
-        deletes_after: 2,
-        event_type: None,
         send_to: vec![Route::to(SinkName::from("crm"))],
-        fingerprints,
+        ..crate::core::job::plain("orders")
     };
     change(&mut job);
     Arc::new(job)

@@ -135,6 +135,11 @@ impl Default for CsvSpec {
     }
 }
 
+/// What an answer is, as far as its type and its first bytes tell.
+pub fn format_of(content_type: Option<&str>, body: &[u8]) -> Format {
+    Media::parse(content_type.unwrap_or_default()).format(body)
+}
+
 /// Makes an answer one JSON document. JSON is passed on as it came, unchecked: whoever reads it checks it.
 ///
 /// # Errors

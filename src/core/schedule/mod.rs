@@ -23,6 +23,13 @@ const LAST_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 pub enum Schedule {
     /// Every so often. Less than a millisecond counts as one.
     Every(Duration),
+    /// Every so often, more often while something changes.
+    Adaptive {
+        /// The shortest time between two polls.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+    },
     /// By the calendar.
     Cron(Cron),
 }
@@ -35,14 +42,16 @@ impl Schedule {
     pub fn next(&self, after: Timestamp, spread: u64) -> Option<Timestamp> {
         match self {
             Self::Every(every) => next_on_grid(after, *every, spread),
+            // No sooner than the shortest wait, and spread over one more of it.
+            Self::Adaptive { min, .. } => next_on_grid(Timestamp(after.plus(*min).0 - 1), *min, spread),
             Self::Cron(cron) => cron.next(after),
         }
     }
 
-    /// The usual time between two polls around `now`: of a cron, between its next two.
+    /// The usual time between two polls around `now`: of one that adapts the longest, of a cron that between its next two.
     pub fn interval(&self, now: Timestamp) -> Duration {
         match self {
-            Self::Every(every) => *every,
+            Self::Every(every) | Self::Adaptive { max: every, .. } => *every,
             Self::Cron(cron) => {
                 let next = cron.next(now);
                 let after_next = next.and_then(|next| cron.next(next));
@@ -62,6 +71,7 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Every(every) => write!(f, "every {}", show_duration(*every)),
+            Self::Adaptive { min, max } => write!(f, "every {} to {}", show_duration(*min), show_duration(*max)),
             Self::Cron(cron) => write!(f, "cron `{}` in {}", cron.as_str(), cron.timezone()),
         }
     }

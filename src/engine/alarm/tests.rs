@@ -6,15 +6,10 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 
 use crate::core::delivery::{Answer, Parcel};
-use crate::core::document::DocumentSpec;
-use crate::core::job::{Access, Changes, Fingerprints, First, ListKind, RequestSpec};
-use crate::core::names::{Digest, SinkName};
+use crate::core::names::SinkName;
 use crate::core::observe::{AttemptSeen, Observer, PollSeen, Pulse};
 use crate::core::outcome::{Failure, FailureKind};
-use crate::core::rules::Rules;
-use crate::core::schedule::Schedule;
 use crate::core::sink::{Sink, plain};
-use crate::core::template::{Part, Text};
 use crate::core::view::EventFilter;
 use crate::engine::clock::{Clock, Dice};
 use crate::engine::tasks::Tasks;
@@ -89,49 +84,7 @@ impl Observer for Nobody {
 }
 
 fn job() -> Arc<Job> {
-    let access = Access {
-        transport: Default::default(),
-        homes: crate::core::homes::Homes::default(),
-        timeout: Duration::from_secs(30),
-        connect_timeout: None,
-        max_body: 1 << 20,
-        retries: 0,
-        conditional: true,
-    };
-    let request = RequestSpec {
-        method: http::Method::GET,
-        url: Text::compile(&[Part::Plain("http://shop.example/orders".to_owned())], &["job"]).unwrap(),
-        query: Vec::new(),
-        headers: Vec::new(),
-        body: None,
-        auth: None,
-        access: Arc::new(access),
-    };
-    Arc::new(Job {
-        name: JobName::from("orders"),
-        vendor: None,
-        enabled: true,
-        request,
-        pages: None,
-        schedule: Schedule::Every(Duration::from_secs(30)),
-        document: DocumentSpec::default(),
-        items: None,
-        key: Vec::new(),
-        list: ListKind::Complete,
-        empty: false,
-        rules: Rules::default(),
-        first: First::Silent,
-        on: Changes::ALL,
-        when: None,
-        deletes_after: 2,
-        event_type: None,
-        send_to: Vec::new(),
-        fingerprints: Fingerprints {
-            request: Digest([1; 16]),
-            selection: Digest([2; 16]),
-            rules: Rules::default().to_text(),
-        },
-    })
+    Arc::new(crate::core::job::plain("orders"))
 }
 
 /// A folder with a state, and a config over it.
@@ -158,7 +111,8 @@ impl House {
             reload: Default::default(),
             retention: Duration::from_secs(30 * 86_400),
         };
-        let config = Arc::new(Config { daemon, jobs: vec![job()], sinks: vec![plain("ops")], alerts });
+        let config = Config { daemon, jobs: vec![job()], vendors: Vec::new(), sinks: vec![plain("ops")], alerts };
+        let config = Arc::new(config);
         Self { folder: tempfile::tempdir().unwrap(), config }
     }
 

@@ -38,6 +38,8 @@ fn get(url: &str, access: Access) -> Request {
         body: None,
         etag: None,
         last_modified: None,
+        signs: Arc::default(),
+        gate: crate::source::open_gate(),
     }
 }
 

@@ -41,6 +41,7 @@ fn spec(url: &str) -> RequestSpec {
         body: None,
         auth: None,
         access: Arc::new(access),
+        signs: std::sync::Arc::default(),
     }
 }
 

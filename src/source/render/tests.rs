@@ -31,6 +31,7 @@ fn spec(url: &str) -> RequestSpec {
         body: None,
         auth: None,
         access: Arc::new(access),
+        signs: std::sync::Arc::default(),
     }
 }
 

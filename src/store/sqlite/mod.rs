@@ -16,6 +16,7 @@ mod migrate;
 mod operations;
 mod outbox;
 mod overflow;
+mod paces;
 mod pages;
 mod readers;
 mod replay;

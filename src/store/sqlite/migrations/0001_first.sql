@@ -177,6 +177,24 @@ CREATE TABLE bell (
     PRIMARY KEY (trouble, subject)
 ) STRICT, WITHOUT ROWID;
 
+-- How far the limits of a vendor, or of a job that has its own, are used up: credits are millionths of a request, and
+-- what is written here is ahead of what was asked.
+CREATE TABLE pace (
+    kind          TEXT NOT NULL CHECK (kind IN ('vendor', 'job')),
+    name          TEXT NOT NULL CHECK (name <> ''),
+    not_before    INTEGER,
+    rate_credit   INTEGER,
+    rate_at       INTEGER,
+    budget_start  INTEGER,
+    budget_used   INTEGER CHECK (budget_used >= 0),
+    budget_credit INTEGER,
+    budget_at     INTEGER,
+    PRIMARY KEY (kind, name),
+    CHECK ((rate_credit IS NULL) = (rate_at IS NULL)),
+    CHECK ((budget_start IS NULL) = (budget_used IS NULL) AND (budget_start IS NULL) = (budget_credit IS NULL)
+       AND (budget_start IS NULL) = (budget_at IS NULL))
+) STRICT, WITHOUT ROWID;
+
 -- `phases` and `headers` (those of the request, without secrets) are JSON; NULL where nothing is known.
 CREATE TABLE attempt (
     delivery INTEGER NOT NULL REFERENCES delivery (id) ON DELETE CASCADE,
