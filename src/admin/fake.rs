@@ -84,6 +84,7 @@ pub(crate) fn event(number: i64, job: &str) -> EventDetail {
         reason: None,
         replay: false,
         replayed: None,
+        batch: None,
     };
     let event = EventView {
         id: format!("evt_{number}"),
@@ -250,8 +251,13 @@ impl Archive for Fake {
     }
 
     async fn sinks(&self) -> Result<Vec<(SinkName, SinkState, Queue)>, StoreError> {
-        let queue =
-            |sink: &SinkView| Queue { backlog: sink.backlog, held: sink.held, dead: sink.dead, oldest: sink.oldest };
+        let queue = |sink: &SinkView| Queue {
+            backlog: sink.backlog,
+            held: sink.held,
+            dead: sink.dead,
+            oldest: sink.oldest,
+            kept: false,
+        };
         let row = |sink: &SinkView| (SinkName::from(&*sink.name), SinkState::default(), queue(sink));
         Ok(self.sinks.iter().map(row).collect())
     }

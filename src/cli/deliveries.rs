@@ -14,7 +14,7 @@ const PAGE: u32 = 1000;
 /// List deliveries: what was sent, what waits, what is held or dead, and why
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-States: waiting (behind another of its key), due, held (its sink is disabled or paused, or gone from the config),
+States: waiting (behind another of its key, or in a batch with another), due, held (its sink is disabled or paused, or gone from the config),
 delivered, dead (and not replayed since).
 
 Examples:
@@ -120,7 +120,8 @@ fn note(row: &DeliveryRow, now: Timestamp) -> Option<String> {
     let delivery = &row.delivery;
     let replay = delivery.replay.then(|| "a replay".to_owned());
     let replayed = delivery.replayed.map(|at| format!("replayed {}", ago(at, now)));
-    let parts: Vec<String> = [replay, delivery.reason.clone(), replayed].into_iter().flatten().collect();
+    let batch = delivery.batch.as_ref().map(|batch| format!("in the batch {batch}"));
+    let parts: Vec<String> = [replay, batch, delivery.reason.clone(), replayed].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 

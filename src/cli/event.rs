@@ -80,7 +80,9 @@ fn delivery_table(deliveries: &[DeliveryView], now: Timestamp) -> Table {
         let next = delivery.due.map_or_else(|| "-".to_owned(), |due| until(due, now));
         let attempts = Cell::new(delivery.attempts.to_string());
         let cells = vec![Cell::new(&delivery.sink), Cell::word(&delivery.state), attempts, Cell::new(next)];
-        table.push(cells, delivery.reason.clone());
+        let batch = delivery.batch.as_ref().map(|batch| format!("in the batch {batch}"));
+        let notes: Vec<String> = batch.into_iter().chain(delivery.reason.clone()).collect();
+        table.push(cells, (!notes.is_empty()).then(|| notes.join("; ")));
     }
     table
 }

@@ -248,6 +248,7 @@ api     -     100/d   12
                 ladder: crate::core::delivery::Ladder(Vec::new()),
                 concurrency: 1,
                 rate: None,
+                batching: None,
                 order: crate::core::sink::Order::Key,
                 limits: crate::core::backlog::Limits::default(),
             })

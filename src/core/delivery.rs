@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::core::batch::Bound;
 use crate::core::formats::Wire;
 use crate::core::names::{EventId, JobName, Key, Lane, Scope, SinkName};
 use crate::core::outcome::{Failure, FailureKind};
@@ -77,6 +78,25 @@ pub struct Parcel {
     pub replay: bool,
     /// The events of its lane that died before it.
     pub skipped: Skipped,
+    /// Set for a batch: the body is that of all its events. What else is said here is said of the first of them.
+    pub batch: Option<Bound>,
+}
+
+impl Parcel {
+    /// `webhook-id`: the event's, or the batch's.
+    pub fn id(&self) -> &str {
+        self.batch.as_ref().map_or(self.event.as_str(), |batch| batch.id.as_str())
+    }
+
+    /// How many events it holds.
+    pub fn events(&self) -> usize {
+        self.batch.as_ref().map_or(1, |batch| batch.events)
+    }
+
+    /// `content-type`.
+    pub fn content_type(&self) -> &'static str {
+        if self.batch.is_some() { self.wire.batch_content_type() } else { self.wire.content_type() }
+    }
 }
 
 /// The waits after failed attempts: the first after the first. When they are spent, the delivery is dead.
@@ -184,6 +204,8 @@ pub enum Verdict {
     Dead(String),
     /// Kept until a person enables the sink again; the reason for which the sink is disabled.
     SinkGone(String),
+    /// Of a batch: its events go again at once, in others.
+    Split,
 }
 
 impl Verdict {
@@ -194,6 +216,7 @@ impl Verdict {
             Self::RetryAt(_) => "retry",
             Self::Dead(_) => "dead",
             Self::SinkGone(_) => "held",
+            Self::Split => "split",
         }
     }
 }

@@ -50,8 +50,12 @@ pub fn derive_id(job: JobUid, scope: &Scope, key: KeyDigest, revision: u64, afte
     hasher.update(&key.0);
     hasher.update(&revision.to_le_bytes());
     hasher.update(&after.0);
-    let digest = Digest::from_hash(hasher.finalize());
-    EventId::from(format!("evt_{}", base32(&digest.0)).as_str())
+    EventId::from(id_of("evt", Digest::from_hash(hasher.finalize())).as_str())
+}
+
+/// An id on the wire: what it is of, and the hash.
+pub(in crate::core) fn id_of(prefix: &str, digest: Digest) -> String {
+    format!("{prefix}_{}", base32(&digest.0))
 }
 
 /// RFC 4648 base32, section 6, in lower case and without padding: 16 bytes give 26 characters.

@@ -17,6 +17,7 @@ pub mod transport;
 pub mod units;
 
 // Reading: from bytes to items.
+pub mod cursor;
 pub mod document;
 pub mod extract;
 pub mod json;
@@ -44,6 +45,7 @@ pub mod polite;
 
 // Telling: from events to requests, and what their answers mean.
 pub mod backlog;
+pub mod batch;
 pub mod breaker;
 pub mod credentials;
 pub mod delivery;

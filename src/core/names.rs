@@ -56,6 +56,10 @@ name! {
     /// An event's id on the wire (`webhook-id`): `evt_` and 26 characters of lower-case base32.
     EventId
 }
+name! {
+    /// A batch's id on the wire (`webhook-id`): `bat_` and 26 characters of lower-case base32.
+    BatchId
+}
 
 impl Default for Scope {
     fn default() -> Self {

@@ -42,7 +42,7 @@ pub struct PollSeen {
 pub struct AttemptSeen {
     /// Whose.
     pub sink: SinkName,
-    /// `delivered`, `retry`, `dead` or `held`.
+    /// `delivered`, `retry`, `dead`, `held` or `split`.
     pub verdict: &'static str,
     /// How long the exchange took.
     pub took: Duration,

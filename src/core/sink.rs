@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::core::backlog::Limits;
+use crate::core::batch::Batching;
 use crate::core::delivery::Ladder;
 use crate::core::formats::Form;
 use crate::core::job::Auth;
@@ -50,6 +51,8 @@ pub struct Sink {
     pub rate: Option<Rate>,
     /// What is sent in order.
     pub order: Order,
+    /// How its events go together; `None`: each goes alone.
+    pub batching: Option<Batching>,
     /// How much may wait.
     pub limits: Limits,
 }
@@ -111,6 +114,7 @@ pub(crate) fn plain(name: &str) -> std::sync::Arc<Sink> {
         concurrency: 8,
         rate: None,
         order: Order::Key,
+        batching: None,
         limits: Limits::default(),
     })
 }

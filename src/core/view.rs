@@ -130,6 +130,9 @@ pub struct DeliveryView {
     /// When it was replayed: another delivery of the same event to the same sink came after it.
     #[serde(default)]
     pub replayed: Option<Timestamp>,
+    /// The batch that it went in, or goes in: its id is the `webhook-id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
 }
 
 /// An event with all that is known of it.

@@ -142,7 +142,7 @@ impl Alarm {
         let concerns = match verdict {
             Verdict::Dead(_) | Verdict::SinkGone(_) => true,
             Verdict::Delivered => self.0.sink_rings.load(Ordering::Relaxed),
-            Verdict::RetryAt(_) => false,
+            Verdict::RetryAt(_) | Verdict::Split => false,
         };
         if concerns && !self.0.sinks_moved.swap(true, Ordering::Relaxed) {
             self.0.wake.notify_one();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use crate::core::batch::{self, Bound};
 use crate::core::delivery::{Answer, Parcel};
 use crate::core::diff;
 use crate::core::envelope::Envelope;
@@ -98,7 +99,7 @@ impl Handle {
 pub async fn send_sample(sender: &dyn Sender, clock: &dyn Clock, sink: &Arc<Sink>) -> TestReport {
     let now = clock.now();
     let (parcel, fault) = sample(sink, now);
-    let id = parcel.event.to_string();
+    let id = parcel.id().to_owned();
     let mut attempt = AttemptView {
         delivery: 0,
         sink: sink.name.to_string(),
@@ -155,8 +156,10 @@ fn sample(sink: &Sink, now: Timestamp) -> (Parcel, Option<Fault>) {
     let kind = "doorbell.test".to_owned();
     let wire = written.wire;
     let skipped = Skipped::default();
+    let batch = sink.batching.map(|_| Bound { id: batch::derive_id(&sink.name, [&event]), events: 1 });
+    let body = if batch.is_some() { batch::body([&body[..]]) } else { body };
     (
-        Parcel { event, kind, job, scope, key, sequence: 0, seen_at: now, body, wire, replay: false, skipped },
+        Parcel { event, kind, job, scope, key, sequence: 0, seen_at: now, body, wire, replay: false, skipped, batch },
         written.fault,
     )
 }

@@ -4,8 +4,11 @@
 //! polls beside its queue. What an answer means, when a breaker opens and how much may wait is `core`'s to say.
 
 mod backlog;
+mod batches;
+mod gather;
 mod limits;
 mod person;
+mod rate;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -20,7 +23,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::backlog::Backlog;
+use self::gather::Gather;
 use self::window::{Window, places_for_retries};
+use crate::core::batch;
 use crate::core::breaker::{Breaker, FAILING_MAX, Heard, judge_sparing};
 use crate::core::bucket::Bucket;
 use crate::core::delivery::{Answer, Attempt, Verdict, hold_sink};
@@ -53,7 +58,10 @@ pub(super) struct Outlet {
     sink: Arc<Sink>,
     state: SinkState,
     window: Window<DeliveryTicket>,
+    gather: Gather,
     bucket: Option<Bucket>,
+    /// Webhooks a minute that the receiver has consented to.
+    allowed: Option<u32>,
     backlog: Backlog,
     /// What commits and polls see of this outlet.
     sill: Arc<Sill>,
@@ -96,6 +104,8 @@ impl Outlet {
         Self {
             bucket: sink.rate.map(|rate| Bucket::full(rate, now)),
             backlog: Backlog::new(sink.limits),
+            allowed: None,
+            gather: Gather::new(sink.batching),
             world,
             sink,
             state,
@@ -121,6 +131,8 @@ impl Outlet {
             self.keep_limits().await;
             self.give_back().await;
             self.refill().await;
+            self.heed_allowed_rate();
+            self.bind_batches().await;
             self.begin_attempts();
             self.note_room();
             let wake_at = self.wake_at();
@@ -146,16 +158,22 @@ impl Outlet {
         !self.is_shut() && self.state.open.is_none()
     }
 
-    /// Gives claims back after an edit of the config, and while nothing but a probe may go: the store knows best which delivery that is, and what is
-    /// held must not be claimed. Others may hold, list and change there what has not been attempted.
+    /// Gives claims back after an edit of the config, and while nothing but a probe may go: the store knows best which
+    /// delivery that is, and what is held must not be claimed. Others may hold, list and change there what has not been
+    /// attempted.
     async fn give_back(&mut self) {
-        if std::mem::take(&mut self.stale) || (!self.flows() && !self.window.is_empty()) {
+        let stale = std::mem::take(&mut self.stale);
+        if stale || (!self.flows() && self.claimed() > 0) {
             self.release().await;
+        }
+        if stale {
+            self.gather.follow(self.sink.batching);
         }
     }
 
     async fn release(&mut self) {
-        let tickets = self.window.drain();
+        let mut tickets = self.window.drain();
+        tickets.extend(self.gather.drain());
         if tickets.is_empty() {
             return;
         }
@@ -166,8 +184,13 @@ impl Outlet {
         }
     }
 
+    /// How many deliveries are claimed and have not begun.
+    fn claimed(&self) -> usize {
+        self.window.len() + self.gather.len()
+    }
+
     fn note_room(&self) {
-        let room = if self.flows() { WINDOW.saturating_sub(self.window.len()) } else { 0 };
+        let room = if self.flows() { WINDOW.saturating_sub(self.claimed()) } else { 0 };
         self.sill.set_room(room);
     }
 
@@ -204,7 +227,7 @@ impl Outlet {
             return;
         }
         // The probe is what has the fewest attempts, and of those the oldest.
-        let room = if self.state.open.is_some() { 1 } else { WINDOW - self.window.len() };
+        let room = if self.state.open.is_some() { 1 } else { WINDOW.saturating_sub(self.claimed()) };
         match self.world.store.claim_deliveries(&self.sink.name, now, room).await {
             Ok(tickets) => {
                 self.more = tickets.len() >= room;
@@ -221,8 +244,8 @@ impl Outlet {
     /// Is there room to claim something?
     fn takes_more(&self) -> bool {
         match self.state.open {
-            Some(_) => self.window.is_empty(),
-            None => self.window.len() <= WINDOW / 2,
+            Some(_) => self.claimed() == 0,
+            None => self.claimed() <= WINDOW / 2 || (self.claimed() < WINDOW && self.gather.wants_more()),
         }
     }
 
@@ -264,12 +287,16 @@ impl Outlet {
                 self.enqueue(fresh.tickets);
             }
             Arrival::Changed => self.look_anew(),
-            Arrival::Edited(sink) => self.take_over(sink),
+            Arrival::Edited(sink) => self.follow_config(sink),
         }
     }
 
     fn enqueue(&mut self, tickets: impl IntoIterator<Item = DeliveryTicket>) {
-        tickets.into_iter().for_each(|ticket| self.window.push(ticket.attempts, ticket));
+        for ticket in tickets {
+            if let Some(alone) = self.gather.admit(ticket) {
+                self.window.push(alone.attempts, alone);
+            }
+        }
     }
 
     /// May one more retry begin? A probe may be one.
@@ -300,13 +327,13 @@ impl Outlet {
     fn wake_at(&self) -> Option<Timestamp> {
         let now = self.world.clock.now();
         let queue = self.opens_at().and_then(|opens| {
-            let queued = !self.window.is_empty() || self.more;
+            let queued = self.claimed() > 0 || self.more;
             let reopens = Some(opens).filter(|moment| queued && *moment > now);
             let due = self.next_due.filter(|_| self.takes_more()).map(|due| due.max(opens));
             let slots = self.attempting < self.sink.concurrency && self.window.has_next(self.takes_retry());
             let ready_at = self.bucket.as_ref().filter(|_| slots && opens <= now).map(|bucket| bucket.ready_at(now));
             let paced = ready_at.filter(|moment| *moment > now);
-            [reopens, due, paced].into_iter().flatten().min()
+            [reopens, due, paced, self.batch_wakes_at(now)].into_iter().flatten().min()
         });
         queue.into_iter().chain(self.backlog.look_at()).min()
     }
@@ -321,8 +348,9 @@ impl Outlet {
             }
             Step::Settled(settlement, Ok(next)) => {
                 if matches!(settlement.verdict, Verdict::Delivered | Verdict::Dead(_)) {
-                    self.backlog.ended();
+                    self.backlog.ended(settlement.ticket.parcel.events());
                 }
+                self.note_batch(&settlement);
                 self.enqueue(next);
                 self.note_due(&settlement.verdict);
                 self.alarm.settled(&settlement.verdict);
@@ -342,8 +370,14 @@ impl Outlet {
         let Tried { ticket, began, probe } = tried;
         let now = self.world.clock.now();
         let number = ticket.attempts + 1;
-        self.note_answer(&sent.answer, probe, now);
-        let verdict = self.judge(number, &sent.answer, now);
+        let verdict = if batch::is_to_be_split(&ticket.parcel, &sent.answer) {
+            // It says nothing of the sink but what it takes.
+            self.state.not_before = self.state.not_before.max(hold_sink(&sent.answer, now));
+            Verdict::Split
+        } else {
+            self.note_answer(&sent.answer, probe, now);
+            self.judge(number, &sent.answer, now)
+        };
         if let Verdict::SinkGone(reason) = &verdict
             && self.state.disabled.is_none()
         {
@@ -430,16 +464,18 @@ impl Outlet {
             replay: ticket.parcel.replay,
         });
         let (sink, parcel, attempt) = (&self.sink.name, &ticket.parcel, ticket.attempts + 1);
+        let batch = parcel.batch.as_ref().map(|batch| tracing::field::display(&batch.id));
+        let events = parcel.batch.as_ref().map(|batch| batch.events);
         let (took_ms, since_seen_ms) = (sent.took.as_millis() as u64, since_seen.as_millis() as u64);
         let answer = sent.answer.sentence();
         match verdict {
             Verdict::Delivered => tracing::info!(
-                %sink, event = %parcel.event, job = %parcel.job, key = %parcel.key, attempt, took_ms, since_seen_ms,
-                answer, "delivered"
+                %sink, event = %parcel.event, job = %parcel.job, key = %parcel.key, batch, events, attempt, took_ms,
+                since_seen_ms, answer, "delivered"
             ),
             _ => tracing::warn!(
-                %sink, event = %parcel.event, job = %parcel.job, key = %parcel.key, attempt, took_ms, since_seen_ms,
-                answer, verdict = word, "attempt failed"
+                %sink, event = %parcel.event, job = %parcel.job, key = %parcel.key, batch, events, attempt, took_ms,
+                since_seen_ms, answer, verdict = word, "attempt failed"
             ),
         }
     }

@@ -226,8 +226,7 @@ fn append_own(sent: &mut HeaderMap, sink: &Sink) -> Result<(), Failure> {
 fn headers_of(sink: &Sink, parcel: &Parcel, attempt: u32, now: Timestamp) -> Result<HeaderMap, Failure> {
     let mut sent = HeaderMap::with_capacity(sink.headers.len() + 6);
     append_own(&mut sent, sink)?;
-    let id = parcel.event.as_str();
-    sent.insert(header::CONTENT_TYPE, HeaderValue::from_static(parcel.wire.content_type()));
+    sent.insert(header::CONTENT_TYPE, HeaderValue::from_static(parcel.content_type()));
     for (name, value) in parcel.wire.headers(parcel) {
         insert(&mut sent, name, &value)?;
     }
@@ -240,7 +239,7 @@ fn headers_of(sink: &Sink, parcel: &Parcel, attempt: u32, now: Timestamp) -> Res
     if parcel.replay {
         sent.insert("doorbell-replay", HeaderValue::from_static("true"));
     }
-    insert(&mut sent, "webhook-id", id)?;
+    insert(&mut sent, "webhook-id", parcel.id())?;
     Ok(sent)
 }
 
@@ -249,7 +248,7 @@ fn sign(sent: &mut HeaderMap, sink: &Sink, url: &Url, parcel: &Parcel, now: Time
     let Some(signer) = &sink.signer else { return Ok(()) };
     let content_type = headers::text(sent, &header::CONTENT_TYPE).unwrap_or_default();
     let message = Message {
-        id: parcel.event.as_str(),
+        id: parcel.id(),
         timestamp: now.unix_seconds(),
         method: "POST",
         url,

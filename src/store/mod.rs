@@ -11,6 +11,7 @@ use async_trait::async_trait;
 
 use crate::core::alert::{Bell, DeadLetter, Notice, Ring};
 use crate::core::breaker::Open;
+use crate::core::cursor::CursorState;
 use crate::core::delivery::{Attempt, Parcel, Verdict};
 use crate::core::event::NewEvent;
 use crate::core::job::Fingerprints;
@@ -24,10 +25,12 @@ use crate::core::view::{EventDetail, EventFilter, EventView, Page};
 
 #[cfg(test)]
 mod conformance;
+mod error;
 mod operations;
 mod paces;
 pub mod sqlite;
 
+pub use error::{OpenError, StoreError};
 pub use operations::{Operations, ReplayCursor, Replayable, Retried};
 pub use paces::Paces;
 
@@ -40,7 +43,7 @@ pub trait Store: Polls + Outbox + Operations + Bells + Paces + Archive + Upkeep 
 impl<T: Polls + Outbox + Operations + Bells + Paces + Archive + Upkeep> Store for T {}
 
 /// What is remembered of a job's scope, beside its items.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScopeState {
     /// The sequence of the last event; 0 before the first.
     pub sequence: u64,
@@ -55,6 +58,8 @@ pub struct ScopeState {
     /// True when something was committed since the last complete poll: the ledger is ahead of what was sealed, so no
     /// seal counts, and what is known is not known without a gap. Set by the store with each part of a poll.
     pub gap: bool,
+    /// How far the job has read, where it has a cursor. Boxed: most jobs have none, and all are in memory.
+    pub cursor: Option<Box<CursorState>>,
 }
 
 /// What an answer can be recognised by. Kept only from complete polls.
@@ -291,8 +296,26 @@ pub struct DeliveryTicket {
     pub attempts: u32,
     /// The order it stands in.
     pub lane: Option<Lane>,
+    /// The batch that it is, where it is one.
+    pub(in crate::store) batch: Option<i64>,
     /// The claim's epoch.
     pub(in crate::store) epoch: i64,
+}
+
+impl DeliveryTicket {
+    /// True for what was never sent and may go together with others.
+    pub fn is_loose(&self) -> bool {
+        self.attempts == 0 && self.batch.is_none() && self.parcel.wire.can_be_batched()
+    }
+}
+
+/// How much a batch may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchRoom {
+    /// Events.
+    pub events: usize,
+    /// Bytes of its body.
+    pub bytes: usize,
 }
 
 /// What is remembered of a sink.
@@ -314,6 +337,8 @@ pub struct SinkState {
     pub paused: Option<Timestamp>,
     /// Set while its breaker is open.
     pub open: Option<Open>,
+    /// How often a person has resumed or enabled it. A settlement that knows of fewer leaves the breaker as it is.
+    pub resumes: u64,
 }
 
 /// An attempt that has ended, and what follows from it.
@@ -352,13 +377,20 @@ pub trait Outbox: Send + Sync {
         limit: usize,
     ) -> Result<Vec<DeliveryTicket>, StoreError>;
 
+    /// Binds claimed deliveries of one sink, all [loose](DeliveryTicket::is_loose), of one kind and none a stranger to
+    /// its place in the queue, together with what waits behind them in their lanes as far as there is room: from now on
+    /// they go in one request, the same on every attempt, until all have ended with one answer. The ticket of the batch
+    /// stands for theirs. After an error theirs stand.
+    async fn bind(&self, tickets: &[DeliveryTicket], room: BatchRoom) -> Result<DeliveryTicket, StoreError>;
+
     /// When the next unclaimed delivery of a sink falls due; `None` when it has none, or when all it has is held. May
     /// lie in the past. The sink's own `not_before` is not part of it.
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError>;
 
     /// Settles an attempt: keeps it, moves the delivery on, and writes the sink's new state. When the delivery has
     /// ended, the next of its lane becomes due and comes back as a ticket. `Verdict::SinkGone` disables the sink, which
-    /// holds the delivery and every other of the sink that has not ended. The attempt is numbered by the store.
+    /// holds the delivery and every other of the sink that has not ended. The attempt is numbered by the store. When a
+    /// batch has ended, or is split, what may go next is due and is not claimed.
     ///
     /// `sink` overwrites what was remembered, except that it neither enables nor disables, pauses nor resumes: attempts in flight know less
     /// than the one that was answered 410, and less than the person who enabled the sink since. Only the verdict,
@@ -370,7 +402,7 @@ pub trait Outbox: Send + Sync {
     /// Gives a claim back without an attempt (at shutdown, or when the sink was disabled meanwhile).
     async fn release(&self, tickets: Vec<DeliveryTicket>) -> Result<(), StoreError>;
 
-    /// Ends the oldest deliveries of a sink that have not ended and are not claimed as dead, with this reason: at most
+    /// Ends the oldest deliveries of a sink that have not ended, are not held and are not claimed as dead, with this reason: at most
     /// `most` of them, and only what was seen before `before` where that is given. The next of their lanes become due.
     /// Returns how many. One call ends at most some hundreds, so that others' commits don't wait long: call again.
     async fn drop_oldest(
@@ -436,6 +468,8 @@ pub struct Queue {
     pub dead: u64,
     /// When the oldest of the backlog was seen.
     pub oldest: Option<Timestamp>,
+    /// True while some of it is held, or was: only a person drops that. Said by [`Outbox::queue`] alone.
+    pub kept: bool,
 }
 
 /// What keeps a store well.
@@ -455,38 +489,4 @@ pub trait Upkeep: Send + Sync {
     async fn ping(&self) -> Result<(), StoreError>;
     /// Flushes, checkpoints and closes; every later verb fails with [`StoreError::Closed`].
     async fn close(&self) -> Result<(), StoreError>;
-}
-
-/// Why a verb did nothing.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another claim has overtaken this one: drop the result, the other will find the same.
-    #[error("the claim on `{0}` was overtaken")]
-    LeaseLost(String),
-    /// There is no such job in the state.
-    #[error("the state knows no job `{0}`")]
-    UnknownJob(JobName),
-    /// What was asked breaks a rule of the state, such as a sequence with a gap: a fault of ours. Nothing changed.
-    #[error("the state refused a write: {0}")]
-    Refused(String),
-    /// The store is closed or its writer has ended.
-    #[error("the state is closed")]
-    Closed,
-    /// The disk is full, or the file can't be written. Nothing changed; trying again may work.
-    #[error("the state can't be written: {0}")]
-    Unwritable(String),
-    /// Something is wrong with the file.
-    #[error("the state is damaged: {0}")]
-    Damaged(String),
-}
-
-/// Why a state can't be opened. Each is a sentence with what to do.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it: exit code 75.
-    #[error("{0}")]
-    Locked(String),
-    /// Corrupt, newer, not ours, unwritable.
-    #[error("{0}")]
-    Refused(String),
 }

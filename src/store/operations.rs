@@ -50,7 +50,7 @@ pub trait Operations: Send + Sync {
     async fn pause_job(&self, job: &JobName, paused: Option<Timestamp>) -> Result<bool, StoreError>;
 
     /// Keeps a sink from being sent to since a moment, or no longer; true when that is news. What is not ended is held
-    /// meanwhile, and goes in order afterwards. It says nothing of a sink that is disabled: see
+    /// meanwhile, and goes in order afterwards. No longer also means at once: a breaker that is open is closed. It says nothing of a sink that is disabled: see
     /// [`Outbox::enable_sink`](crate::store::Outbox::enable_sink).
     async fn pause_sink(&self, sink: &SinkName, paused: Option<Timestamp>) -> Result<bool, StoreError>;
 

@@ -219,3 +219,27 @@ fn a_second_poll_waits_until_the_first_has_ended() {
     });
     assert_eq!(receiver.wait_for(1)[0].sequence(), 1);
 }
+
+#[test]
+fn l2_an_answer_of_many_items_costs_memory_for_its_bytes_and_not_for_all_its_trees() {
+    const ITEMS: usize = 100_000;
+    let mut body = String::from("{\"orders\":[");
+    for id in 0..ITEMS {
+        let comma = if id == 0 { "" } else { "," };
+        write!(body, "{comma}{{\"id\":{id},\"status\":\"new\",\"name\":\"customer {id}\",\"note\":\"{:x<140}\"}}", "")
+            .expect("text can be written");
+    }
+    body.push_str("]}");
+    assert!(body.len() > 18 * 1024 * 1024);
+    let (vendor, receiver) = (Vendor::of(&body), Receiver::start());
+    let bridge = Bridge::between(&vendor, &receiver, BY_HAND, "");
+    let daemon = bridge.run();
+    daemon.job_until("orders", "the baseline", |job| job["last_success"].is_string());
+    // Trees of all items at once come to twice as much.
+    let peak = daemon.peak_rss_kib() / 1024;
+    assert!(peak < 115, "{peak} MiB for an answer of {} MiB", body.len() / (1024 * 1024));
+    vendor.serve(&body.replace("\"id\":77777,\"status\":\"new\"", "\"id\":77777,\"status\":\"paid\""));
+    daemon.cli(["poll", "orders", "--commit"]).ok();
+    let hooks = receiver.wait_for(1);
+    assert_eq!((hooks[0].change(), hooks[0].key(), hooks[0].sequence()), ("updated", "77777", 1));
+}

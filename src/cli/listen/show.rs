@@ -49,8 +49,33 @@ struct Change<'a> {
     value: Option<&'a RawValue>,
 }
 
-/// A block of a few lines: when, what, is it believed, and the change or the body.
+/// A block of a few lines: when, what, is it believed, and the change or the body; of a batch each event in its turn.
 pub(crate) fn block(received: &Received) -> String {
+    let batch = received.header("webhook-id").is_some_and(|id| id.starts_with("bat_"));
+    match serde_json::from_slice::<Vec<&RawValue>>(&received.body) {
+        Ok(events) if batch => batch_block(received, &events),
+        _ => event_block(received),
+    }
+}
+
+fn batch_block(received: &Received, events: &[&RawValue]) -> String {
+    let time = received.at.to_utc().format("%H:%M:%S");
+    let (trust, count) = (trust_words(&received.trust), events.len());
+    let mut text = format!("{time}  a batch of {count}  {trust}\n  {}\n", particulars(received, None));
+    for event in events {
+        let envelope: Option<Envelope<'_>> = serde_json::from_str(event.get()).ok();
+        let data: Option<Data<'_>> =
+            envelope.as_ref().and_then(|envelope| serde_json::from_str(envelope.data.get()).ok());
+        if let (Some(envelope), Some(data)) = (&envelope, &data) {
+            let _ = writeln!(text, "  {}  key {}", envelope.kind, bare(data.key));
+        }
+        let shown = data.map_or_else(|| pretty(event), |data| change(&data));
+        text.push_str(&indent(&indent(&shown)));
+    }
+    printable(&text)
+}
+
+fn event_block(received: &Received) -> String {
     let envelope: Option<Envelope<'_>> = serde_json::from_slice(&received.body).ok();
     let data: Option<Data<'_>> = envelope.as_ref().and_then(|envelope| serde_json::from_str(envelope.data.get()).ok());
     let mut text = received.at.to_utc().format("%H:%M:%S").to_string();
@@ -224,6 +249,19 @@ mod tests {
         headers.insert("doorbell-attempt", HeaderValue::from_static("2"));
         let body = Bytes::copy_from_slice(body.as_bytes());
         Received { at: Timestamp(1_700_000_000_000), headers, body, trust, answered: StatusCode::OK }
+    }
+
+    #[test]
+    fn a_batch_is_shown_event_by_event() {
+        let event = |key: &str| {
+            format!(r#"{{"type":"orders.created","data":{{"key":"{key}","after":{{"v":1.10}},"sequence":1}}}}"#)
+        };
+        let mut received = received(&format!("[{},{}]", event("1"), event("2")), Trust::Verified);
+        received.headers.insert("webhook-id", HeaderValue::from_static("bat_1"));
+        let text = block(&received);
+        assert!(text.starts_with("22:13:20  a batch of 2  verified\n  bat_1, attempt 2, answered 200\n"), "{text}");
+        assert_eq!(text.matches("orders.created  key").count(), 2, "{text}");
+        assert!(text.contains("\"v\": 1.10"), "{text}");
     }
 
     #[test]

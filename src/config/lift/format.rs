@@ -42,6 +42,21 @@ pub(super) fn check(section: &Section<'_>, form: &Form, thin: bool, reader: &mut
     reader.note(problem.hint("write `thin = false`, or another `format`"));
 }
 
+/// Notes when what a table says can't go into batches, where its sink has them.
+pub(super) fn check_batch(section: &Section<'_>, form: &Form, batched: bool, reader: &mut Reader<'_>) {
+    let field = ["payload", "format", "batch"].into_iter().find_map(|name| section.field(name));
+    let Some(field) = field.filter(|_| batched && !form.can_be_batched()) else { return };
+    let what = match form {
+        Form::Payload(_) => "a `payload`".to_owned(),
+        Form::Named(format) => format!("the format `{}`", format.word()),
+    };
+    let problem =
+        Problem::error(field.place(), format!("{what} can't go in a `batch`, which is an array of envelopes"));
+    reader.note(
+        problem.hint("write `format = \"standard\"` or `format = \"cloudevents\"`, or take `batch` out of the sink"),
+    );
+}
+
 /// A table or a list whose strings are templates over an event.
 fn payload(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<JsonTemplate> {
     if !matches!(field.value.get_ref(), DeValue::Table(_) | DeValue::Array(_)) {

@@ -11,6 +11,7 @@ use chrono_tz::Tz;
 use http::header::ACCEPT;
 use toml::de::DeValue;
 
+use super::cursor;
 use super::route::{self, Sinks};
 use super::vendor::{Layer, QueryValue, layer};
 use super::{EVENT_NAMES, document, pages, request};
@@ -74,6 +75,8 @@ impl<'a> Lift<'a> {
         let key = key(section, reader);
         let list = word(section, "list", &[("complete", ListKind::Complete), ("window", ListKind::Window)], reader);
         let pages = pages::pages(section, list.unwrap_or(ListKind::Complete), reader);
+        let request_print = request.as_ref().map(|(_, print)| *print);
+        let cursor = cursor::cursor(section, request_print, reader);
         let first = word(section, "first", &[("silent", First::Silent), ("emit", First::Emit)], reader);
         let rules = Rules { watch: paths(section, "watch", reader), ignore: paths(section, "ignore", reader) };
         let on = section.field("on").map_or(Some(Changes::ALL), |field| changes(&field, reader));
@@ -96,6 +99,7 @@ impl<'a> Lift<'a> {
             enabled,
             request,
             pages,
+            cursor,
             schedule: schedule?,
             respect_cache,
             document,
@@ -189,7 +193,7 @@ fn paged_fingerprint(request: Digest, pages: Option<&Paging>) -> Digest {
 }
 
 /// A digest of some texts; no two lists of texts have the same one.
-fn fingerprint<'t>(parts: impl Iterator<Item = &'t str>) -> Digest {
+pub(super) fn fingerprint<'t>(parts: impl Iterator<Item = &'t str>) -> Digest {
     let mut bytes = Vec::new();
     for part in parts {
         bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());

@@ -3,6 +3,7 @@
 //! Says what is wrong through the [`Reader`]; prints nothing.
 
 mod alerts;
+mod cursor;
 mod daemon;
 mod document;
 mod format;

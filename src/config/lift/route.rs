@@ -55,6 +55,8 @@ fn table(sinks: &Sinks<'_>, field: &Field<'_>, before: &[Route], reader: &mut Re
     if let Some(Some(sink)) = sinks.get(route.sink.as_str()) {
         let (form, thin) = route.writing(sink);
         format::check(&section, form, thin, reader);
+        // What the sink says itself was looked at there.
+        format::check_batch(&section, form, sink.batching.is_some() && route.form.is_some(), reader);
     }
     Some(route)
 }

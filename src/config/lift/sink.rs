@@ -20,6 +20,7 @@ use crate::config::reader::{Field, Reader, Section};
 use crate::config::written::Written;
 use crate::core::address::{Verdict, judge_url};
 use crate::core::backlog::{AtLimit, Limits};
+use crate::core::batch::{BATCH_EVENTS_MAX, Batching};
 use crate::core::delivery::Ladder;
 use crate::core::job::Auth;
 use crate::core::names::SinkName;
@@ -48,6 +49,12 @@ const BACKLOG_BOUNDS: RangeInclusive<u32> = 1..=u32::MAX;
 
 /// How long a delivery may wait: less than a second is an attempt, not a wait.
 const AGE_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3650 * 86_400);
+
+/// Events of a batch.
+const BATCH_BOUNDS: RangeInclusive<u32> = 1..=BATCH_EVENTS_MAX;
+
+/// How long the first of a batch waits: what is claimed waits in memory meanwhile.
+const BATCH_WAIT_BOUNDS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
 
 /// Headers that a delivery has of its own.
 pub(super) const RESERVED: &[(&str, &str)] = &[
@@ -90,6 +97,8 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
     let order = section.field("order").and_then(|field| reader.one_of(&field, &orders));
     let rate = section.field("rate").and_then(|field| rate(&field, reader));
     let limits = limits(section, reader);
+    let batching = section.field("batch").and_then(|field| batch(&field, reader));
+    format::check_batch(section, &form, batching.is_some(), reader);
     let (url, shown_url) = url?;
     Some(Sink {
         name: SinkName::from(name),
@@ -108,6 +117,7 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
         concurrency: concurrency.unwrap_or(CONCURRENCY) as usize,
         rate,
         order: order.unwrap_or(Order::Key),
+        batching,
         limits,
     })
 }
@@ -147,6 +157,15 @@ fn default_ladder() -> Ladder {
 
 fn rate(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Rate> {
     reader.parsed(field, parse_rate)
+}
+
+/// How its events go together. Each of the two has a default, and so has the whole.
+fn batch(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Batching> {
+    let section = reader.table(field, Table::Batch)?;
+    let default = Batching::default();
+    let max = section.field("max").and_then(|field| reader.whole(&field, &BATCH_BOUNDS));
+    let wait = section.field("wait").and_then(|field| reader.duration(&field, &BATCH_WAIT_BOUNDS));
+    Some(Batching { max: max.map_or(default.max, |max| max as usize), wait: wait.unwrap_or(default.wait) })
 }
 
 fn limits(section: &Section<'_>, reader: &mut Reader<'_>) -> Limits {

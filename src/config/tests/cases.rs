@@ -120,8 +120,8 @@ const SLIPS: &[(&str, &str)] = &[
     ("[job.j]\nwhen = \"nonsense == 1\"\n", "nonsense"),
     ("[job.j]\ntype = \"{{ nonsense }}\"\n", "nonsense"),
     (
-        "[job.j]\nurl = \"https://a/{{ cursor }}\"\n",
-        "2:7: this version does not have cursors yet; take it out: `{{ cursor }}`",
+        "[job.j]\nurl = \"https://a/{{ item.id }}\"\n",
+        "2:7: this version does not have `detail` yet; take it out: `{{ item }}`",
     ),
     ("[job.j]\nurl = \"https://{{ job }}.example\"\n", "2:"),
     ("[job.j]\nurl = \"https://u:p@a.example\"\n", "2:7: `url` holds a user name or password; take it out"),

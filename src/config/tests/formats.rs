@@ -72,6 +72,16 @@ fn every_format_of_the_page_has_its_word() {
 }
 
 #[test]
+fn a_batch_has_defaults_for_what_it_does_not_say() {
+    use crate::core::batch::Batching;
+    let read = |sink: &str| loaded(&with(&text("[\"s\"]", sink))).config.sink(&"s".into()).unwrap().batching;
+    assert_eq!(read(""), None);
+    assert_eq!(read("batch = {}"), Some(Batching::default()));
+    let wait = std::time::Duration::from_millis(250);
+    assert_eq!(read("batch = { max = 7, wait = \"250ms\" }\nthin = true"), Some(Batching { max: 7, wait }));
+}
+
+#[test]
 fn what_can_not_be_is_told_with_its_place() {
     for (send_to, sink, message, hint) in [
         ("[\"s\"]", "format = \"slak\"", "`format` can't be `slak`", "it is one of `standard`, `cloudevents`,"),
@@ -90,6 +100,19 @@ fn what_can_not_be_is_told_with_its_place() {
         ("[{ sink = \"s\", when = \"ky\" }]", "", "`ky`", "key"),
         ("[{ sink = \"s\", thin = true }]", "format = \"data\"", "the format `data` can't be `thin`", "thin = false"),
         ("[{ sink = \"s\", payload = { a = 1 } }]", "thin = true", "a `payload` can't be `thin`", "thin = false"),
+        (
+            "[\"s\"]",
+            "format = \"slack\"\nbatch = { max = 9 }",
+            "the format `slack` can't go in a `batch`",
+            "cloudevents",
+        ),
+        ("[\"s\"]", "payload = { a = 1 }\nbatch = {}", "a `payload` can't go in a `batch`", "take `batch` out"),
+        ("[{ sink = \"s\", format = \"data\" }]", "batch = {}", "the format `data` can't go in a `batch`", "standard"),
+        ("[\"s\"]", "batch = { max = 0 }", "`max`", "250"),
+        ("[\"s\"]", "batch = { max = 251 }", "`max`", "250"),
+        ("[\"s\"]", "batch = { wait = \"2h\" }", "`wait`", "1h"),
+        ("[\"s\"]", "batch = { size = 1 }", "unknown key `size`", ""),
+        ("[\"s\"]", "batch = 100", "`batch` takes a table", ""),
         ("[7]", "", "takes text in quotes", ""),
     ] {
         let machine = with(&text(send_to, sink)).variable("KEY", "s3cr3t-value");

@@ -109,9 +109,11 @@ fn collect(kind: Table, table: &DeTable<'_>, found: &mut HashSet<(Table, String)
             "deletes" => Table::Deletes,
             "every" => Table::Every,
             "sign" => Table::Sign,
+            "batch" => Table::Batch,
             "send_to" => Table::SendTo,
             "tls" => Table::Tls,
             "pages" => Table::Pages,
+            "cursor" => Table::Cursor,
             _ => continue,
         };
         let elements = value.get_ref().as_array().into_iter().flatten();

@@ -145,7 +145,8 @@ impl Notice {
             Order::Key => Some(Lane::of(&[&system.0[..], &self.subject.digest().0].concat())),
         };
         let body = formats::sentence(&sink.form, self.kind.as_str(), self.reason());
-        NewDelivery { sink: sink.name.clone(), lane, body, wire: Wire::default(), dead: None }
+        let wire = if body.is_some() { Wire::Own } else { Wire::Json };
+        NewDelivery { sink: sink.name.clone(), lane, body, wire, dead: None }
     }
 }
 

@@ -54,6 +54,11 @@ impl Format {
         ("discord", Self::Discord),
         ("teams", Self::Teams),
     ];
+
+    /// The word that the config has for it.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.into_iter().find_map(|(word, format)| (format == self).then_some(word)).unwrap_or_default()
+    }
 }
 
 /// What a sink's bodies are.
@@ -76,6 +81,12 @@ impl Form {
     /// the item and nothing else.
     pub fn can_be_thin(&self) -> bool {
         !matches!(self, Self::Payload(_) | Self::Named(Format::Data))
+    }
+
+    /// True for the envelopes: a batch is an array of them. The others are for receivers that take one at a time, or
+    /// have a part in headers.
+    pub fn can_be_batched(&self) -> bool {
+        matches!(self, Self::Named(Format::Standard | Format::CloudEvents))
     }
 }
 
@@ -151,7 +162,7 @@ pub fn write(form: &Form, thin: bool, telling: &Telling<'_>) -> Written {
 fn payload(template: &JsonTemplate, names: &Names<'_>) -> Written {
     match template.render(names) {
         Ok(text) if text.expose().len() > ENVELOPE_BYTES_MAX => Written::faulty(Fault::PayloadTooLarge),
-        Ok(text) => Written { body: Some(Bytes::from(text.expose().to_owned())), wire: Wire::Json, fault: None },
+        Ok(text) => Written { body: Some(Bytes::from(text.expose().to_owned())), wire: Wire::Own, fault: None },
         Err(why) => Written::faulty(Fault::Payload(why)),
     }
 }
@@ -161,7 +172,7 @@ fn data(envelope: &Envelope<'_>) -> Written {
     let item = if envelope.change == Change::Deleted { envelope.before } else { envelope.after };
     let body = Bytes::copy_from_slice(item.unwrap_or(b"null"));
     let too_large = body.len() > ENVELOPE_BYTES_MAX;
-    Written::of(Rendered { body, too_large }, Wire::Json)
+    Written::of(Rendered { body, too_large }, Wire::Own)
 }
 
 impl Written {
@@ -174,10 +185,10 @@ impl Written {
 
     /// A message that keeps its own, far smaller limits.
     fn small(message: &Json) -> Self {
-        Self { body: Some(Bytes::from(message.to_bytes())), wire: Wire::Json, fault: None }
+        Self { body: Some(Bytes::from(message.to_bytes())), wire: Wire::Own, fault: None }
     }
 
     fn faulty(fault: Fault) -> Self {
-        Self { body: Some(Bytes::new()), wire: Wire::Json, fault: Some(fault) }
+        Self { body: Some(Bytes::new()), wire: Wire::Own, fault: Some(fault) }
     }
 }

@@ -128,6 +128,7 @@ fn a_cloudevent_in_the_binary_mode_has_its_attributes_in_headers() {
         replay: false,
         skipped: Skipped::default(),
         wire: Wire::CloudEventsBinary,
+        batch: None,
     };
     let headers = Wire::CloudEventsBinary.headers(&parcel("Euro € 😀\n"));
     let expected = [

@@ -15,9 +15,11 @@ const HELD_BACK: AsciiSet = CONTROLS.add(b' ').add(b'"').add(b'%');
 /// What a body is sent with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wire {
-    /// JSON, and nothing beside it.
+    /// An envelope, and nothing beside it.
     #[default]
     Json,
+    /// JSON of another shape: an item, a payload, a message. Nothing beside it.
+    Own,
     /// A whole CloudEvent.
     CloudEvents,
     /// The data of a CloudEvent whose attributes are headers.
@@ -29,6 +31,7 @@ impl Wire {
     pub fn word(self) -> Option<&'static str> {
         match self {
             Self::Json => None,
+            Self::Own => Some("own"),
             Self::CloudEvents => Some("cloudevents"),
             Self::CloudEventsBinary => Some("cloudevents-binary"),
         }
@@ -36,22 +39,35 @@ impl Wire {
 
     /// Reads the word that a store kept; one that nobody knows is plain JSON.
     pub fn of_word(word: Option<&str>) -> Self {
-        let all = [Self::CloudEvents, Self::CloudEventsBinary];
+        let all = [Self::Own, Self::CloudEvents, Self::CloudEventsBinary];
         all.into_iter().find(|wire| wire.word() == word).unwrap_or_default()
     }
 
     /// `content-type`. In the binary mode it is that of the data, and stands for `datacontenttype`.
     pub fn content_type(self) -> &'static str {
         match self {
-            Self::Json | Self::CloudEventsBinary => "application/json",
+            Self::Json | Self::Own | Self::CloudEventsBinary => "application/json",
             Self::CloudEvents => "application/cloudevents+json; charset=UTF-8",
         }
+    }
+
+    /// `content-type` of a batch (CloudEvents JSON event format, section 4).
+    pub fn batch_content_type(self) -> &'static str {
+        match self {
+            Self::CloudEvents => "application/cloudevents-batch+json; charset=UTF-8",
+            Self::Json | Self::Own | Self::CloudEventsBinary => "application/json",
+        }
+    }
+
+    /// Can bodies of this kind stand in an array, and still be told apart there?
+    pub fn can_be_batched(self) -> bool {
+        matches!(self, Self::Json | Self::CloudEvents)
     }
 
     /// The headers that belong to the body, percent-encoded where they must be: each is visible ASCII.
     pub fn headers(self, parcel: &Parcel) -> Vec<(&'static str, String)> {
         match self {
-            Self::Json | Self::CloudEvents => Vec::new(),
+            Self::Json | Self::Own | Self::CloudEvents => Vec::new(),
             Self::CloudEventsBinary => attributes(&parcel.into())
                 .into_iter()
                 .map(|(name, value)| (name_of_header(name), utf8_percent_encode(&value, &HELD_BACK).to_string()))
@@ -75,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_word_is_read_as_it_was_kept() {
-        for wire in [Wire::Json, Wire::CloudEvents, Wire::CloudEventsBinary] {
+        for wire in [Wire::Json, Wire::Own, Wire::CloudEvents, Wire::CloudEventsBinary] {
             assert_eq!(Wire::of_word(wire.word()), wire);
         }
         assert_eq!(Wire::of_word(Some("nonsense")), Wire::Json);

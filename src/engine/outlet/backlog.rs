@@ -36,6 +36,8 @@ pub(super) struct Backlog {
     /// Dropped, and not yet told.
     dropped: u64,
     told_at: Option<Timestamp>,
+    /// Some of it is held, or was: nothing is dropped until that has gone.
+    kept: bool,
 }
 
 /// What has to be dropped.
@@ -49,7 +51,16 @@ pub(super) struct Excess {
 impl Backlog {
     /// That of a sink whose queue has not been looked at.
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, count: 0, look_at: Some(SOON), not_before: None, full: None, dropped: 0, told_at: None }
+        Self {
+            limits,
+            count: 0,
+            look_at: Some(SOON),
+            not_before: None,
+            full: None,
+            dropped: 0,
+            told_at: None,
+            kept: false,
+        }
     }
 
     /// Goes on under other limits.
@@ -62,13 +73,18 @@ impl Backlog {
         self.look_at.get_or_insert(now.plus(self.every()));
     }
 
-    pub(super) fn ended(&mut self) {
-        self.count = self.count.saturating_sub(1);
+    pub(super) fn ended(&mut self, count: usize) {
+        self.count = self.count.saturating_sub(count as u64);
     }
 
     /// Look at the next opportunity.
     pub(super) fn look_again(&mut self) {
         self.look_at = Some(SOON);
+    }
+
+    /// What happens at the limit now: what is held is a person's to drop, so its jobs are paused instead.
+    fn at_limit(&self) -> AtLimit {
+        if self.kept { AtLimit::Pause } else { self.limits.at_limit }
     }
 
     /// When the store has to be asked even if nothing happens.
@@ -78,7 +94,7 @@ impl Backlog {
 
     /// Is it time to ask the store?
     pub(super) fn wants_look(&self, now: Timestamp) -> bool {
-        let crosses = match (self.limits.at_limit, &self.full) {
+        let crosses = match (self.at_limit(), &self.full) {
             (AtLimit::DropOldest, _) => self.count > self.limits.max_backlog,
             (AtLimit::Pause, None) => self.count >= self.limits.count_limit(false),
             (AtLimit::Pause, Some(_)) => self.count < self.limits.count_limit(true),
@@ -94,7 +110,12 @@ impl Backlog {
 
     /// Takes over what the store says.
     pub(super) fn looked(&mut self, queue: &Queue, now: Timestamp) -> Waiting {
-        self.count = queue.backlog + queue.held;
+        self.kept = queue.kept;
+        self.count = match self.at_limit() {
+            AtLimit::Pause => queue.backlog + queue.held,
+            // What is held is a person's to drop.
+            AtLimit::DropOldest => queue.backlog,
+        };
         self.look_at = (self.count > 0 || self.dropped > 0).then(|| now.plus(self.every()));
         Waiting { count: self.count, oldest: queue.oldest }
     }
@@ -106,7 +127,7 @@ impl Backlog {
 
     /// What must be dropped, for a sink that drops.
     pub(super) fn excess(&self, waiting: Waiting, now: Timestamp) -> Option<Excess> {
-        if self.limits.at_limit != AtLimit::DropOldest {
+        if self.at_limit() != AtLimit::DropOldest {
             return None;
         }
         let over = self.limits.excess(waiting);
@@ -136,10 +157,11 @@ impl Backlog {
 
     /// Whether the sink is full now, for a sink that pauses; what is to be told when that has turned.
     pub(super) fn judge(&mut self, waiting: Waiting, now: Timestamp) -> Option<Turn> {
-        if self.limits.at_limit != AtLimit::Pause {
-            return None;
-        }
         let was_full = self.full.is_some();
+        if self.at_limit() != AtLimit::Pause {
+            self.full = None;
+            return was_full.then_some(Turn::Relieved);
+        }
         self.full = self.limits.full(was_full, waiting, now);
         match &self.full {
             Some(reason) if !was_full => Some(Turn::Full { reason: reason.clone() }),

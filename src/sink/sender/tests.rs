@@ -37,6 +37,7 @@ fn sink(url: &str) -> Sink {
         concurrency: 8,
         rate: None,
         order: Order::Key,
+        batching: None,
         limits: crate::core::backlog::Limits::default(),
     }
 }
@@ -54,6 +55,7 @@ fn parcel() -> Parcel {
         wire: Wire::Json,
         replay: false,
         skipped: Skipped { ids: vec![EventId::from("evt_dead1"), EventId::from("evt_dead2")], more: 0 },
+        batch: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A kind of store brings a [`Bench`] and the line `conformance!(its_bench)`; it can't leave a case out.
 
+pub(in crate::store) mod batches;
 pub(in crate::store) mod bells;
 pub(in crate::store) mod model;
 pub(in crate::store) mod operations;
@@ -67,7 +68,8 @@ macro_rules! conformance {
                 a_part_leaves_the_baseline_open, a_part_of_a_rebaseline_voids_the_baseline,
                 new_fingerprints_void_the_other_scopes, notes_count_failures,
                 a_flushed_note_survives_a_crash, a_uid_outlives_removal,
-                pages_are_what_the_last_complete_poll_says, a_part_leaves_a_gap_until_a_poll_is_complete;
+                pages_are_what_the_last_complete_poll_says, a_part_leaves_a_gap_until_a_poll_is_complete,
+                a_cursor_survives_a_crash_and_stays_where_a_part_found_it;
             outbox:
                 a_commit_hands_over_as_many_tickets_as_there_is_room, a_lane_goes_one_after_the_other,
                 the_order_of_a_lane_survives_a_crash, a_crash_voids_claims, fewest_attempts_go_first,
@@ -78,6 +80,12 @@ macro_rules! conformance {
                 without_a_lane_nothing_waits, a_sink_of_its_own_body_gets_it, retries_can_be_claimed_by_themselves,
                 the_oldest_are_dropped_and_the_next_of_their_lanes_go, what_is_claimed_is_not_dropped,
                 only_what_is_old_is_dropped, the_dead_of_a_lane_are_told_once, an_open_breaker_survives_a_crash;
+            batches:
+                a_batch_takes_what_waits_behind_its_members, a_batch_is_the_same_after_a_crash_and_after_a_failure,
+                a_batch_that_is_split_goes_again_in_the_order_of_its_lanes, a_batch_keeps_within_its_room,
+                a_job_that_leaves_takes_nothing_out_of_a_batch, a_member_that_is_dropped_leaves_the_others,
+                a_batch_is_retried_whole_and_forgotten_with_its_events, what_is_held_is_not_dropped_by_a_limit,
+                a_settlement_in_flight_does_not_open_a_breaker_that_was_closed;
             bells:
                 system_events_are_numbered_by_themselves, a_system_event_is_told_once,
                 a_bell_is_remembered_until_it_is_silent, a_poll_tells_of_itself_or_is_not_made,

@@ -117,7 +117,7 @@ pub(in crate::store) async fn a_replay_of_what_is_dead_leaves_none_dead(bench: &
     let dead = in_state(DeliveryState::Dead);
     assert_eq!(store.replayable(&dead).await.unwrap().report.sinks, [("crm".to_owned(), 2)].into());
     assert_eq!(replay(store, &dead, 1, 5).await, 2);
-    assert_eq!(queue(store).await, Queue { backlog: 2, held: 0, dead: 0, oldest: Some(at(1)) });
+    assert_eq!(queue(store).await, Queue { backlog: 2, held: 0, dead: 0, oldest: Some(at(1)), kept: false });
     assert_eq!(replay(store, &dead, 9, 6).await, 0, "nothing is replayed twice");
     let mut again = due(store, 6).await;
     assert_eq!(sent(&again), ["evt_a_1", "evt_b_2"]);

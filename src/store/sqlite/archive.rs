@@ -134,7 +134,8 @@ fn deliveries(db: &Connection, event: i64) -> Result<Vec<DeliveryView>> {
 
 /// What [`delivery_view`] reads, from the first column on.
 pub(super) const DELIVERY: &str = "delivery.id, sink.name, delivery.state, delivery.attempts, delivery.due, delivery.reason, \
-     sink.disabled, sink.adopted, sink.paused IS NOT NULL, delivery.replay, delivery.replayed";
+     sink.disabled, sink.adopted, sink.paused IS NOT NULL, delivery.replay, delivery.replayed, \
+     (SELECT uid FROM batch WHERE batch.id = delivery.batch)";
 
 /// A delivery as it is meant.
 pub(super) fn delivery_view(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
@@ -147,6 +148,7 @@ pub(super) fn delivery_view(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
         reason: row.get(5)?,
         replay: row.get(9)?,
         replayed: row.get::<_, Option<i64>>(10)?.map(Timestamp),
+        batch: row.get(11)?,
     };
     let (adopted, paused): (bool, bool) = (row.get(7)?, row.get(8)?);
     let by_hand = match (adopted, paused) {

@@ -147,11 +147,11 @@ fn row(db: &Connection, id: i64) -> Result<Option<DeliveryRow>> {
 fn shown(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     Ok(DeliveryRow {
         delivery: delivery_view(row)?,
-        event: row.get(11)?,
-        job: row.get(12)?,
-        key: row.get(13)?,
-        kind: row.get(14)?,
-        sequence: count(row.get(15)?),
-        timestamp: Timestamp(row.get(16)?),
+        event: row.get(12)?,
+        job: row.get(13)?,
+        key: row.get(14)?,
+        kind: row.get(15)?,
+        sequence: count(row.get(16)?),
+        timestamp: Timestamp(row.get(17)?),
     })
 }

@@ -4,6 +4,7 @@
 //! is told in the files below; this one says which thread does what, and decides nothing about polls or deliveries.
 
 mod archive;
+mod batches;
 mod bells;
 mod commit;
 mod deliveries;

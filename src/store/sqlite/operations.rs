@@ -82,11 +82,18 @@ fn pause_job(db: &Connection, job: &JobName, paused: Option<Timestamp>) -> Resul
 
 fn pause_sink(db: &Connection, sink: &SinkName, paused: Option<Timestamp>) -> Result<(bool, SinkState)> {
     let id = sinks::find_or_make(db, sink)?.id;
-    let changed = db
-        .prepare_cached(
-            "UPDATE sink SET paused = ?2, probes = iif(?2 IS NULL, NULL, probes), \
-             probe_at = iif(?2 IS NULL, NULL, probe_at) WHERE id = ?1 AND (paused IS NULL) <> (?2 IS NULL)",
-        )?
-        .execute(params![id, paused.map(|at| at.0)])?;
-    Ok((changed == 1, sinks::stored(db, id)?))
+    let before = sinks::stored(db, id)?;
+    let news = match paused {
+        Some(at) => db
+            .prepare_cached("UPDATE sink SET paused = ?2 WHERE id = ?1 AND paused IS NULL")?
+            .execute(params![id, at.0])
+            .map(|changed| changed == 1)?,
+        None => {
+            let resume = "UPDATE sink SET paused = NULL, probes = NULL, probe_at = NULL, resumes = resumes + 1, \
+                          kept = (SELECT coalesce(max(id), 0) FROM delivery) WHERE id = ?1";
+            db.prepare_cached(resume)?.execute([id])?;
+            before.paused.is_some() || before.open.is_some()
+        }
+    };
+    Ok((news, sinks::stored(db, id)?))
 }

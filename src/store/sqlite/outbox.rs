@@ -14,6 +14,7 @@ use crate::core::formats::Wire;
 use crate::core::names::{EventId, JobName, Key, Lane, Scope, SinkName};
 use crate::core::skipped::{SKIPPED_MAX, Skipped};
 use crate::core::time::Timestamp;
+use crate::store::sqlite::batches;
 use crate::store::sqlite::error::{Result, count, small};
 use crate::store::sqlite::sinks::{self, Open};
 use crate::store::{DeliveryTicket, Room};
@@ -66,6 +67,7 @@ impl Origin<'_> {
             wire: delivery.wire,
             replay: false,
             skipped,
+            batch: None,
         }
     }
 }
@@ -113,6 +115,7 @@ impl<'db> Enqueue<'db> {
                 parcel: origin.parcel(delivery, skipped(self.db, sink, delivery.lane, id)?),
                 attempts: 0,
                 lane: delivery.lane,
+                batch: None,
                 epoch,
             });
         }
@@ -254,14 +257,14 @@ fn next_attempts(db: &Connection, sink: i64, above: i64) -> Result<Option<i64>> 
     Ok(db.prepare_cached(NEXT_ATTEMPTS)?.query_one([sink, above], |row| row.get(0))?)
 }
 
-/// Claims one delivery that is due, and makes its ticket.
+/// Claims one delivery that is due, and makes its ticket: that of its batch, where it stands for one.
 pub(super) fn take(db: &Connection, epoch: i64, sink: &SinkName, found: Open, id: i64) -> Result<DeliveryTicket> {
     db.prepare_cached("UPDATE delivery SET epoch = ?2 WHERE id = ?1")?.execute([id, epoch])?;
     let mut ticket = db
         .prepare_cached(
             "SELECT delivery.attempts, delivery.lane, event.uid, event.kind, job.name, scope.text, event.key, \
-             event.sequence, event.at, coalesce(delivery.body, event.body), delivery.wire, delivery.replay FROM delivery \
-             JOIN event ON event.id = delivery.event JOIN job ON job.id = event.job \
+             event.sequence, event.at, coalesce(delivery.body, event.body), delivery.wire, delivery.replay, \
+             delivery.batch FROM delivery JOIN event ON event.id = delivery.event JOIN job ON job.id = event.job \
              JOIN scope ON scope.id = event.scope WHERE delivery.id = ?1",
         )?
         .query_one([id], |row| {
@@ -271,15 +274,21 @@ pub(super) fn take(db: &Connection, epoch: i64, sink: &SinkName, found: Open, id
                 parcel: parcel(row)?,
                 attempts: small(row.get(0)?),
                 lane: row.get::<_, Option<[u8; 16]>>(1)?.map(Lane),
+                batch: row.get(12)?,
                 epoch,
             })
         })?;
-    ticket.parcel.skipped = skipped(db, found, ticket.lane, id)?;
-    Ok(ticket)
+    match ticket.batch {
+        Some(batch) => batches::whole(db, found, ticket, batch),
+        None => {
+            ticket.parcel.skipped = skipped(db, found, ticket.lane, id)?;
+            Ok(ticket)
+        }
+    }
 }
 
 /// The dead of a lane that stand before a delivery and that no later one has told of.
-fn skipped(db: &Connection, sink: Open, lane: Option<Lane>, id: i64) -> Result<Skipped> {
+pub(super) fn skipped(db: &Connection, sink: Open, lane: Option<Lane>, id: i64) -> Result<Skipped> {
     let Some(lane) = lane.filter(|_| sink.mourns) else { return Ok(Skipped::default()) };
     let mut statement = db.prepare_cached(UNTOLD)?;
     let rows = statement.query_map(params![sink.id, lane.0, id, SKIPPED_MAX as i64], |row| {
@@ -321,6 +330,7 @@ fn parcel(row: &Row<'_>) -> rusqlite::Result<Parcel> {
         wire: Wire::of_word(row.get_ref(10)?.as_str_or_null()?),
         replay: row.get(11)?,
         skipped: Skipped::default(),
+        batch: None,
     })
 }
 

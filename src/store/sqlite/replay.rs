@@ -12,7 +12,7 @@ use crate::core::operate::{DeliveryState, ReplayFilter, ReplayReport};
 use crate::core::time::Timestamp;
 use crate::store::sqlite::deliveries::Conditions;
 use crate::store::sqlite::error::{Result, count, int};
-use crate::store::sqlite::{archive, outbox, sinks, upkeep};
+use crate::store::sqlite::{archive, batches, outbox, sinks, upkeep};
 use crate::store::{ReplayCursor, Replayable, Retried};
 
 /// The newest delivery of each event and sink, in the order of events.
@@ -175,8 +175,9 @@ struct Asked {
     open: bool,
 }
 
-/// Makes one delivery due now, or replays it.
+/// Makes one delivery due now, with its batch where it is in one, or replays it.
 pub(super) fn retry(db: &Connection, id: i64, epoch: i64, now: Timestamp) -> Result<Retried> {
+    let id = batches::head(db, id)?;
     let found = db
         .prepare_cached(
             "SELECT delivery.state, delivery.epoch, sink.name, delivery.sendable, delivery.replayed IS NOT NULL, \

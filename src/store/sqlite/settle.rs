@@ -10,7 +10,7 @@ use crate::core::names::Lane;
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::sinks::Moved;
-use crate::store::sqlite::{outbox, sinks};
+use crate::store::sqlite::{batches, outbox, sinks};
 use crate::store::{DeliveryTicket, Settlement, SinkState, StoreError};
 
 /// Bytes that are kept of an answer's body.
@@ -21,10 +21,10 @@ pub(super) const FIRST_OF_LANE: &str = "SELECT id, state FROM delivery WHERE sin
              ORDER BY id LIMIT 1";
 
 /// A delivery that was attempted, as the file has it.
-struct Stored {
-    sink: i64,
+pub(super) struct Stored {
+    pub(super) sink: i64,
     state: String,
-    seen: Timestamp,
+    pub(super) seen: Timestamp,
 }
 
 /// Where a delivery goes after an attempt.
@@ -39,9 +39,12 @@ struct Next<'a> {
 pub(super) fn settle(db: &Connection, settlement: &Settlement) -> Result<(Option<DeliveryTicket>, SinkState)> {
     let Settlement { ticket, attempt, verdict, sink: state } = settlement;
     let mut state = state.clone();
+    if let Some(batch) = ticket.batch {
+        return Ok((None, batches::settle(db, settlement, batch)?));
+    }
     let stored = standing(db, ticket)?;
     let failure = failure(&attempt.answer);
-    keep(db, ticket, attempt, failure.as_deref())?;
+    keep(db, ticket.id, attempt, failure.as_deref())?;
     let now = attempt.at.plus(attempt.took);
     let next = next(verdict, &stored, now, failure.as_deref());
     move_on(db, ticket.id, &next)?;
@@ -66,7 +69,7 @@ pub(super) fn settle(db: &Connection, settlement: &Settlement) -> Result<(Option
 }
 
 /// The delivery, if this ticket's claim on it stands.
-fn standing(db: &Connection, ticket: &DeliveryTicket) -> Result<Stored> {
+pub(super) fn standing(db: &Connection, ticket: &DeliveryTicket) -> Result<Stored> {
     let found = db
         .prepare_cached(
             "SELECT delivery.sink, delivery.state, event.at FROM delivery JOIN event ON event.id = delivery.event \
@@ -93,6 +96,8 @@ fn next<'a>(verdict: &'a Verdict, stored: &'a Stored, now: Timestamp, failure: O
         Verdict::Dead(reason) => Next { state: "dead", due: None, ended: Some(now), reason: Some(reason) },
         Verdict::RetryAt(due) => open(*due, failure),
         Verdict::SinkGone(reason) => open(stored.seen.min(now), Some(failure.unwrap_or(reason))),
+        // Only a batch can be.
+        Verdict::Split => open(now, failure),
     }
 }
 
@@ -129,7 +134,8 @@ pub(super) fn wake(db: &Connection, sink: i64, lane: Lane, now: Timestamp) -> Re
     Ok(Some(id))
 }
 
-fn keep(db: &Connection, ticket: &DeliveryTicket, attempt: &Attempt, failure: Option<&str>) -> Result<()> {
+/// Keeps an attempt, numbered after those of its delivery: a batch that was taken apart leaves some behind.
+pub(super) fn keep(db: &Connection, delivery: i64, attempt: &Attempt, failure: Option<&str>) -> Result<()> {
     let (status, kind, answer) = match &attempt.answer {
         Answer::Status { status, excerpt, .. } => (Some(*status), None, Some(cut(excerpt))),
         Answer::Unreachable(failure) => (failure.status, Some(failure.kind.as_str()), None),
@@ -137,11 +143,10 @@ fn keep(db: &Connection, ticket: &DeliveryTicket, attempt: &Attempt, failure: Op
     };
     db.prepare_cached(
         "INSERT INTO attempt (delivery, number, at, took_ms, status, kind, reason, answer, phases, headers) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE delivery = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
-        ticket.id,
-        ticket.attempts.saturating_add(1),
+        delivery,
         attempt.at.0,
         i64::try_from(attempt.took.as_millis()).unwrap_or(i64::MAX),
         status,
@@ -160,7 +165,7 @@ fn json(value: &impl serde::Serialize) -> Option<String> {
 }
 
 /// How the attempt failed, where it did.
-fn failure(answer: &Answer) -> Option<String> {
+pub(super) fn failure(answer: &Answer) -> Option<String> {
     match answer {
         Answer::Status { status: 200..=299, .. } => None,
         Answer::Status { status, .. } => Some(format!("the receiver answered {status}")),

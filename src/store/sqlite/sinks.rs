@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::core::breaker::Open as BreakerOpen;
 use crate::core::names::SinkName;
 use crate::core::time::Timestamp;
-use crate::store::sqlite::error::{Result, count, small};
+use crate::store::sqlite::error::{Result, count, int, small};
 use crate::store::{Queue, SinkState};
 
 /// Why the deliveries of a sink that a person paused are held.
@@ -103,10 +103,11 @@ pub(super) fn write(db: &Connection, name: &SinkName, state: &SinkState, moved: 
     let written = db
         .prepare_cached(
             "UPDATE sink SET disabled = coalesce(disabled, ?2), not_before = ?3, failures = ?4, failing_since = ?5, \
-             last_success = ?6, last_failure = ?7, probes = ?8, probe_at = ?9, backlog = backlog + ?10, \
+             last_success = ?6, last_failure = ?7, probes = iif(resumes = ?13, ?8, probes), \
+             probe_at = iif(resumes = ?13, ?9, probe_at), backlog = backlog + ?10, \
              held = held + ?11, dead = dead + ?12 WHERE name = ?1 \
              RETURNING disabled, not_before, failures, failing_since, last_success, last_failure, paused, probes, \
-             probe_at",
+             probe_at, resumes",
         )?
         .query_one(
             params![
@@ -122,6 +123,7 @@ pub(super) fn write(db: &Connection, name: &SinkName, state: &SinkState, moved: 
                 moved.backlog,
                 moved.held,
                 moved.dead,
+                int(state.resumes),
             ],
             |row| self::state(row, 0),
         )?;
@@ -133,7 +135,7 @@ pub(super) fn enable(db: &Connection, name: &SinkName, now: Timestamp) -> Result
     let sink = find_or_make(db, name)?;
     db.prepare_cached(
         "UPDATE sink SET disabled = NULL, failures = 0, failing_since = NULL, last_failure = NULL, probes = NULL, \
-         probe_at = NULL WHERE id = ?1",
+         probe_at = NULL, resumes = resumes + 1, kept = (SELECT coalesce(max(id), 0) FROM delivery) WHERE id = ?1",
     )?
     .execute([sink.id])?;
     db.prepare_cached("UPDATE delivery SET due = ?2 WHERE sink = ?1 AND state = 'due' AND due > ?2")?
@@ -145,7 +147,7 @@ pub(super) fn enable(db: &Connection, name: &SinkName, now: Timestamp) -> Result
 pub(super) fn stored(db: &Connection, id: i64) -> Result<SinkState> {
     let state = db
         .prepare_cached(
-            "SELECT disabled, not_before, failures, failing_since, last_success, last_failure, paused, probes, probe_at \
+            "SELECT disabled, not_before, failures, failing_since, last_success, last_failure, paused, probes, probe_at, resumes \
              FROM sink WHERE id = ?1",
         )?
         .query_one([id], |row| state(row, 0))?;
@@ -158,7 +160,7 @@ pub(super) fn all(db: &Connection) -> Result<Vec<(SinkName, SinkState, Queue)>> 
         "SELECT name, adopted, backlog, held, dead, \
          (SELECT event.at FROM delivery JOIN event ON event.id = delivery.event WHERE delivery.id = \
           (SELECT min(id) FROM delivery WHERE sink = sink.id AND state IN ('waiting', 'due', 'held'))), \
-         disabled, not_before, failures, failing_since, last_success, last_failure, paused, probes, probe_at \
+         disabled, not_before, failures, failing_since, last_success, last_failure, paused, probes, probe_at, resumes \
          FROM sink WHERE adopted = 1 OR backlog > 0 OR held > 0 OR dead > 0 ORDER BY name",
     )?;
     let rows = statement.query_map([], |row| {
@@ -174,6 +176,7 @@ pub(super) fn all(db: &Connection) -> Result<Vec<(SinkName, SinkState, Queue)>> 
             held: if open { held } else { held + backlog },
             dead: count(row.get(4)?),
             oldest: row.get::<_, Option<i64>>(5)?.filter(|_| open && backlog > 0).map(Timestamp),
+            kept: false,
         };
         Ok((SinkName::from(row.get_ref(0)?.as_str()?), state, queue))
     })?;
@@ -186,7 +189,9 @@ pub(super) fn queue(db: &Connection, name: &SinkName) -> Result<Queue> {
         .prepare_cached(
             "SELECT backlog, held, dead, \
              (SELECT event.at FROM delivery JOIN event ON event.id = delivery.event WHERE delivery.id = \
-              (SELECT min(id) FROM delivery WHERE sink = sink.id AND state IN ('waiting', 'due', 'held'))) \
+              (SELECT min(id) FROM delivery WHERE sink = sink.id AND state IN ('waiting', 'due', 'held'))), \
+             adopted = 0 OR disabled IS NOT NULL OR paused IS NOT NULL OR coalesce((SELECT min(id) FROM delivery \
+              WHERE sink = sink.id AND state IN ('waiting', 'due', 'held') AND state <> 'held') <= kept, 0) \
              FROM sink WHERE name = ?1",
         )?
         .query_one([name.as_str()], |row| {
@@ -195,6 +200,7 @@ pub(super) fn queue(db: &Connection, name: &SinkName) -> Result<Queue> {
                 held: count(row.get(1)?),
                 dead: count(row.get(2)?),
                 oldest: row.get::<_, Option<i64>>(3)?.map(Timestamp),
+                kept: row.get(4)?,
             })
         })
         .optional()?;
@@ -204,7 +210,7 @@ pub(super) fn queue(db: &Connection, name: &SinkName) -> Result<Queue> {
 /// The states of all sinks, for the copy in memory.
 pub(super) fn load(db: &Connection) -> Result<Sinks> {
     let mut statement = db.prepare(
-        "SELECT name, disabled, not_before, failures, failing_since, last_success, last_failure, paused, probes, probe_at \
+        "SELECT name, disabled, not_before, failures, failing_since, last_success, last_failure, paused, probes, probe_at, resumes \
          FROM sink",
     )?;
     let states = statement
@@ -228,5 +234,6 @@ fn state(row: &Row<'_>, at: usize) -> rusqlite::Result<SinkState> {
             (Some(probes), Some(probe_at)) => Some(BreakerOpen { probes: small(probes), probe_at }),
             _ => None,
         },
+        resumes: count(row.get(at + 9)?),
     })
 }

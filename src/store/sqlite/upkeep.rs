@@ -11,7 +11,7 @@ use crate::core::names::{JobName, KeyDigest, SinkName};
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::{Result, count, int};
 use crate::store::sqlite::ledger::Pen;
-use crate::store::sqlite::{archive, pages, sinks};
+use crate::store::sqlite::{archive, batches, pages, sinks};
 
 /// Why the deliveries of a job that left the config are held.
 pub(super) const JOB_GONE: &str = "the job is not in the config";
@@ -39,15 +39,18 @@ pub(super) fn adopt(
             make.execute(params![uid(seed, epoch, job), job.as_str()])?;
         }
     }
-    let mut moved = 0;
+    let (mut moved, mut freed) = (0, 0);
     for job in &known {
         match (wanted.contains(job.name.as_str()), job.removed) {
-            (true, true) => moved += come_back(db, job.id, now)?,
+            (true, true) => freed += come_back(db, job.id, now)?,
             (false, false) => moved += leave(db, job.id, now)?,
             (true, false) | (false, true) => {}
         }
     }
-    if moved > 0 { sinks::recount(db) } else { Ok(()) }
+    if freed > 0 {
+        db.execute_batch("UPDATE sink SET kept = (SELECT coalesce(max(id), 0) FROM delivery)")?;
+    }
+    if moved + freed > 0 { sinks::recount(db) } else { Ok(()) }
 }
 
 /// A job as the file has it.
@@ -65,12 +68,21 @@ fn listed(db: &Connection) -> Result<Vec<Listed>> {
 }
 
 fn adopt_sinks(db: &Connection, names: &[SinkName]) -> Result<()> {
-    db.prepare_cached("UPDATE sink SET adopted = 0 WHERE adopted = 1")?.execute([])?;
+    let before: Vec<String> = db
+        .prepare_cached("SELECT name FROM sink WHERE adopted = 1")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
     let mut put = db.prepare_cached(
-        "INSERT INTO sink (name, adopted) VALUES (?1, 1) ON CONFLICT (name) DO UPDATE SET adopted = 1",
+        "INSERT INTO sink (name, adopted) VALUES (?1, 1) ON CONFLICT (name) DO UPDATE SET adopted = 1, \
+         kept = iif(adopted, kept, (SELECT coalesce(max(id), 0) FROM delivery))",
     )?;
     for name in names {
         put.execute([name.as_str()])?;
+    }
+    let wanted: HashSet<&str> = names.iter().map(SinkName::as_str).collect();
+    let mut leave = db.prepare_cached("UPDATE sink SET adopted = 0 WHERE name = ?1")?;
+    for name in before.iter().filter(|name| !wanted.contains(name.as_str())) {
+        leave.execute([name])?;
     }
     Ok(())
 }
@@ -84,7 +96,8 @@ fn uid(seed: u64, epoch: i64, job: &JobName) -> [u8; 16] {
     crate::core::names::Digest::from_hash(hasher.finalize()).0
 }
 
-/// Holds the deliveries of a job that left the config. One that is on its way may still end.
+/// Holds the deliveries of a job that left the config. One that is on its way may still end, and a batch stays what it
+/// is.
 fn leave(db: &Connection, job: i64, now: Timestamp) -> Result<usize> {
     db.prepare_cached("UPDATE job SET removed = ?2 WHERE id = ?1")?.execute([job, now.0])?;
     hold(db, job)
@@ -103,7 +116,7 @@ fn hold(db: &Connection, job: i64) -> Result<usize> {
     Ok(db
         .prepare_cached(
             "UPDATE delivery SET state = 'held', due = NULL, reason = ?2 \
-             WHERE state IN ('waiting', 'due') AND event IN (SELECT id FROM event WHERE job = ?1)",
+             WHERE state IN ('waiting', 'due') AND batch IS NULL AND event IN (SELECT id FROM event WHERE job = ?1)",
         )?
         .execute(params![job, JOB_GONE])?)
 }
@@ -150,7 +163,9 @@ pub(super) fn delete_events(db: &Connection, events: &[i64]) -> Result<u64> {
     for event in events {
         if !open.exists([event])? {
             dead.execute([event])?;
+            let batches = batches::of_event(db, *event)?;
             deleted += delete.execute([event])? as u64;
+            batches.into_iter().try_for_each(|batch| batches::forget(db, batch))?;
         }
     }
     Ok(deleted)

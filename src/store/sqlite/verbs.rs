@@ -16,11 +16,11 @@ use crate::store::sqlite::commit::{Commit, Committed};
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::{Claimed, KnownScope};
 use crate::store::sqlite::{
-    SqliteStore, archive, deliveries, jobs, ledger, outbox, overflow, pages, settle, sinks, upkeep,
+    SqliteStore, archive, batches, deliveries, jobs, ledger, outbox, overflow, pages, settle, sinks, upkeep,
 };
 use crate::store::{
-    Archive, DeliveryTicket, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote, PollTicket, Polls, Queue,
-    Room, Settlement, SinkState, StoreError, Upkeep,
+    Archive, BatchRoom, DeliveryTicket, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote, PollTicket,
+    Polls, Queue, Room, Settlement, SinkState, StoreError, Upkeep,
 };
 
 /// Jobs whose notes are written in one piece of work.
@@ -185,6 +185,14 @@ impl Outbox for SqliteStore {
     async fn claim_retries(&self, sink: &SinkName, now: Timestamp, limit: usize) -> Result<Vec<DeliveryTicket>> {
         let (sink, epoch) = (sink.clone(), self.epoch);
         self.writer.write_checked(move |db| outbox::claim_retries(db, epoch, &sink, now, limit), |_| {}).await
+    }
+
+    async fn bind(&self, tickets: &[DeliveryTicket], room: BatchRoom) -> Result<DeliveryTicket> {
+        let (Some(first), epoch) = (tickets.first(), self.epoch) else {
+            return Err(StoreError::Refused("a batch of nothing".to_owned()));
+        };
+        let (sink, ids): (_, Vec<i64>) = (first.sink.clone(), tickets.iter().map(|ticket| ticket.id).collect());
+        self.writer.write(0, move |db| batches::bind(db, epoch, &sink, &ids, room), |_| {}).await
     }
 
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>> {

@@ -43,8 +43,13 @@ CREATE TABLE scope (
     seal_body     BLOB CHECK (length(seal_body) = 16),
     -- 1: rows were written since the last complete poll, so that no seal counts.
     gap           INTEGER NOT NULL DEFAULT 0 CHECK (gap IN (0, 1)),
+    -- How far the job has read: of what, the value as JSON, and when all was last read.
+    cursor_print  BLOB CHECK (length(cursor_print) = 16),
+    cursor_value  TEXT,
+    cursor_full   INTEGER,
     UNIQUE (job, text),
-    CHECK ((seal_request IS NULL) = (seal_body IS NULL))
+    CHECK ((seal_request IS NULL) = (seal_body IS NULL)),
+    CHECK ((cursor_print IS NULL) = (cursor_value IS NULL))
 ) STRICT;
 
 -- What the pages of a list of several were in the last complete poll. `leaf` is JSON: what led to the next page. `keys`
@@ -120,15 +125,26 @@ CREATE TABLE sink (
     -- Of its breaker, while that is open: probes that have failed, and when the next one may go.
     probes        INTEGER CHECK (probes >= 0),
     probe_at      INTEGER,
+    -- How often a person has resumed or enabled it: who knows of fewer knows nothing of its breaker.
+    resumes       INTEGER NOT NULL DEFAULT 0 CHECK (resumes >= 0),
+    -- The last delivery that there was when it was let go again: no limit drops what was held.
+    kept          INTEGER NOT NULL DEFAULT 0,
     backlog       INTEGER NOT NULL DEFAULT 0 CHECK (backlog >= 0),
     held          INTEGER NOT NULL DEFAULT 0 CHECK (held >= 0),
     dead          INTEGER NOT NULL DEFAULT 0 CHECK (dead >= 0),
     CHECK ((probes IS NULL) = (probe_at IS NULL))
 ) STRICT;
 
--- `waiting`: behind another of its lane. `due`: may go from `due` on, unless `epoch` is the current one, which means
+-- Deliveries that go to their sink in one request, for good: the same bytes under the same id on every attempt. Its
+-- members point at it; of those the first stands for the others, which wait with it.
+CREATE TABLE batch (
+    id  INTEGER PRIMARY KEY AUTOINCREMENT,
+    uid TEXT NOT NULL
+) STRICT;
+
+-- `waiting`: behind another of its lane, or in a batch with another. `due`: may go from `due` on, unless `epoch` is the current one, which means
 -- that it is claimed. `held`: its job left the config. `body` is set only where it differs from its event's, and empty
--- where nothing could be written (then the delivery is dead). `wire`: what it is sent with, where that is not plain JSON.
+-- where nothing could be written (then the delivery is dead). `wire`: what it is sent with, where that is not an envelope.
 -- `rang` is the moment of its death of which a system event tells.
 -- `sendable` is 0 for one that was born dead: there is nothing to send. A delivery that has ended is never opened again:
 -- a replay is a row of its own with `replay` 1, and the row before it says in `replayed` when that was.
@@ -147,10 +163,11 @@ CREATE TABLE delivery (
     told     INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)),
     body     BLOB,
     rang     INTEGER,
-    wire     TEXT CHECK (wire IN ('cloudevents', 'cloudevents-binary')),
+    wire     TEXT CHECK (wire IN ('own', 'cloudevents', 'cloudevents-binary')),
     sendable INTEGER NOT NULL DEFAULT 1 CHECK (sendable IN (0, 1)),
     replay   INTEGER NOT NULL DEFAULT 0 CHECK (replay IN (0, 1)),
     replayed INTEGER,
+    batch    INTEGER REFERENCES batch (id),
     CHECK (replayed IS NULL OR ended IS NOT NULL),
     CHECK (state = 'dead' OR body IS NULL OR length(body) > 0),
     CHECK ((state = 'due') = (due IS NOT NULL)),
@@ -158,6 +175,7 @@ CREATE TABLE delivery (
     CHECK (state <> 'dead' OR reason IS NOT NULL)
 ) STRICT;
 CREATE INDEX delivery_event ON delivery (event);
+CREATE INDEX delivery_batch ON delivery (batch) WHERE batch IS NOT NULL;
 CREATE INDEX delivery_due ON delivery (sink, attempts, due) WHERE state = 'due';
 CREATE INDEX delivery_lane ON delivery (sink, lane) WHERE state IN ('waiting', 'due', 'held') AND lane IS NOT NULL;
 CREATE INDEX delivery_untold ON delivery (sink, lane) WHERE state = 'dead' AND told = 0 AND lane IS NOT NULL;
