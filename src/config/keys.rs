@@ -125,7 +125,7 @@ pub const KEYS: &[Key] = &[
     key(Daemon, "include", Built, "more config files"),
     key(Daemon, "concurrency", Built, "polls in flight"),
     key(Daemon, "retention", Built, "how long delivered events are kept"),
-    key(Daemon, "reload", Later, "when the config is read again"),
+    key(Daemon, "reload", Built, "when the config is read again"),
     key(Vendor, "base_url", Built, "what a job's `url` is joined to"),
     key(Vendor, "headers", Built, "request headers"),
     key(Vendor, "query", Built, "query parameters"),

@@ -29,6 +29,7 @@ mod paging;
 mod partial;
 mod politeness;
 mod queue;
+mod reload;
 mod rules;
 mod schema;
 mod seeing;
