@@ -3,18 +3,18 @@
 //!
 //! It knows no schedule, and it decides nothing itself: that is `core`'s part.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use crate::core::config::Config;
 use crate::core::each::Combination;
 use crate::core::job::Job;
-use crate::core::names::{JobName, Scope};
+use crate::core::names::{JobName, Scope, SinkName};
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
-use crate::core::sink::Sink;
+use crate::core::sink::{Route, Sink};
 use crate::core::time::Timestamp;
 use crate::engine::World;
 use crate::engine::alarm::Alarm;
+use crate::engine::current::Current;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::report::Trace;
 use crate::engine::round::{Act, Last, Round};
@@ -43,7 +43,7 @@ pub(super) struct Polled {
 /// Makes polls.
 pub(super) struct Poller {
     pub(super) world: Arc<World>,
-    sinks: BTreeMap<JobName, Vec<Arc<Sink>>>,
+    current: Current,
     dispatcher: Dispatcher,
     alarm: Alarm,
     /// Of jobs with scopes, the one that the next poll begins with.
@@ -51,12 +51,8 @@ pub(super) struct Poller {
 }
 
 impl Poller {
-    pub(super) fn new(world: Arc<World>, config: &Config, dispatcher: Dispatcher, alarm: Alarm) -> Self {
-        let sinks_of = |job: &Arc<Job>| {
-            let leads_to = |sink: &&Arc<Sink>| job.send_to.iter().any(|route| route.sink == sink.name);
-            (job.name.clone(), config.sinks.iter().filter(leads_to).cloned().collect())
-        };
-        Self { world, sinks: config.jobs.iter().map(sinks_of).collect(), dispatcher, alarm, left: Mutex::default() }
+    pub(super) fn new(world: Arc<World>, current: Current, dispatcher: Dispatcher, alarm: Alarm) -> Self {
+        Self { world, current, dispatcher, alarm, left: Mutex::default() }
     }
 
     /// Who is to know how polls end.
@@ -65,11 +61,11 @@ impl Poller {
     }
 
     /// Why this job is not polled for now: more waits for one of its sinks than may.
-    pub(super) fn blocked(&self, job: &JobName) -> Option<String> {
-        let full = |sink: &Arc<Sink>| {
-            self.dispatcher.full(&sink.name).map(|reason| format!("paused for the sink `{}`: {reason}", sink.name))
+    pub(super) fn blocked(&self, job: &Job) -> Option<String> {
+        let full = |route: &Route| {
+            self.dispatcher.full(&route.sink).map(|reason| format!("paused for the sink `{}`: {reason}", route.sink))
         };
-        self.sinks.get(job)?.iter().find_map(full)
+        job.send_to.iter().find_map(full)
     }
 
     /// Makes one poll of a job that was claimed. An `Err` is our own failure: nothing was committed that is not whole.
@@ -117,9 +113,12 @@ impl Poller {
         self.world.store.note_poll(ticket, note).await
     }
 
-    /// The sinks that a job's events go to.
-    pub(super) fn sinks_of(&self, job: &JobName) -> Vec<Arc<Sink>> {
-        self.sinks.get(job).cloned().unwrap_or_default()
+    /// The sinks that a job's events go to, each once, as the config in force has them. One that has left it since the
+    /// poll began gets nothing.
+    pub(super) fn sinks_of(&self, job: &Job) -> Vec<Arc<Sink>> {
+        let names: BTreeSet<&SinkName> = job.send_to.iter().map(|route| &route.sink).collect();
+        let config = self.current.get();
+        names.into_iter().filter_map(|name| config.sink(name).cloned()).collect()
     }
 
     /// Commits a part of a poll, and hands its deliveries over.

@@ -29,6 +29,8 @@ mod paging;
 mod partial;
 mod politeness;
 mod queue;
+mod reload;
+mod rules;
 mod schema;
 mod scopes;
 mod seeing;

@@ -204,7 +204,7 @@ fn source(
     let written = reader.text(field)?;
     let source = written.resolved();
     if jobs.contains_key(source.as_str()) {
-        sources.0.entry(name.to_owned()).or_default().push((source.to_string(), field.place()));
+        sources.0.entry(name.to_owned()).or_default().push((source.as_str().to_owned(), field.place()));
         return Some(JobName::from(source.as_str()));
     }
     let problem = Problem::error(field.place(), format!("there is no job `{}`", written.spelled()));

@@ -46,10 +46,7 @@ fn each_mistake_is_named() {
         ("each = { account = [\"eu\"], \"a-b\" = [\"a\"] }", "`a-b` can't be the name of a scope's value"),
         ("each = { account = [\"eu\"], not = [\"a\"] }", "`not` can't be the name of a scope's value"),
         ("each = { job = \"regions\", at = \"$.code\" }", "region = { job = \"regions\", at = \"$.code\" }"),
-        (
-            "each = { account = { job = \"region\", at = \"$.code\" } }",
-            "did you mean `regions`?",
-        ),
+        ("each = { account = { job = \"region\", at = \"$.code\" } }", "did you mean `regions`?"),
         ("each = { account = { job = \"regions\" } }", "`account` lacks its `at`"),
         ("each = { account = { at = \"$.code\" } }", "`account` lacks its `job`"),
         ("each = { account = { job = \"j\", at = \"$.code\" } }", "`each` goes in a circle"),
