@@ -283,7 +283,7 @@ fn once_the_payload_is_mended_what_was_born_dead_is_rendered_again() {
     daemon.cli(filter.iter().chain(&["--yes"])).ok();
     let hook = receiver.wait_for(1).remove(0);
     assert_eq!((hook.id.as_str(), hook.request.header("doorbell-replay")), (id.as_str(), Some("true")));
-    assert_eq!(hook.json, serde_json::json!({ "a": "Shipped" }));
+    assert_eq!(hook.json, serde_json::json!({ "a": "Shipped & <b>*sent*</b>" }));
     let sink = daemon.sink_until("crm", "it to be settled", |sink| sink["backlog"] == 0);
     assert_eq!(sink["dead"], 0);
     let shown = daemon.cli(["event", &id, "--json"]).ok().json();

@@ -397,7 +397,7 @@ fn events_are_asked_for_by_names_and_words_that_are_there() {
 fn a_document_that_is_one_item_is_shown_as_such() {
     let receiver = Receiver::start();
     let vendor = Vendor::in_lockstep();
-    let bridge = Bridge::between(&vendor, &receiver, "every = '20ms'", "");
+    let bridge = Bridge::between(&vendor, &receiver, "every = '50ms'", "");
     let daemon = bridge.run();
     vendor.step_json(r#"{"status":"up"}"#);
     vendor.step_json(r#"{"status":"down"}"#);
