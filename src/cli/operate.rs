@@ -2,10 +2,7 @@
 //!
 //! It refuses what names nothing; how it is asked for and told is in the files of the commands.
 
-use std::sync::Arc;
-
 use crate::admin::{Refusal, unknown_name};
-use crate::core::config::Config;
 use crate::core::names::{JobName, SinkName};
 use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport, RetryReport};
 use crate::engine::Handle;
@@ -38,12 +35,11 @@ pub(super) async fn known_names(archive: &dyn Archive, job: Option<&str>, sink: 
 pub(super) async fn replay(
     handle: &Handle,
     archive: &dyn Archive,
-    config: Arc<Config>,
     filter: &ReplayFilter,
     how: ReplayHow,
 ) -> Result<ReplayReport, Refusal> {
     known(archive, filter).await?;
-    handle.replay(config, filter, how).await.ok_or_else(stopping)?.map_err(internal)
+    handle.replay(filter, how).await.ok_or_else(stopping)?.map_err(internal)
 }
 
 pub(super) async fn drop_held(

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::core::cursor::CursorSpec;
 use crate::core::diff::Change;
 use crate::core::document::DocumentSpec;
 use crate::core::homes::Homes;
@@ -33,6 +34,8 @@ pub struct Job {
     pub request: RequestSpec,
     /// How a list of several pages is read; `None`: one answer holds all of it.
     pub pages: Option<Paging>,
+    /// How fetching is made incremental.
+    pub cursor: Option<CursorSpec>,
     /// When to ask.
     pub schedule: Schedule,
     /// May an answer that says how long it stays fresh postpone the next poll?
@@ -230,6 +233,7 @@ pub(crate) fn plain(name: &str) -> Job {
         enabled: true,
         request,
         pages: None,
+        cursor: None,
         schedule: Schedule::Every(Duration::from_secs(30)),
         respect_cache: false,
         document: crate::core::document::DocumentSpec::default(),

@@ -17,6 +17,7 @@ pub mod transport;
 pub mod units;
 
 // Reading: from bytes to items.
+pub mod cursor;
 pub mod document;
 pub mod extract;
 pub mod json;
@@ -33,6 +34,7 @@ pub mod event;
 pub mod ledger;
 pub mod outcome;
 pub mod pace;
+pub mod reload;
 pub mod rules;
 pub mod schedule;
 

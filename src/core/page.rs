@@ -18,6 +18,7 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::core) use leaf::find_one;
 pub use seen::Seen;
 
 /// How a job reads a list of several pages: its `[job.NAME.pages]`.

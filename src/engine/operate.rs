@@ -3,7 +3,6 @@
 //! Each runs in a task of its own to its end, so that a caller that hangs up cuts nothing in half.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -204,16 +203,12 @@ impl Handle {
     }
 
     /// Queues deliveries again, or only counts them. `None`: the engine has stopped.
-    pub async fn replay(
-        &self,
-        config: Arc<Config>,
-        filter: &ReplayFilter,
-        how: ReplayHow,
-    ) -> Option<Result<ReplayReport, StoreError>> {
+    pub async fn replay(&self, filter: &ReplayFilter, how: ReplayHow) -> Option<Result<ReplayReport, StoreError>> {
         let (handle, filter) = (self.clone(), filter.clone());
         self.to_its_end(async move {
             handle.wait_for_answer(&filter).await?;
-            let report = replay_all(&*handle.world.store, &config, &filter, how, handle.world.clock.now()).await;
+            let (store, config) = (&*handle.world.store, handle.config());
+            let report = replay_all(store, &config, &filter, how, handle.world.clock.now()).await;
             if !how.dry_run {
                 // After an error, too: a part of them may be queued.
                 handle.wake_all().await;
@@ -239,7 +234,7 @@ impl Handle {
 
     async fn wake_all(&self) {
         for sink in self.dispatcher.sinks() {
-            self.dispatcher.wake(sink).await;
+            self.dispatcher.wake(&sink).await;
         }
     }
 
@@ -280,7 +275,8 @@ impl Handle {
         Ok(())
     }
 
-    async fn to_its_end<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    /// Does something to its end, even when whoever asked for it goes. `None`: the engine has stopped.
+    pub async fn to_its_end<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         self.world.tasks.spawn(async move {
             // Whoever asked may have gone.

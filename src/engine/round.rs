@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::core::cursor::{CursorState, Reach};
 use crate::core::decide::{Decider, Phase, Start};
 use crate::core::job::{Fingerprints, Job, ListKind};
 use crate::core::json::Json;
@@ -69,6 +70,9 @@ pub(super) struct Round<'a> {
     state: ScopeState,
     decider: Decider,
     turner: Option<Turner>,
+    /// The cursor that this poll goes on from; none in a full poll.
+    cursor: Option<Box<CursorState>>,
+    reach: Reach,
     seen: Seen,
     /// Items on the longest page so far.
     longest: u64,
@@ -124,7 +128,7 @@ impl<'a> Round<'a> {
         let old_rules = kept.filter(|kept| kept.rules != job.fingerprints.rules);
         let start = Start {
             job: job.clone(),
-            sinks: poller.sinks_of(&job.name),
+            sinks: poller.sinks_of(job),
             uid: ticket.uid,
             sequence: state.sequence,
             phase: Phase::of(job, kept, state.baseline),
@@ -141,6 +145,8 @@ impl<'a> Round<'a> {
             decider: Decider::new(start.clone()),
             start,
             state,
+            cursor: None,
+            reach: Reach::default(),
             turner: job.pages.as_ref().map(|pages| Turner::new(pages, job.list)),
             seen: Seen::default(),
             longest: 0,
@@ -159,8 +165,13 @@ impl<'a> Round<'a> {
 
     /// Makes the round. An `Err` is our own failure: nothing was committed that is not whole.
     pub(super) async fn run(mut self, ticket: &mut PollTicket, trace: &mut Trace) -> Result<Ended, StoreError> {
+        self.cursor = self.kept_cursor();
         let job_name = Json::from(self.job.name.as_str());
-        let names = [("job", &job_name)];
+        let cursor = match self.job.cursor.as_ref().map(|spec| spec.ask(self.cursor.as_deref())).transpose() {
+            Ok(cursor) => cursor.unwrap_or_default(),
+            Err(failure) => return Ok(self.failed(failure)),
+        };
+        let names = [("job", &job_name), ("cursor", &cursor)];
         let (spec, pages) = (&self.job.request, self.job.pages.as_ref());
         let first = match first_page(spec, pages, &names) {
             Ok(first) => first,
@@ -195,6 +206,15 @@ impl<'a> Round<'a> {
             Ok(()) => self.end(ticket, outcome, trace).await,
             Err(failure) => Ok(self.failed(failure)),
         }
+    }
+
+    /// The cursor that this poll goes on from. None when all is to be read: for the first time, after an edit, when it is
+    /// time to see deletions, and while items are missing that may be deleted.
+    fn kept_cursor(&self) -> Option<Box<CursorState>> {
+        let spec = self.job.cursor.as_ref()?;
+        let reads_all = self.start.phase != Phase::Watching || self.start.old_rules.is_some() || self.state.missing > 0;
+        let kept = self.state.cursor.as_ref().filter(|kept| !reads_all && kept.print == spec.print)?;
+        (!spec.is_full_due(kept, self.start.now)).then(|| kept.clone())
     }
 
     /// Ends the round without anything to read. What parts have committed stays; the next poll goes on from there.
@@ -263,6 +283,7 @@ impl<'a> Round<'a> {
     /// Goes past a page that is what it was: what was stored of it stands for it.
     fn pass(&mut self, mut known: PageSeal, renewed: Option<Seal>, answer: Answer) -> PageRead {
         let is_304 = answer.body.is_none();
+        self.reach.skip();
         self.relied |= is_304;
         let keys = known.keys.iter().filter(|key| !self.seen.contains(**key));
         self.live += keys.count() as u64;
@@ -332,7 +353,9 @@ impl<'a> Round<'a> {
     /// Decides what is missing, as far as the outcome lets it be said.
     async fn settle(&mut self, ticket: &PollTicket, outcome: &PollOutcome) -> Result<Result<(), Failure>, StoreError> {
         let scope = &self.start.scope;
+        // What a poll from a cursor did not bring is not gone.
         let rows = match outcome {
+            _ if self.cursor.is_some() => return Ok(Ok(())),
             PollOutcome::Unchanged if self.state.missing > 0 => self.world.store.still_missing(ticket, scope).await?,
             PollOutcome::Complete if self.job.list == ListKind::Complete && self.live != self.state.items => {
                 let seen = self.seen.take_sorted();

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 
 use crate::core::alert::{Bell, DeadLetter, Notice, Ring};
 use crate::core::breaker::Open;
+use crate::core::cursor::CursorState;
 use crate::core::delivery::{Attempt, Parcel, Verdict};
 use crate::core::event::NewEvent;
 use crate::core::job::Fingerprints;
@@ -42,7 +43,7 @@ pub trait Store: Polls + Outbox + Operations + Bells + Paces + Archive + Upkeep 
 impl<T: Polls + Outbox + Operations + Bells + Paces + Archive + Upkeep> Store for T {}
 
 /// What is remembered of a job's scope, beside its items.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScopeState {
     /// The sequence of the last event; 0 before the first.
     pub sequence: u64,
@@ -57,6 +58,8 @@ pub struct ScopeState {
     /// True when something was committed since the last complete poll: the ledger is ahead of what was sealed, so no
     /// seal counts, and what is known is not known without a gap. Set by the store with each part of a poll.
     pub gap: bool,
+    /// How far the job has read, where it has a cursor. Boxed: most jobs have none, and all are in memory.
+    pub cursor: Option<Box<CursorState>>,
 }
 
 /// What an answer can be recognised by. Kept only from complete polls.

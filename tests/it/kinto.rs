@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::support::json::raw;
 use crate::support::signal::Signal;
 use crate::support::signature::{self, SECRET};
-use crate::support::{Bridge, http};
+use crate::support::{Bridge, Receiver, http, pages};
 
 /// `shop:open-sesame`, as RFC 7617 has it.
 const BASIC: &str = "Basic c2hvcDpvcGVuLXNlc2FtZQ==";
@@ -204,4 +204,43 @@ fn a_real_api_rings_the_bell_and_the_official_package_believes_it() {
     let unchanged = metrics.lines().find(|line| line.starts_with("doorbell_polls_total") && line.contains("unchanged"));
     assert!(unchanged.is_some(), "{metrics}");
     daemon.terminate();
+}
+
+#[test]
+fn s2_kintos_pages_are_followed_by_its_header_and_its_tombstones_by_its_cursor() {
+    let kinto = Kinto::start();
+    let receiver = Receiver::start();
+    let bridge = Bridge::with(&format!(
+        "[daemon]\nstate = 'doorbell.db'\nlisten = '127.0.0.1:0'\n\
+         [vendor.kinto]\nbase_url = 'http://{}/v1/'\n\
+         auth = {{ type = 'basic', username = 'shop', password = 'open-sesame' }}\n\
+         [job.orders]\nvendor = 'kinto'\nurl = 'buckets/shop/collections/orders/records'\nevery = '366d'\n\
+         query = {{ _limit = 2, _sort = 'last_modified', _since = '{{{{ cursor }}}}' }}\n\
+         items = '$.data[*]'\nkey = '$.id'\nlist = 'window'\nignore = ['$.last_modified']\nsend_to = ['crm']\n\
+         pages = {{ style = 'next_url', at = 'header:Next-Page' }}\n\
+         cursor = {{ at = '$.last_modified', overlap = 1 }}\n\
+         [sink.crm]\nurl = '{}'\nsecret = '{SECRET}'\n",
+        kinto.0.addr,
+        receiver.url(),
+    ));
+    for id in ["a", "b", "c", "d", "e"] {
+        kinto.put(id, r#"{"status":"new"}"#);
+    }
+    let report = pages::poll(&bridge);
+    assert_eq!((pages::outcome(&report), report["items"].as_u64()), ("complete", Some(5)), "{report:#}");
+    assert_eq!(report["requests"].as_array().map(Vec::len), Some(3), "{report:#}");
+
+    kinto.put("b", r#"{"status":"paid"}"#);
+    kinto.ask("DELETE", &format!("{RECORDS}/d"), "");
+    kinto.put("f", r#"{"status":"new"}"#);
+    let report = pages::poll(&bridge);
+    assert_eq!(pages::changes(&report), ["created f", "updated b", "updated d"], "{report:#}");
+    let events = report["events"].as_array().cloned().unwrap_or_default();
+    let tombstone = events.iter().find(|event| event["key"] == "d").expect("the tombstone");
+    assert_eq!(tombstone["body"]["data"]["after"]["deleted"], true);
+    assert!(report["items"].as_u64().is_some_and(|items| items <= 4), "only what is new was fetched: {report:#}");
+
+    let report = pages::poll(&bridge);
+    assert_eq!(pages::changes(&report), Vec::<String>::new());
+    assert_eq!(receiver.wait_for(3).len(), 3);
 }

@@ -10,6 +10,7 @@ use super::{header_name, vendor::RESERVED};
 use crate::config::keys::Table;
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
+use crate::config::written::Written;
 use crate::core::job::ListKind;
 use crate::core::page::{Carrier, Paging, Spot, Style};
 use crate::core::path::{Complaint, JsonPath};
@@ -93,9 +94,9 @@ fn style(section: &Section<'_>, word: &str, body: bool, reader: &mut Reader<'_>)
     };
     match word {
         "link" => Some(Style::Link),
-        "next_url" => Some(Style::NextUrl { at: spot(section, "$.paging.next", reader)? }),
+        "next_url" => Some(Style::NextUrl { at: at(section, "$.paging.next", reader)? }),
         "token" => {
-            let (at, carrier) = (spot(section, "$.meta.next", reader), carrier(section, "cursor", body, reader));
+            let (at, carrier) = (at(section, "$.meta.next", reader), carrier(section, "cursor", body, reader));
             Some(Style::Token { at: at?, carrier: carrier? })
         }
         "page" => {
@@ -124,19 +125,28 @@ fn needed<'a>(section: &Section<'a>, name: &str, example: &str, reader: &mut Rea
     field
 }
 
-/// `at`: a query into the body, or `header:NAME`.
-fn spot(section: &Section<'_>, example: &str, reader: &mut Reader<'_>) -> Option<Spot> {
-    let field = needed(section, "at", example, reader)?;
+/// `at`: where what leads on is.
+fn at(section: &Section<'_>, example: &str, reader: &mut Reader<'_>) -> Option<Spot> {
+    spot(&needed(section, "at", example, reader)?, reader)
+}
+
+/// A place in an answer: a query into the body, or `header:NAME`.
+pub(super) fn spot(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Spot> {
     let header = match field.value.get_ref() {
         DeValue::String(text) => text.strip_prefix("header:").map(str::trim),
         _ => None,
     };
     match header {
-        None => reader.query(&field).map(Spot::Body),
-        Some(name) => {
-            let written = crate::config::written::Written::plain(name);
-            header_name(&written, &field.place(), &[], reader).map(Spot::Header)
-        }
+        None => reader.query(field).map(Spot::Body),
+        Some(name) => header_name(&Written::plain(name), &field.place(), &[], reader).map(Spot::Header),
+    }
+}
+
+/// A place as it is written.
+pub(super) fn spelled(spot: &Spot) -> String {
+    match spot {
+        Spot::Body(path) => path.as_str().to_owned(),
+        Spot::Header(name) => format!("header:{name}"),
     }
 }
 

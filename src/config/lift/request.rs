@@ -17,10 +17,10 @@ use crate::core::path::Complaint;
 use crate::core::template::{JsonTemplate, Text};
 
 /// The top-level names that `url`, `query`, `headers` and `body` see.
-pub(super) const REQUEST_NAMES: &[&str] = &["job"];
+pub(super) const REQUEST_NAMES: &[&str] = &["job", "cursor"];
 
 /// Those that they will see, with the key that makes them.
-const NAMES_LATER: &[(&str, &str)] = &[("cursor", "cursors"), ("item", "`detail`"), ("scope", "`each`")];
+const NAMES_LATER: &[(&str, &str)] = &[("item", "`detail`"), ("scope", "`each`")];
 
 /// Compiles a text with templates.
 pub(super) fn compile(field: &Field<'_>, written: &Written, names: &[&str], reader: &mut Reader<'_>) -> Option<Text> {

@@ -113,6 +113,7 @@ fn collect(kind: Table, table: &DeTable<'_>, found: &mut HashSet<(Table, String)
             "send_to" => Table::SendTo,
             "tls" => Table::Tls,
             "pages" => Table::Pages,
+            "cursor" => Table::Cursor,
             _ => continue,
         };
         let elements = value.get_ref().as_array().into_iter().flatten();

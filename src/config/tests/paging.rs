@@ -1,8 +1,12 @@
-//! `pages` and `allow_hosts`: what they come to, and what is said of each mistake.
+//! `pages`, `cursor` and `allow_hosts`: what they come to, and what is said of each mistake.
+
+use std::time::Duration;
 
 use http::HeaderName;
 
 use super::{loaded, printed, with};
+use crate::core::cursor::{Overlap, Source};
+use crate::core::json::{Json, Number};
 use crate::core::page::{Carrier, Paging, Spot, Style};
 
 /// A job with these lines.
@@ -64,6 +68,25 @@ fn another_way_of_paging_is_another_request_and_another_cap_is_not() {
 }
 
 #[test]
+fn a_cursor_has_its_keys() {
+    let cursor = |table: &str| {
+        let loaded = loaded(&with(&job(&format!("cursor = {{ {table} }}"))));
+        loaded.config.jobs[0].cursor.clone().expect("a cursor")
+    };
+    let at = cursor("at = \"$.t\", start = 2026-01-01T00:00:00Z, overlap = \"5m\", full_every = \"1d\"");
+    assert!(matches!(at.source, Source::At(_)));
+    assert_eq!(at.start, Some(Json::from("2026-01-01T00:00:00Z")));
+    assert_eq!(at.overlap, Some(Overlap::Time(Duration::from_secs(300))));
+    assert_eq!(at.full_every, Some(Duration::from_secs(86_400)));
+    let from = cursor("from = \"header:ETag\", start = 7, overlap = 0.5");
+    assert!(matches!(from.source, Source::From(Spot::Header(_))));
+    assert_eq!((from.start.map(|start| start.to_string()), from.full_every), (Some("7".to_owned()), None));
+    assert_eq!(from.overlap, Number::parse("0.5").map(Overlap::Number));
+    assert_ne!(cursor("at = \"$.t\"").print, cursor("at = \"$.u\"").print);
+    assert_eq!(cursor("at = \"$.t\", overlap = 3").print, cursor("at = \"$.t\"").print);
+}
+
+#[test]
 fn every_mistake_has_its_place_and_a_hint() {
     for (lines, said, hint) in [
         ("pages = \"link\"", "`pages` takes a table, not text", ""),
@@ -110,6 +133,16 @@ fn every_mistake_has_its_place_and_a_hint() {
         ("pages = { style = \"page\", param = \"p\", start = -1 }", "`start` can't be `-1`", "from 0"),
         ("pages = { style = \"link\", until = \"known\" }", "is for windows", "add `list = \"window\"`"),
         ("list = \"window\"\npages = { style = \"link\", until = \"never\" }", "`until` can't be `never`", "`known`"),
+        ("cursor = {}", "`cursor` does not say where its value is", "add `at = "),
+        ("cursor = \"$.t\"", "`cursor` takes a table, not text", ""),
+        ("cursor = { at = \"$.t\", from = \"$.t\" }", "two answers to one question", "keep `at`"),
+        ("cursor = { at = \"t\" }", "`t`", ""),
+        ("cursor = { att = \"$.t\" }", "unknown key `att`", "did you mean `at`?"),
+        ("cursor = { at = \"$.t\", overlap = \"5 minutes\" }", "`5 minutes`", ""),
+        ("cursor = { at = \"$.t\", overlap = -1 }", "`overlap` can't be `-1`", "a number above 0"),
+        ("cursor = { at = \"$.t\", overlap = true }", "`overlap` takes text", ""),
+        ("cursor = { at = \"$.t\", start = [] }", "`start` takes text in quotes, not a list", ""),
+        ("cursor = { at = \"$.t\", full_every = 24 }", "`full_every` takes a duration", "full_every = \"24s\""),
         ("allow_hosts = \"cdn.example\"", "`allow_hosts` takes a list in brackets", "allow_hosts = "),
         ("allow_hosts = [\"https://cdn.example/x\"]", "is a URL, not a host", "write `cdn.example`"),
         ("allow_hosts = [\"*.example\"]", "has a `*`", "write a host"),

@@ -74,12 +74,12 @@ fn in_headers(style: &Style, headers: &HeaderMap) -> Option<Ask> {
 
 /// What a path finds; nothing where it says that there is no next page.
 fn find(path: &JsonPath, body: &[u8]) -> Result<Option<Json>, Failure> {
-    let found = one("at", path, body)?;
+    let found = find_one(path, body)?;
     Ok(found.filter(|found| !matches!(found, Json::Null | Json::Bool(false)) && found.as_str() != Some("")))
 }
 
 fn more(path: &JsonPath, body: &[u8]) -> Result<bool, Failure> {
-    match one("more", path, body)? {
+    match find_one(path, body)? {
         None | Some(Json::Null) => Ok(false),
         Some(Json::Bool(more)) => Ok(more),
         Some(other) => Err(wrong("more", path, "`true` or `false`", &other)),
@@ -87,7 +87,7 @@ fn more(path: &JsonPath, body: &[u8]) -> Result<bool, Failure> {
 }
 
 fn total(path: &JsonPath, body: &[u8]) -> Result<u64, Failure> {
-    let found = one("total", path, body)?.unwrap_or_default();
+    let found = find_one(path, body)?.unwrap_or_default();
     // Some vendors write numbers as text.
     let number = match &found {
         Json::Number(number) => number.as_u64(),
@@ -98,7 +98,7 @@ fn total(path: &JsonPath, body: &[u8]) -> Result<u64, Failure> {
 }
 
 fn last_key(at: &JsonPath, item: &Item) -> Result<Ask, Failure> {
-    match one("at", at, &item.raw)? {
+    match find_one(at, &item.raw)? {
         Some(value @ (Json::String(_) | Json::Number(_))) => Ok(Ask::Value(value.to_string())),
         other => {
             let expected = format!("text or a number in the page's last item, `{}`", item.key);
@@ -107,8 +107,11 @@ fn last_key(at: &JsonPath, item: &Item) -> Result<Ask, Failure> {
     }
 }
 
-/// The one value that a path finds.
-fn one(key: &str, path: &JsonPath, body: &[u8]) -> Result<Option<Json>, Failure> {
+/// The one value that a path finds, if it finds one.
+///
+/// # Errors
+/// [`FailureKind::Page`] when it finds several.
+pub(in crate::core) fn find_one(path: &JsonPath, body: &[u8]) -> Result<Option<Json>, Failure> {
     match path.plain_steps().filter(|steps| !steps.contains(&Step::All)) {
         Some(steps) => match json::pick(body, steps).map_err(not_json)? {
             Some(raw) => json::parse(raw).map(Some).map_err(not_json),
@@ -120,8 +123,7 @@ fn one(key: &str, path: &JsonPath, body: &[u8]) -> Result<Option<Json>, Failure>
                 [] => Ok(None),
                 [found] => Ok(Some(found.clone())),
                 ref many => {
-                    let sentence =
-                        format!("`pages.{key} = \"{}\"` finds {} values, not one", path.as_str(), many.len());
+                    let sentence = format!("`{}` finds {} values, not one", path.as_str(), many.len());
                     Err(Failure::new(FailureKind::Page, sentence))
                 }
             }

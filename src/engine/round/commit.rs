@@ -3,6 +3,7 @@
 //! It commits parts; how the poll ended is committed by [`crate::engine::poller`].
 
 use crate::core::alert::{Notice, Rebaselined};
+use crate::core::cursor::CursorState;
 use crate::core::decide::{Decided, Phase};
 use crate::core::job::Fingerprints;
 use crate::core::names::Scope;
@@ -85,7 +86,8 @@ impl Round<'_> {
     /// True when there is nothing that is worth a transaction.
     fn is_idle(&self, ticket: &PollTicket, outcome: &PollOutcome, decided: &Decided) -> bool {
         let settled = self.state.baseline && ticket.fingerprints.as_ref() == Some(&self.job.fingerprints);
-        let nothing = decided.rows.is_empty() && decided.remove.is_empty() && !self.parts;
+        let moved = self.next_cursor(outcome) != self.state.cursor;
+        let nothing = decided.rows.is_empty() && decided.remove.is_empty() && !self.parts && !moved;
         match outcome {
             // What stopped it may be what a 304 stood for: with a gap, the next poll asks for all of it.
             PollOutcome::Partial(_) => nothing && (self.state.gap || !self.relied),
@@ -99,18 +101,35 @@ impl Round<'_> {
         let now = ticket.scopes.get(&self.start.scope).cloned().unwrap_or_default();
         let sequence = now.sequence + events;
         let own = &self.job.fingerprints;
+        let cursor = self.next_cursor(outcome);
         let (scope, fingerprints) = match outcome {
             PollOutcome::Partial(_) => {
                 let baseline = self.start.phase == Phase::Watching && self.state.baseline;
                 let kept: Option<&Fingerprints> = ticket.fingerprints.as_ref();
-                (ScopeState { sequence, baseline, gap: true, ..self.state.clone() }, kept.unwrap_or(own))
+                (ScopeState { sequence, baseline, gap: true, cursor, ..self.state.clone() }, kept.unwrap_or(own))
             }
             _ => {
                 let seal = self.renewed.clone().or_else(|| self.state.seal.clone());
-                (ScopeState { sequence, baseline: true, seal, gap: false, ..self.state.clone() }, own)
+                (ScopeState { sequence, baseline: true, seal, gap: false, cursor, ..self.state.clone() }, own)
             }
         };
         Last { changes: PollChanges::default(), scope, fingerprints: fingerprints.clone() }
+    }
+
+    /// The cursor as it shall be: moved over what was read, never past what was not.
+    fn next_cursor(&self, outcome: &PollOutcome) -> Option<Box<CursorState>> {
+        let spec = self.job.cursor.as_ref()?;
+        let kept = self.state.cursor.as_ref().filter(|kept| kept.print == spec.print);
+        let whole = !matches!(outcome, PollOutcome::Partial(_));
+        if !whole && self.start.phase != Phase::Watching {
+            return kept.cloned();
+        }
+        let value = self.reach.value(spec, kept.map(|kept| &kept.value), whole)?;
+        let was = kept.and_then(|kept| kept.full);
+        let full = if whole && self.cursor.is_none() { Some(self.start.now) } else { was };
+        // Without `full_every` nobody asks when that was: writing it down would be the only thing to write.
+        let full = if spec.full_every.is_some() { full } else { was };
+        Some(Box::new(CursorState { print: spec.print, value, full }))
     }
 
     /// Changes since the last poll are the one thing that a new baseline does not see, so a job that had one before

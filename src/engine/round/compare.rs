@@ -33,13 +33,17 @@ impl Round<'_> {
         let body = body.unwrap_or_default();
         let weight = body.len();
         let job = self.job.clone();
+        let mut reach = self.reach.clone();
         let read = self.world.tasks.compute(weight, move || {
             let body = to_json(&job, content_type.as_deref(), body)?;
             let (items, count) = extract_counted(&job, &body)?;
             let leaf = job.pages.as_ref().map(|pages| Leaf::read(pages, &headers, &body, &items, count)).transpose()?;
-            Ok((items, leaf.unwrap_or_default()))
+            if let Some(spec) = &job.cursor {
+                reach.read(spec, &headers, &body, &items)?;
+            }
+            Ok((items, leaf.unwrap_or_default(), reach))
         });
-        let (items, leaf) = match read.await {
+        let (items, leaf, reach) = match read.await {
             Ok(read) => read,
             Err(failure) => return Ok(Err(failure)),
         };
@@ -49,6 +53,7 @@ impl Round<'_> {
             Ok(news) => news,
             Err(failure) => return Ok(Err(failure)),
         };
+        self.reach = reach;
         self.seen.add(keys.iter().copied());
         self.seal(PageSeal { seal, leaf: leaf.clone(), keys });
         Ok(Ok(PageRead { leaf, url, news }))

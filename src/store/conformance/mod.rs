@@ -68,7 +68,8 @@ macro_rules! conformance {
                 a_part_leaves_the_baseline_open, a_part_of_a_rebaseline_voids_the_baseline,
                 new_fingerprints_void_the_other_scopes, notes_count_failures,
                 a_flushed_note_survives_a_crash, a_uid_outlives_removal,
-                pages_are_what_the_last_complete_poll_says, a_part_leaves_a_gap_until_a_poll_is_complete;
+                pages_are_what_the_last_complete_poll_says, a_part_leaves_a_gap_until_a_poll_is_complete,
+                a_cursor_survives_a_crash_and_stays_where_a_part_found_it;
             outbox:
                 a_commit_hands_over_as_many_tickets_as_there_is_room, a_lane_goes_one_after_the_other,
                 the_order_of_a_lane_survives_a_crash, a_crash_voids_claims, fewest_attempts_go_first,
@@ -104,7 +105,7 @@ macro_rules! conformance {
             upkeep:
                 pruning_keeps_what_has_not_ended, pruning_keeps_what_ended_lately,
                 pruning_forgets_items_that_are_gone, pruning_forgets_the_ledger_of_a_job_that_left,
-                a_closed_store_says_so, events_are_paged_both_ways, events_are_filtered,
+                a_poll_that_ends_after_its_job_left_is_held, a_closed_store_says_so, events_are_paged_both_ways, events_are_filtered,
                 an_event_is_found_by_the_beginning_of_its_id;
         }
 

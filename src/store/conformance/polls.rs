@@ -1,6 +1,8 @@
 //! Claims, the ledger, and the one transaction.
 
+use crate::core::cursor::CursorState;
 use crate::core::job::Fingerprints;
+use crate::core::json::parse;
 use crate::core::names::{Digest, JobName, Key, Scope};
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
 use crate::core::page::{Ask, Leaf};
@@ -70,7 +72,8 @@ pub(in crate::store) async fn a_commit_survives_a_crash(bench: &mut impl Bench) 
 
 async fn check(store: &dyn Store) {
     let ticket = claim(store).await;
-    let state = ScopeState { sequence: 2, baseline: true, items: 2, missing: 0, seal: Some(seal()), gap: false };
+    let state =
+        ScopeState { sequence: 2, baseline: true, items: 2, missing: 0, seal: Some(seal()), gap: false, cursor: None };
     assert_eq!(ticket.scopes[&Scope::default()], state);
     assert_eq!(ticket.fingerprints, Some(prints()));
     assert_eq!((ticket.record.items, ticket.record.events, ticket.record.failures), (2, 2, 0));
@@ -338,6 +341,20 @@ pub(in crate::store) async fn pages_are_what_the_last_complete_poll_says(bench: 
     let changes = PollChanges { scope: Scope::from("{\"x\":1}"), ..PollChanges::default() };
     bench.store().commit_poll(claim(bench.store()).await, changes, ending, &room(0)).await.unwrap();
     assert_eq!(page_of(bench.store(), 4).await, None);
+}
+
+pub(in crate::store) async fn a_cursor_survives_a_crash_and_stays_where_a_part_found_it(bench: &mut impl Bench) {
+    adopt(bench.store()).await;
+    let value = parse(br#""2026-01-01T00:00:00.10+02:00""#).unwrap();
+    let cursor = Box::new(CursorState { print: Digest([3; 16]), value, full: Some(at(1)) });
+    let mut ending = complete(0);
+    ending.scope.cursor = Some(cursor.clone());
+    bench.store().commit_poll(claim(bench.store()).await, changes(vec![], vec![]), ending, &room(0)).await.unwrap();
+    let mut ticket = claim(bench.store()).await;
+    bench.store().commit_part(&mut ticket, changes(vec![row("a", 1)], vec![]), &room(0)).await.unwrap();
+    drop(ticket);
+    bench.restart();
+    assert_eq!(claim(bench.store()).await.scopes[&Scope::default()].cursor, Some(cursor));
 }
 
 pub(in crate::store) async fn a_part_leaves_a_gap_until_a_poll_is_complete(bench: &mut impl Bench) {

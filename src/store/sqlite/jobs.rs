@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::core::cursor::CursorState;
 use crate::core::job::Fingerprints;
+use crate::core::json::parse;
 use crate::core::names::{Digest, JobName, JobUid, Scope};
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::{Result, count, int, small};
@@ -335,7 +337,7 @@ pub(super) fn load(db: &Connection, name: &JobName) -> Result<Option<Known>> {
     known.scopes = db
         .prepare_cached(
             "SELECT id, text, sequence, baseline, items, missing, seal_request, seal_etag, seal_modified, seal_body, \
-             gap FROM scope WHERE job = ?1 ORDER BY text",
+             gap, cursor_print, cursor_value, cursor_full FROM scope WHERE job = ?1 ORDER BY text",
         )?
         .query_map([known.id], scope)?
         .collect::<rusqlite::Result<_>>()?;
@@ -389,17 +391,26 @@ fn scope(row: &Row<'_>) -> rusqlite::Result<KnownScope> {
         missing: count(row.get(5)?),
         seal,
         gap: row.get(10)?,
+        cursor: cursor(row)?,
     };
     Ok(KnownScope { id: row.get(0)?, name: Scope::from(row.get_ref(1)?.as_str()?), state })
 }
 
+/// How far a job has read; a value that is no JSON is as good as none, and all is read again.
+fn cursor(row: &Row<'_>) -> rusqlite::Result<Option<Box<CursorState>>> {
+    let (Some(print), Some(value)) = (row.get(11)?, row.get::<_, Option<String>>(12)?) else { return Ok(None) };
+    let full = row.get::<_, Option<i64>>(13)?.map(Timestamp);
+    Ok(parse(value.as_bytes()).ok().map(|value| Box::new(CursorState { print: Digest(print), value, full })))
+}
+
 /// Writes the whole state of a scope, if its sequence is still `expected`.
 pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &ScopeState) -> Result<bool> {
-    let seal = state.seal.as_ref();
+    let (seal, cursor) = (state.seal.as_ref(), state.cursor.as_ref());
     let changed = db
         .prepare_cached(
             "UPDATE scope SET sequence = ?3, baseline = ?4, items = ?5, missing = ?6, seal_request = ?7, \
-             seal_etag = ?8, seal_modified = ?9, seal_body = ?10, gap = ?11 WHERE id = ?1 AND sequence = ?2",
+             seal_etag = ?8, seal_modified = ?9, seal_body = ?10, gap = ?11, \
+             cursor_print = ?12, cursor_value = ?13, cursor_full = ?14 WHERE id = ?1 AND sequence = ?2",
         )?
         .execute(params![
             id,
@@ -413,6 +424,9 @@ pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &Scope
             seal.and_then(|seal| seal.last_modified.as_deref()),
             seal.map(|seal| seal.body.0),
             state.gap,
+            cursor.map(|cursor| cursor.print.0),
+            cursor.map(|cursor| cursor.value.to_string()),
+            cursor.and_then(|cursor| cursor.full).map(|at| at.0),
         ])?;
     Ok(changed == 1)
 }

@@ -43,8 +43,13 @@ CREATE TABLE scope (
     seal_body     BLOB CHECK (length(seal_body) = 16),
     -- 1: rows were written since the last complete poll, so that no seal counts.
     gap           INTEGER NOT NULL DEFAULT 0 CHECK (gap IN (0, 1)),
+    -- How far the job has read: of what, the value as JSON, and when all was last read.
+    cursor_print  BLOB CHECK (length(cursor_print) = 16),
+    cursor_value  TEXT,
+    cursor_full   INTEGER,
     UNIQUE (job, text),
-    CHECK ((seal_request IS NULL) = (seal_body IS NULL))
+    CHECK ((seal_request IS NULL) = (seal_body IS NULL)),
+    CHECK ((cursor_print IS NULL) = (cursor_value IS NULL))
 ) STRICT;
 
 -- What the pages of a list of several were in the last complete poll. `leaf` is JSON: what led to the next page. `keys`
