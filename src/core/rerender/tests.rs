@@ -26,6 +26,7 @@ fn config(form: Form, thin: bool, route: Route) -> Config {
             token: None,
             concurrency: 1,
             retention: Duration::from_secs(1),
+            reload: Default::default(),
         },
         jobs: vec![Arc::new(job)],
         vendors: Vec::new(),
