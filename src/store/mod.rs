@@ -32,7 +32,7 @@ mod record;
 pub mod sqlite;
 
 pub use error::{OpenError, StoreError};
-pub use operations::{Operations, ReplayCursor, Replayable, Retried};
+pub use operations::{Operations, Renderable, ReplayCursor, Replayable, Retried};
 pub use paces::Paces;
 pub use record::JobRecord;
 
