@@ -114,8 +114,14 @@ fn collect(kind: Table, table: &DeTable<'_>, found: &mut HashSet<(Table, String)
             "tls" => Table::Tls,
             "pages" => Table::Pages,
             "cursor" => Table::Cursor,
+            "each" => Table::Each,
             _ => continue,
         };
+        // The names in `each` are the user's own; the keys are those of the tables under them.
+        let named = value.get_ref().as_table().filter(|_| inner == Table::Each).map(|table| table.values());
+        for value in named.into_iter().flatten().filter_map(|value| value.get_ref().as_table()) {
+            collect(inner, value, found);
+        }
         let elements = value.get_ref().as_array().into_iter().flatten();
         for value in elements.chain([value]) {
             if let DeValue::Table(table) = value.get_ref() {
