@@ -104,7 +104,7 @@ async fn poll(config: Option<&Path>, args: PollArgs, recording: &mut Option<Reco
             }
             Ok(report) => return print(report, &[], &args, recording),
         },
-        Ok(Reached::Unreachable(loaded)) => Ok(loaded),
+        Ok(Reached::Unreachable(loaded)) => Ok(*loaded),
         Err(code) => return code,
     };
     match loaded {

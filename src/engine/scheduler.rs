@@ -463,8 +463,7 @@ async fn poll(
         });
     }
     if let (Some(reply), Some(report)) = (reply, polled.trace.finish(&polled.outcome, began, took.as_millis() as u64)) {
-        // Whoever asked may have gone.
-        let _ = reply.send(report);
+        reply.send(report);
     }
     notice.result = Some(Made { outcome: polled.outcome, events: polled.events, fresh_until });
 }

@@ -111,7 +111,7 @@ impl Clock for RecordedClock {
     }
 
     async fn sleep_until(&self, _moment: Timestamp) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
