@@ -34,3 +34,4 @@ mod rules;
 mod schema;
 mod seeing;
 mod signing;
+mod why;
