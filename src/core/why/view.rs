@@ -58,10 +58,10 @@ pub struct ObservationView {
     /// The event's id.
     pub event: Option<String>,
     /// Its deliveries.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub deliveries: Vec<DeliveryView>,
     /// Every attempt of those, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub attempts: Vec<AttemptView>,
 }
 
