@@ -50,6 +50,7 @@ pub mod breaker;
 pub mod credentials;
 pub mod delivery;
 pub mod formats;
+pub mod rerender;
 pub mod sign;
 pub mod skipped;
 pub mod template;

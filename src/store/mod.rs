@@ -19,7 +19,6 @@ use crate::core::ledger::{Remembered, Row, RowWrite};
 use crate::core::names::{Digest, JobName, JobUid, Key, KeyDigest, Lane, Scope, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::outcome::PollOutcome;
-use crate::core::page::Leaf;
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
 use crate::core::why::{Observation, WhyItem};
@@ -29,11 +28,13 @@ mod conformance;
 mod error;
 mod operations;
 mod paces;
+mod seals;
 pub mod sqlite;
 
 pub use error::{OpenError, StoreError};
-pub use operations::{Operations, ReplayCursor, Replayable, Retried};
+pub use operations::{Operations, Renderable, ReplayCursor, Replayable, Retried};
 pub use paces::Paces;
+pub use seals::{PageSeal, PageSeals, Seal};
 
 /// Everything that a daemon asks of a store.
 ///
@@ -61,39 +62,6 @@ pub struct ScopeState {
     pub gap: bool,
     /// How far the job has read, where it has a cursor. Boxed: most jobs have none, and all are in memory.
     pub cursor: Option<Box<CursorState>>,
-}
-
-/// What an answer can be recognised by. Kept only from complete polls.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seal {
-    /// Of the request that was rendered: a seal is void for any other.
-    pub request: Digest,
-    /// The answer's `ETag`, as sent.
-    pub etag: Option<String>,
-    /// The answer's `Last-Modified`, as sent.
-    pub last_modified: Option<String>,
-    /// Of the body's bytes, after decompression.
-    pub body: Digest,
-}
-
-/// What a page of a list of several can be recognised by, and what is known of it without reading it again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PageSeal {
-    /// Of its answer.
-    pub seal: Seal,
-    /// What led to the next page.
-    pub leaf: Leaf,
-    /// The keys of its items.
-    pub keys: Vec<KeyDigest>,
-}
-
-/// The seals of a scope's pages as they shall be after a complete poll; those of other requests are forgotten.
-#[derive(Clone, Debug, Default)]
-pub struct PageSeals {
-    /// Requests whose seals stay as they are.
-    pub keep: Vec<Digest>,
-    /// Seals that are new.
-    pub put: Vec<PageSeal>,
 }
 
 /// How a job's polls have gone.
