@@ -20,7 +20,7 @@ use crate::admin::names::unknown_name;
 use crate::admin::nearest::unknown;
 use crate::admin::problem::Problem;
 use crate::admin::query::{Query, event_filter};
-use crate::admin::{AdminState, metrics, operate};
+use crate::admin::{AdminState, metrics, operate, why};
 use crate::core::batch;
 use crate::core::names::{JobName, SinkName};
 use crate::core::reload::{ConfigView, ReloadReport};
@@ -53,6 +53,7 @@ pub(super) fn router(state: AdminState, gate: Gate) -> Router {
         .route("/api/v1/events", get(events))
         .route("/api/v1/events/{id}", get(event))
         .merge(operate::routes())
+        .merge(why::routes())
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(scrape))

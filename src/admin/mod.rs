@@ -30,6 +30,7 @@ mod operate;
 mod problem;
 mod query;
 mod views;
+mod why;
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -42,6 +43,7 @@ pub use metrics::Metrics;
 pub use names::unknown_name;
 pub use nearest::nearest;
 pub use views::{job_view, sink_view};
+pub use why::explain;
 
 /// How long answers that are under way may take once the daemon stops.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);

@@ -62,3 +62,4 @@ pub mod observe;
 pub mod operate;
 pub mod survey;
 pub mod view;
+pub mod why;

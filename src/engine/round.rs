@@ -14,6 +14,7 @@ use crate::core::outcome::{Failure, PollOutcome};
 use crate::core::page::{Ask, Leaf, Seen, Turn, Turner};
 use crate::core::rules::Rules;
 use crate::core::secret::Masked;
+use crate::core::why::Observation;
 use crate::engine::World;
 use crate::engine::poller::{Mode, Poller};
 use crate::engine::reading::{Reading, recognise};
@@ -38,8 +39,8 @@ pub(super) struct Ended {
 pub(super) enum Act {
     /// Nothing: it was only a look.
     Nothing,
-    /// How it ended, and a seal whose validators were renewed.
-    Note(Option<(Scope, Seal)>),
+    /// How it ended, a seal whose validators were renewed, and what was seen and is not worth a transaction.
+    Note(Option<(Scope, Seal)>, Option<(Scope, Vec<Observation>)>),
     /// The last transaction.
     Commit(Box<Last>),
 }
@@ -137,6 +138,7 @@ impl<'a> Round<'a> {
             phase: Phase::of(job, kept, state.baseline),
             old_rules: old_rules.and_then(|kept| Rules::from_text(&kept.rules)),
             now: poller.world.clock.now(),
+            noted: (mode == Mode::Commit).then(|| poller.noted.clone()),
             scope,
         };
         Self {
@@ -226,7 +228,7 @@ impl<'a> Round<'a> {
 
     /// Ends the round without anything to read. What parts have committed stays; the next poll goes on from there.
     fn failed(self, failure: Failure) -> Ended {
-        let act = if self.mode == Mode::Look { Act::Nothing } else { Act::Note(None) };
+        let act = if self.mode == Mode::Look { Act::Nothing } else { Act::Note(None, None) };
         let tally = Tally { items: self.seen.len(), events: self.events };
         Ended { outcome: PollOutcome::Failed(failure), tally, act }
     }

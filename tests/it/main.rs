@@ -35,3 +35,4 @@ mod rules;
 mod schema;
 mod seeing;
 mod signing;
+mod why;
