@@ -12,6 +12,7 @@ use crate::core::names::{JobName, Scope, SinkName};
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
 use crate::core::sink::{Route, Sink};
 use crate::core::time::Timestamp;
+use crate::core::why::{Noted, Observation};
 use crate::engine::World;
 use crate::engine::alarm::Alarm;
 use crate::engine::current::Current;
@@ -46,13 +47,14 @@ pub(super) struct Poller {
     current: Current,
     dispatcher: Dispatcher,
     alarm: Alarm,
+    pub(super) noted: Arc<Noted>,
     /// Of jobs with scopes, the one that the next poll begins with.
     pub(super) left: Mutex<BTreeMap<JobName, Scope>>,
 }
 
 impl Poller {
     pub(super) fn new(world: Arc<World>, current: Current, dispatcher: Dispatcher, alarm: Alarm) -> Self {
-        Self { world, current, dispatcher, alarm, left: Mutex::default() }
+        Self { world, current, dispatcher, alarm, noted: Arc::default(), left: Mutex::default() }
     }
 
     /// Who is to know how polls end.
@@ -81,7 +83,9 @@ impl Poller {
             Some(each) => self.poll_each(job, each, ticket, mode, &mut trace, gate).await?,
             None => {
                 let whole = Combination::default();
-                let ended = Round::new(self, job, &whole, &ticket, mode, gate).run(&mut ticket, &mut trace).await?;
+                let ended = Round::new(self, job, &whole, &ticket, mode, trace.records(), gate)
+                    .run(&mut ticket, &mut trace)
+                    .await?;
                 self.end(ticket, ended.act, &ended.outcome).await?;
                 (ended.outcome, ended.tally)
             }
@@ -94,7 +98,9 @@ impl Poller {
     async fn end(&self, ticket: PollTicket, act: Act, outcome: &PollOutcome) -> Result<(), StoreError> {
         match act {
             Act::Nothing => Ok(()),
-            Act::Note(seal) => self.note(ticket, outcome, seal.into_iter().collect()).await,
+            Act::Note(seal, seen) => {
+                self.note(ticket, outcome, seal.into_iter().collect(), seen.into_iter().collect()).await
+            }
             Act::Commit(last) => {
                 let ending = PollEnding { outcome: outcome.clone(), at: self.world.clock.now(), scope: last.scope };
                 self.commit(ticket, last.changes, ending).await
@@ -108,8 +114,9 @@ impl Poller {
         ticket: PollTicket,
         outcome: &PollOutcome,
         seals: Vec<(Scope, Seal)>,
+        observations: Vec<(Scope, Vec<Observation>)>,
     ) -> Result<(), StoreError> {
-        let note = PollNote { outcome: outcome.clone(), at: self.world.clock.now(), seals };
+        let note = PollNote { outcome: outcome.clone(), at: self.world.clock.now(), seals, observations };
         self.world.store.note_poll(ticket, note).await
     }
 

@@ -41,23 +41,27 @@ impl Poller {
             Places::All(places, remark) => (places, remark),
             Places::Ended(outcome) => {
                 if mode == Mode::Commit {
-                    self.note(ticket, &outcome, Vec::new()).await?;
+                    self.note(ticket, &outcome, Vec::new(), Vec::new()).await?;
                 }
                 return Ok((outcome, tally));
             }
         };
         self.begin_where_left(&job.name, &mut places);
-        let (mut ended, mut seals): (Vec<ScopeEnd>, _) = (Vec::new(), Vec::new());
+        let (mut ended, mut seals, mut observed): (Vec<ScopeEnd>, _, _) = (Vec::new(), Vec::new(), Vec::new());
         let mut waiting = places.into_iter();
         let mut answered = None;
         for place in waiting.by_ref() {
             trace.enter(place.shown());
-            let round = Round::new(self, job, &place, &ticket, mode, gate.clone()).run(&mut ticket, trace).await?;
+            let round = Round::new(self, job, &place, &ticket, mode, trace.records(), gate.clone());
+            let round = round.run(&mut ticket, trace).await?;
             tally.items += round.tally.items;
             tally.events += round.tally.events;
             match round.act {
                 Act::Nothing => {}
-                Act::Note(seal) => seals.extend(seal),
+                Act::Note(seal, seen) => {
+                    seals.extend(seal);
+                    observed.extend(seen);
+                }
                 Act::Commit(last) => self.commit_scope(&mut ticket, *last).await?,
             }
             let stops = match &round.outcome {
@@ -77,7 +81,7 @@ impl Poller {
         self.leave(&job.name, waiting.as_slice().first().map(|place| place.scope.clone()).or(answered));
         let outcome = sum(ended, waiting.len(), remark);
         if mode == Mode::Commit {
-            self.note(ticket, &outcome, seals).await?;
+            self.note(ticket, &outcome, seals, observed).await?;
         }
         Ok((outcome, tally))
     }

@@ -246,7 +246,7 @@ pub(in crate::store) async fn a_scope_ends_by_itself(bench: &mut impl Bench) {
     let state = ScopeState { fingerprints: Some(prints.clone()), ..complete(1).scope };
     let last = PollChanges { scope: eu.clone(), ..PollChanges::default() };
     bench.store().commit_scope(&mut ticket, last, state, &room(1)).await.unwrap();
-    let note = PollNote { outcome: PollOutcome::Complete, at: at(7), seals: Vec::new() };
+    let note = PollNote { outcome: PollOutcome::Complete, at: at(7), seals: Vec::new(), observations: Vec::new() };
     bench.store().note_poll(ticket, note).await.unwrap();
     bench.store().flush().await.unwrap();
     bench.restart();
@@ -278,7 +278,7 @@ pub(in crate::store) async fn live_items_are_those_of_complete_baselines(bench: 
 
 fn failed(second: i64) -> PollNote {
     let failure = Failure::new(FailureKind::Timeout, "no answer within 30s");
-    PollNote { outcome: PollOutcome::Failed(failure), at: at(second), seals: Vec::new() }
+    PollNote { outcome: PollOutcome::Failed(failure), at: at(second), seals: Vec::new(), observations: Vec::new() }
 }
 
 pub(in crate::store) async fn notes_count_failures(bench: &mut impl Bench) {
@@ -293,11 +293,17 @@ pub(in crate::store) async fn notes_count_failures(bench: &mut impl Bench) {
     assert_eq!(record.reason.as_deref(), Some("no answer within 30s"));
     assert_eq!((record.last_poll, record.last_success), (Some(at(3)), Some(at(0))));
     assert_eq!(store.jobs().await.unwrap()[0].1, record);
-    let partial = PollNote { outcome: PollOutcome::Partial("page 2 failed".into()), at: at(4), seals: Vec::new() };
+    let partial = PollNote {
+        outcome: PollOutcome::Partial("page 2 failed".into()),
+        at: at(4),
+        seals: Vec::new(),
+        observations: Vec::new(),
+    };
     store.note_poll(claim(store).await, partial).await.unwrap();
     let record = claim(store).await.record.clone();
     assert_eq!((record.failures, record.last_success), (0, Some(at(0))), "it read something, and is no success");
-    let unchanged = PollNote { outcome: PollOutcome::Unchanged, at: at(5), seals: Vec::new() };
+    let unchanged =
+        PollNote { outcome: PollOutcome::Unchanged, at: at(5), seals: Vec::new(), observations: Vec::new() };
     store.note_poll(claim(store).await, unchanged).await.unwrap();
     let record = claim(store).await.record.clone();
     assert_eq!((record.failures, record.last_success, record.reason), (0, Some(at(5)), None));
@@ -307,8 +313,12 @@ pub(in crate::store) async fn a_flushed_note_survives_a_crash(bench: &mut impl B
     adopt(bench.store()).await;
     commit(bench.store(), vec![row("a", 1)], vec![event("a", 1, &[])], 0).await;
     let renewed = Seal { etag: Some("\"2\"".into()), ..seal() };
-    let note =
-        PollNote { outcome: PollOutcome::Unchanged, at: at(9), seals: vec![(Scope::default(), renewed.clone())] };
+    let note = PollNote {
+        outcome: PollOutcome::Unchanged,
+        at: at(9),
+        seals: vec![(Scope::default(), renewed.clone())],
+        observations: Vec::new(),
+    };
     bench.store().note_poll(claim(bench.store()).await, note).await.unwrap();
     assert_eq!(claim(bench.store()).await.scopes[&Scope::default()].seal, Some(renewed.clone()));
     bench.store().flush().await.unwrap();

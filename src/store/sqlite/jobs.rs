@@ -14,6 +14,7 @@ use crate::core::job::Fingerprints;
 use crate::core::json::parse;
 use crate::core::names::{Digest, JobName, JobUid, Scope};
 use crate::core::time::Timestamp;
+use crate::core::why::Observation;
 use crate::store::sqlite::error::{Result, count, int, small};
 use crate::store::{JobRecord, PollNote, PollTicket, ScopeState, Seal, StoreError};
 
@@ -57,6 +58,8 @@ impl Known {
 struct Table {
     jobs: HashMap<JobName, Known>,
     dirty: Vec<JobName>,
+    /// What polls have seen and only noted, with the numbers of their scopes.
+    observed: Vec<(i64, Observation)>,
 }
 
 /// All that are known.
@@ -190,6 +193,9 @@ impl Jobs {
         let record = known.record.after(&note.outcome, note.at);
         let turned = class(&record) != class(&known.record);
         known.record = record;
+        let id = |known: &mut Known, scope: &Scope| known.scope(scope).map(|scope| scope.id);
+        let observed: Vec<_> =
+            note.observations.into_iter().filter_map(|(scope, seen)| Some((id(known, &scope)?, seen))).collect();
         for (scope, seal) in note.seals {
             if let Some(scope) = known.scope(&scope) {
                 scope.state.seal = Some(seal);
@@ -198,7 +204,22 @@ impl Jobs {
         if !std::mem::replace(&mut known.dirty, true) {
             table.dirty.push(claim.job.clone());
         }
+        for (scope, seen) in observed {
+            table.observed.extend(seen.into_iter().map(|seen| (scope, seen)));
+        }
         turned
+    }
+
+    /// Up to `limit` observations that were only noted; who can't write them gives them back.
+    pub(super) fn take_observed(&self, limit: usize) -> Vec<(i64, Observation)> {
+        let observed = &mut self.lock().observed;
+        let taken = observed.len().min(limit);
+        observed.drain(..taken).collect()
+    }
+
+    /// They could not be written after all.
+    pub(super) fn give_back(&self, observed: Vec<(i64, Observation)>) {
+        self.lock().observed.splice(..0, observed);
     }
 
     /// Up to `limit` jobs that are newer than the file, no longer marked so. Claimed ones stay marked unless `all`:

@@ -123,6 +123,17 @@ pub(super) fn live_items(db: &Connection, job: &JobName, limit: usize) -> Result
     Ok((!scopes.is_empty()).then_some(items))
 }
 
+/// Up to `limit` keys of a job's items.
+pub(super) fn keys(db: &Connection, job: &JobName, limit: usize) -> Result<Vec<Key>> {
+    let mut statement = db.prepare_cached(
+        "SELECT body.key FROM job JOIN scope ON scope.job = job.id JOIN item ON item.scope = scope.id \
+         JOIN body ON body.id = item.body WHERE job.name = ?1 LIMIT ?2",
+    )?;
+    let keys = statement
+        .query_map(params![job.as_str(), int(limit as u64)], |row| Ok(Key::from(row.get_ref(0)?.as_str()?)))?;
+    Ok(keys.collect::<rusqlite::Result<_>>()?)
+}
+
 fn body(row: &rusqlite::Row<'_>) -> Result<Remembered> {
     let encoding: i64 = row.get(1)?;
     if encoding != PLAIN {
