@@ -64,10 +64,9 @@ pub(super) fn forget(db: &Connection, before: Timestamp, limit: i64) -> Result<u
 
 /// All that is known of an item, in each scope that has it or had it.
 pub(super) fn why(db: &Connection, job: &JobName, key: &Key) -> Result<Vec<WhyItem>> {
-    let rules = rules(db, job)?;
     let mut items = Vec::new();
     for scope in scopes(db, job)? {
-        let mut observations: Vec<ObservationView> = events(db, scope.id, key, &rules)?;
+        let mut observations: Vec<ObservationView> = events(db, scope.id, key, &scope.rules)?;
         observations.extend(silent(db, scope.id, key.digest())?.into_iter().map(ObservationView::from));
         let row = standing(db, scope.id, key.digest())?;
         if row.is_none() && observations.is_empty() {
@@ -88,30 +87,24 @@ pub(super) fn why(db: &Connection, job: &JobName, key: &Key) -> Result<Vec<WhyIt
     Ok(items)
 }
 
-/// The rules that the job's items were last compared under.
-fn rules(db: &Connection, job: &JobName) -> Result<Rules> {
-    let text: Option<String> = db
-        .prepare_cached("SELECT rules FROM job WHERE name = ?1")?
-        .query_one([job.as_str()], |row| row.get(0))
-        .optional()?
-        .flatten();
-    Ok(text.and_then(|text| Rules::from_text(&text)).unwrap_or_default())
-}
-
 struct ScopeRow {
     id: i64,
     text: String,
     baselined: Option<Timestamp>,
+    /// Those that its items were last compared under.
+    rules: Rules,
 }
 
 fn scopes(db: &Connection, job: &JobName) -> Result<Vec<ScopeRow>> {
     let mut statement = db.prepare_cached(
-        "SELECT scope.id, scope.text, scope.baselined FROM job JOIN scope ON scope.job = job.id \
+        "SELECT scope.id, scope.text, scope.baselined, scope.rules FROM job JOIN scope ON scope.job = job.id \
          WHERE job.name = ?1 ORDER BY scope.text",
     )?;
     let rows = statement.query_map([job.as_str()], |row| {
         let baselined: Option<i64> = row.get(2)?;
-        Ok(ScopeRow { id: row.get(0)?, text: row.get(1)?, baselined: baselined.map(Timestamp) })
+        let rules: Option<String> = row.get(3)?;
+        let rules = rules.and_then(|text| Rules::from_text(&text)).unwrap_or_default();
+        Ok(ScopeRow { id: row.get(0)?, text: row.get(1)?, baselined: baselined.map(Timestamp), rules })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
