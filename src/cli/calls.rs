@@ -6,7 +6,10 @@ use http::Method;
 
 use crate::admin::unknown_name;
 use crate::cli::client::{Client, ClientError, CommandError, Source};
-use crate::core::operate::{DeliveryFilter, DeliveryRow, DeliveryState, PauseReport, ReplayFilter, ReplayReport};
+use crate::core::hold::Answer;
+use crate::core::operate::{
+    AnswerReport, DeliveryFilter, DeliveryRow, DeliveryState, PauseReport, ReplayFilter, ReplayReport,
+};
 use crate::core::view::Page;
 
 impl Client {
@@ -50,6 +53,16 @@ impl Client {
         ];
         append(&mut url, parameters);
         self.call(Method::POST, url).await
+    }
+
+    /// Approves or rejects what a job holds.
+    ///
+    /// # Errors
+    ///
+    /// As every call: see [`ClientError`].
+    pub(super) async fn answer(&self, job: &str, answer: Answer) -> Result<AnswerReport, ClientError> {
+        let verb = if answer == Answer::Approved { "approve" } else { "reject" };
+        self.call(Method::POST, self.path(&["jobs", job, verb])).await
     }
 
     /// Pauses or resumes; `kinds` is `jobs` or `sinks`.

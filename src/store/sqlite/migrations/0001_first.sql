@@ -47,6 +47,8 @@ CREATE TABLE scope (
     cursor_print  BLOB CHECK (length(cursor_print) = 16),
     cursor_value  TEXT,
     cursor_full   INTEGER,
+    -- What of it waits for a person, as JSON.
+    hold          TEXT,
     UNIQUE (job, text),
     CHECK ((seal_request IS NULL) = (seal_body IS NULL)),
     CHECK ((cursor_print IS NULL) = (cursor_value IS NULL))
@@ -186,7 +188,7 @@ CREATE INDEX delivery_unrung ON delivery (id) WHERE state = 'dead' AND rang IS N
 
 -- A trouble that was told and is not over.
 CREATE TABLE bell (
-    trouble TEXT NOT NULL CHECK (trouble IN ('failing', 'stale', 'disabled', 'backlog')),
+    trouble TEXT NOT NULL CHECK (trouble IN ('failing', 'stale', 'held', 'disabled', 'backlog')),
     subject TEXT NOT NULL CHECK (subject <> ''),
     since   INTEGER NOT NULL,
     rang    INTEGER NOT NULL,
