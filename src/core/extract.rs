@@ -18,6 +18,8 @@ use crate::core::names::{Digest, Key, KeyDigest};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::path::{JsonPath, Step};
 
+pub(in crate::core) use key::of_element as element_key;
+
 /// An item as it was read: its key and its bytes, no tree.
 #[derive(Clone, Debug)]
 pub struct Item {

@@ -31,6 +31,7 @@ mod partial;
 mod politeness;
 mod queue;
 mod reload;
+mod rules;
 mod schema;
 mod seeing;
 mod signing;

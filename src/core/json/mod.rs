@@ -9,6 +9,7 @@ mod number;
 mod parse;
 mod pointer;
 mod scan;
+mod within;
 mod write;
 
 #[cfg(test)]
