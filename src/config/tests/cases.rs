@@ -115,7 +115,7 @@ const SLIPS: &[(&str, &str)] = &[
     ("[job.j]\nmethod = \"get\"\n", "2:10: `get` is not a method that a poll can use; write it in upper case: `GET`"),
     ("[job.j]\ndeletes = { after = 0 }\n", "2:21: `after` can't be `0`"),
     ("[job.j]\ndeletes = { hold_above = \"120%\" }\n", "2:26: `120%` is more than the whole"),
-    ("[job.j]\ndeletes = { hold_above = 20 }\n", "2:26: `hold_above` must be text"),
+    ("[job.j]\ndeletes = { hold_above = 20 }\n", "2:26: `hold_above` takes text in quotes"),
     ("[job.j]\nmax_events = 0\n", "2:14: `max_events` can't be `0`"),
     ("[job.j]\ndeletes = { confirm = \"o/{{ item }}\" }\n", "this `confirm` is not a whole one"),
     ("[job.j]\nbase_url = \"https://a.example\"\ndeletes = { confirm = \"o/{{ kez }}\" }\n", "`kez`"),
