@@ -185,7 +185,7 @@ impl Jobs {
                 known.scopes.iter_mut().for_each(|other| void(&mut other.state));
             }
             known.fingerprints = Some(ended.fingerprints);
-            known.record = JobRecord { paused: known.record.paused, ..ended.record };
+            known.record = JobRecord { paused: known.record.paused, hold: None, ..ended.record };
         }
         known.record.events = events;
         match known.scopes.binary_search_by(|other| other.name.cmp(&scope.name)) {
