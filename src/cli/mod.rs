@@ -19,6 +19,7 @@ mod client;
 mod daemon;
 mod deliveries;
 mod demo;
+mod drop;
 mod event;
 mod events;
 mod init;
@@ -102,6 +103,8 @@ enum Command {
     Approve(approve::ApproveArgs),
     /// Keep back what a job holds.
     Reject(approve::ApproveArgs),
+    /// Give up deliveries that are held, by sink, job and time: nothing else drops them.
+    Drop(drop::DropArgs),
     /// Keep a job from being polled, or a sink from being sent to, until it is resumed.
     Pause(pause::PauseArgs),
     /// Let a paused job or sink go on; a sink that is disabled is enabled.
@@ -141,6 +144,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => on_one_core(replay::run(config, &args)),
         Command::Approve(args) => on_one_core(approve::run(config, &args, Answer::Approved)),
         Command::Reject(args) => on_one_core(approve::run(config, &args, Answer::Rejected)),
+        Command::Drop(args) => on_one_core(drop::run(config, &args)),
         Command::Pause(args) => on_one_core(pause::run(config, &args, true)),
         Command::Resume(args) => on_one_core(pause::run(config, &args, false)),
         Command::Schema(args) => schema::run(&args),

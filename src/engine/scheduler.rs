@@ -25,7 +25,7 @@ use crate::engine::journal;
 use crate::engine::parking::Parking;
 use crate::engine::poller::{Mode, Polled, Poller, store_failure};
 use crate::engine::report::Trace;
-use crate::store::JobRecord;
+use crate::store::{JobRecord, StoreError};
 
 mod apply;
 
@@ -481,21 +481,17 @@ async fn claim_and_poll(
     trace: Trace,
     gate: Arc<Turn>,
 ) -> Option<(Polled, u32)> {
-    let failed = |failure: Failure, hold| Polled {
-        outcome: PollOutcome::Failed(failure),
-        at: world.clock.now(),
-        items: 0,
-        events: 0,
-        hold,
-        trace: Trace::off(),
+    let failed = |error: StoreError, hold| {
+        let outcome = PollOutcome::Failed(store_failure(&error));
+        Polled { outcome, at: world.clock.now(), items: 0, events: 0, hold, trace: Trace::off() }
     };
     match world.store.claim_poll(&job.name, world.clock.now()).await {
         Ok(Some(ticket)) => {
             let (failures, hold) = (ticket.record.failures, ticket.record.hold.clone());
             let polled = poller.poll(job, ticket, mode, trace, gate).await;
-            Some((polled.unwrap_or_else(|error| failed(store_failure(&error), hold)), failures))
+            Some((polled.unwrap_or_else(|error| failed(error, hold)), failures))
         }
         Ok(None) => None,
-        Err(error) => Some((failed(store_failure(&error), None), 0)),
+        Err(error) => Some((failed(error, None), 0)),
     }
 }
