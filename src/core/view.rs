@@ -261,7 +261,7 @@ pub struct EventFilter {
 }
 
 /// The words that a filter by change may be: what happens to items, and what system events tell.
-pub const CHANGES: [&str; 11] = [
+pub const CHANGES: [&str; 12] = [
     "created",
     "updated",
     "deleted",
@@ -269,6 +269,7 @@ pub const CHANGES: [&str; 11] = [
     "failing",
     "recovered",
     "stale",
+    "held",
     "rebaselined",
     "disabled",
     "backlog",
