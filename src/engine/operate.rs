@@ -15,6 +15,7 @@ use crate::core::rerender::rerender;
 use crate::core::time::Timestamp;
 use crate::engine::Handle;
 use crate::engine::poller::Mode;
+use crate::engine::report::Asker;
 use crate::engine::scheduler::Order;
 use crate::store::{Renderable, Replayable, Retried, Store, StoreError};
 
@@ -202,7 +203,7 @@ impl Handle {
             if held.is_some() && answer == Answer::Approved {
                 // Nobody waits for its report.
                 let (reply, _) = oneshot::channel();
-                let _ = handle.orders.send(Order::Poll(job, Mode::Commit, reply)).await;
+                let _ = handle.orders.send(Order::Poll(job, Mode::Commit, Asker { reply, recorder: None })).await;
             }
             Ok(held)
         })

@@ -80,7 +80,12 @@ impl Round<'_> {
         }
         if !accepted && hold == self.state.hold && self.is_idle(ticket, &outcome, &decided) {
             let seal = self.renewed.take().filter(|_| !matches!(outcome, PollOutcome::Partial(_)));
-            let act = Act::Note(seal.map(|seal| (self.start.scope.clone(), seal)));
+            let scope = &self.start.scope;
+            let observations = Some(decided.observations).filter(|some| !some.is_empty());
+            let act = Act::Note(
+                seal.map(|seal| (scope.clone(), seal)),
+                observations.map(|observations| (scope.clone(), observations)),
+            );
             return Ok(Ended { outcome, tally, act, hold });
         }
         let mut chunks = chunks(self.start.scope.clone(), decided, self.rows_max(), CHUNK_BYTES_MAX);
@@ -91,6 +96,7 @@ impl Round<'_> {
         let mut last = self.last(ticket, &outcome, accepted, changes.events.len() as u64);
         last.scope.hold = hold.clone();
         if outcome == PollOutcome::Complete || accepted {
+            changes.baselined = (self.start.phase != Phase::Watching).then_some(self.start.now);
             changes.notice = self.rebaselined(ticket, tally.items);
         }
         if outcome == PollOutcome::Complete {
@@ -181,8 +187,13 @@ fn chunks(scope: Scope, decided: Decided, rows_max: usize, bytes_max: usize) -> 
     let mut events = decided.events.into_iter().peekable();
     let mut done = Vec::new();
     // Idle rows come first: an item that came twice may have changed after it was idle, and the later row counts.
-    let first =
-        PollChanges { scope: scope.clone(), remove: decided.remove, rows: decided.idle, ..PollChanges::default() };
+    let first = PollChanges {
+        scope: scope.clone(),
+        remove: decided.remove,
+        rows: decided.idle,
+        observations: decided.observations,
+        ..PollChanges::default()
+    };
     let mut chunk = first;
     let mut bytes = 0;
     for (at, row) in decided.rows.into_iter().enumerate() {

@@ -103,7 +103,8 @@ impl Round<'_> {
         let keys: Vec<KeyDigest> = asked.iter().map(|row| row.key).collect();
         let bodies = self.world.store.remembered(ticket, &self.start.scope, &keys).await?;
         let requests: Vec<Option<Request>> = bodies.iter().map(|body| self.confirmation(body.as_ref()?)).collect();
-        let notes: Vec<_> = requests.iter().map(|request| trace.asking(request.as_ref()?)).collect();
+        let now = self.world.clock.now();
+        let notes: Vec<_> = requests.iter().map(|request| trace.asking(request.as_ref()?, now)).collect();
         let fetcher = &self.world.fetcher;
         let answers = futures_util::stream::iter(requests).map(|request| async move {
             match request {
@@ -187,7 +188,7 @@ impl Round<'_> {
                 let changes = PollChanges { scope: self.start.scope.clone(), ..PollChanges::default() };
                 Act::Commit(Box::new(Last { changes, scope, fingerprints }))
             }
-            _ => Act::Note(None),
+            _ => Act::Note(None, None),
         };
         Ended { outcome, tally, act, hold }
     }
