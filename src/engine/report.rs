@@ -9,7 +9,7 @@ use crate::core::delivery::NewDelivery;
 use crate::core::extract::Item;
 use crate::core::outcome::PollOutcome;
 use crate::core::view::{BodyView, ItemView, PollEventView, PollReport, RequestView};
-use crate::source::{Fetched, Request};
+use crate::source::{Body, Fetched, Request};
 
 /// Items that a report shows as examples.
 const SAMPLE_ITEMS: usize = 3;
@@ -64,7 +64,7 @@ impl Trace {
         match &fetched.result {
             Ok(answer) => {
                 view.status = Some(answer.status);
-                view.bytes = answer.body.as_ref().map_or(0, |body| body.len() as u64);
+                view.bytes = answer.body.as_ref().map_or(0, Body::len);
             }
             Err(failure) => view.status = failure.status,
         }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
 use crate::core::job::Access;
 use crate::core::names::Digest;
@@ -21,6 +20,8 @@ mod render;
 mod status;
 
 pub use self::fetcher::HttpFetcher;
+pub use crate::net::body::Body;
+pub use crate::net::spool::{Spool, WINDOW};
 pub use self::gate::{Gate, Pass, open_gate};
 pub use self::paging::{first_page, next_page, page_fingerprint};
 
@@ -106,7 +107,7 @@ pub struct Answer {
     /// The answer's `Content-Type`, as sent.
     pub content_type: Option<String>,
     /// The body after decompression; `None` for 304.
-    pub body: Option<Bytes>,
+    pub body: Option<Body>,
     /// The digest of the body, made while it was read; zero for 304.
     pub digest: Digest,
 }
