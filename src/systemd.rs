@@ -9,6 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::core::observe::Pulse;
 use crate::core::time::Timestamp;
 
@@ -48,6 +50,13 @@ impl Notifier {
     /// The config is valid, the state is open and the listener is bound.
     pub fn ready(&self, status: &str) {
         self.send(&format!("READY=1\nSTATUS={}", one_line(status)));
+    }
+
+    /// The config is read again; [`Notifier::ready`] follows, whatever came of it (sd_notify(3), `RELOADING=1`).
+    pub fn reloading(&self) {
+        let now = clock_gettime(ClockId::Monotonic);
+        let usec = now.tv_sec.saturating_mul(1_000_000) + now.tv_nsec / 1_000;
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={usec}"));
     }
 
     /// The line that `systemctl status` shows.
@@ -130,6 +139,10 @@ mod tests {
         assert_eq!(received(&systemd), "WATCHDOG=1");
         notifier.status(&"ü".repeat(STATUS_MAX));
         assert_eq!(received(&systemd).len(), "STATUS=".len() + STATUS_MAX);
+        notifier.reloading();
+        let reloading = received(&systemd);
+        let usec = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
+        assert!(usec.parse::<u64>().unwrap() > 0, "{reloading}");
         notifier.stopping("draining");
         assert_eq!(received(&systemd), "STOPPING=1\nSTATUS=draining");
     }

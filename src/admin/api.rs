@@ -21,6 +21,7 @@ use crate::admin::problem::Problem;
 use crate::admin::query::{Query, event_filter};
 use crate::admin::{AdminState, metrics, operate};
 use crate::core::names::{JobName, SinkName};
+use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::view::{EventDetail, EventView, JobView, Page, PollReport, SinkView, TestReport, VendorView};
 
 /// How long a read may take.
@@ -37,6 +38,7 @@ pub(super) type Name = Result<Path<String>, PathRejection>;
 pub(super) fn router(state: AdminState, gate: Gate) -> Router {
     Router::new()
         .route("/api/v1/status", get(status))
+        .route("/api/v1/reload", post(reload))
         .route("/api/v1/jobs", get(jobs))
         .route("/api/v1/jobs/{name}", get(job))
         .route("/api/v1/jobs/{name}/poll", post(poll))
@@ -196,6 +198,13 @@ struct Status {
     stuck: Option<String>,
     started: String,
     now: String,
+    /// Whether the config on disk is in force.
+    config: ConfigView,
+}
+
+async fn reload(State(state): Shared, query: RawQuery) -> Answer<ReloadReport> {
+    no_parameters(&query)?;
+    Ok(Body(state.controls.reload().await?))
 }
 
 async fn status(State(state): Shared, query: RawQuery) -> Answer<Status> {
@@ -207,6 +216,7 @@ async fn status(State(state): Shared, query: RawQuery) -> Answer<Status> {
         stuck: state.pulse.alive(state.started, now).err(),
         started: state.started.to_string(),
         now: now.to_string(),
+        config: state.controls.config(),
     }))
 }
 

@@ -14,6 +14,7 @@ use crate::core::config::Listen;
 use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
 use crate::core::operate::{DeliveryFilter, DeliveryRow, PauseReport, ReplayFilter, ReplayReport, RetryReport};
+use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::view::{
@@ -212,6 +213,14 @@ impl Controls for Fake {
             7 => Err(Refusal::Conflict("delivery 7 is on its way".to_owned())),
             _ => Ok(RetryReport { delivery, sink: "shop".to_owned(), replay: false }),
         }
+    }
+
+    async fn reload(&self) -> Result<ReloadReport, Refusal> {
+        Err(Refusal::Invalid { detail: "2 problems".to_owned(), errors: vec!["one".to_owned(), "two".to_owned()] })
+    }
+
+    fn config(&self) -> ConfigView {
+        ConfigView::default()
     }
 }
 

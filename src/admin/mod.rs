@@ -2,6 +2,7 @@
 //!
 //! It never names the engine: what the engine must do comes in as [`Controls`].
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
 use crate::core::operate::{PauseReport, ReplayFilter, ReplayReport, RetryReport};
+use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::view::{JobView, PollReport, SinkView, TestReport, VendorView};
@@ -68,6 +70,10 @@ pub trait Controls: Send + Sync {
     async fn replay(&self, filter: &ReplayFilter, dry_run: bool) -> Result<ReplayReport, Refusal>;
     /// Sends one delivery now: before its moment, or once more when it has ended.
     async fn retry(&self, delivery: i64) -> Result<RetryReport, Refusal>;
+    /// Reads the config again; one with errors changes nothing.
+    async fn reload(&self) -> Result<ReloadReport, Refusal>;
+    /// Whether the config on disk is in force.
+    fn config(&self) -> ConfigView;
 }
 
 /// Why the daemon did not do what it was asked: becomes problem details (RFC 9457).
@@ -81,6 +87,25 @@ pub enum Refusal {
     Unavailable(String),
     /// Our own failure.
     Internal(String),
+    /// The config on disk has errors; each of them as a terminal would show it.
+    Invalid {
+        /// How many, and the first.
+        detail: String,
+        /// All of them.
+        errors: Vec<String>,
+    },
+}
+
+/// The sentence.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(why) | Self::Conflict(why) | Self::Unavailable(why) | Self::Internal(why) => {
+                f.write_str(why)
+            }
+            Self::Invalid { detail, .. } => f.write_str(detail),
+        }
+    }
 }
 
 /// All that the API is served from.

@@ -17,11 +17,13 @@ pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 pub(super) struct Problem {
     pub(super) status: StatusCode,
     pub(super) detail: String,
+    /// An extension member (RFC 9457, section 3.2): each of several errors.
+    pub(super) errors: Vec<String>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into() }
+        Self { status, detail: detail.into(), errors: Vec::new() }
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
@@ -40,6 +42,9 @@ impl From<Refusal> for Problem {
             Refusal::Conflict(detail) => Self::new(StatusCode::CONFLICT, detail),
             Refusal::Unavailable(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, detail),
             Refusal::Internal(detail) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail),
+            Refusal::Invalid { detail, errors } => {
+                Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+            }
         }
     }
 }
@@ -63,6 +68,8 @@ struct Details<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<String>,
 }
 
 impl IntoResponse for Problem {
@@ -72,6 +79,7 @@ impl IntoResponse for Problem {
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
+            errors: self.errors,
         };
         let body = serde_json::to_vec(&details).unwrap_or_default();
         let mut response = (self.status, [(header::CONTENT_TYPE, PROBLEM_JSON)], body).into_response();

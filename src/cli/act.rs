@@ -34,11 +34,7 @@ pub(super) struct Names {
 
 impl From<Refusal> for CommandError {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::NotFound(why) | Refusal::Conflict(why) | Refusal::Unavailable(why) | Refusal::Internal(why) => {
-                Self::Asked(why)
-            }
-        }
+        Self::Asked(refusal.to_string())
     }
 }
 

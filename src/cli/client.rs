@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::admin::{job_view, sink_view};
 use crate::core::config::{Config, Listen};
+use crate::core::reload::ConfigView;
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::view::{
@@ -149,6 +150,20 @@ impl Client {
     /// As every call: see [`ClientError`].
     pub(super) async fn vendors(&self) -> Result<Vec<VendorView>, ClientError> {
         self.all("vendors").await
+    }
+
+    /// Whether the config on the daemon's disk is in force.
+    ///
+    /// # Errors
+    ///
+    /// As every call: see [`ClientError`].
+    pub(super) async fn config(&self) -> Result<ConfigView, ClientError> {
+        #[derive(Deserialize)]
+        struct Status {
+            #[serde(default)]
+            config: ConfigView,
+        }
+        self.call(Method::GET, self.path(&["status"])).await.map(|status: Status| status.config)
     }
 
     /// A page of events.

@@ -12,11 +12,13 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{self, AdminState, Controls, Listener, Metrics, Readiness, Refusal, nearest};
 use crate::cli::client::ClientError;
 use crate::cli::operate::{self, internal, stopping};
+use crate::cli::reload::Reloader;
 use crate::cli::{FAILED, STATE_IN_USE, say};
 use crate::core::config::{Config, Listen};
 use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
 use crate::core::operate::{PauseReport, ReplayFilter, ReplayReport, RetryReport};
+use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::view::{JobView, PollReport, SinkView, TestReport, VendorView};
 use crate::engine::clock::{Clock, SystemClock, SystemDice, wall_clock};
 use crate::engine::tasks::Tasks;
@@ -78,7 +80,7 @@ fn beside(state: &Path) -> PathBuf {
 
 impl Daemon {
     /// Starts the engine over an open state.
-    pub(super) async fn start(config: &Config, store: Arc<dyn Store>, begin: Begin) -> Result<Self, StoreError> {
+    pub(super) async fn start(config: &Arc<Config>, store: Arc<dyn Store>, begin: Begin) -> Result<Self, StoreError> {
         let metrics = Arc::new(Metrics::new(config.jobs.len(), config.sinks.len(), env!("CARGO_PKG_VERSION")));
         let pulse = Arc::new(Pulse::default());
         let world = World {
@@ -105,13 +107,9 @@ impl Daemon {
     }
 
     /// Serves the API, the metrics and the health checks on a listener that is bound.
-    pub(super) fn serve(&self, listener: Listener, config: &Arc<Config>) {
+    pub(super) fn serve(&self, listener: Listener, config: &Config, reloader: Option<Arc<Reloader>>) {
         let state = AdminState {
-            controls: Arc::new(EngineControls {
-                handle: self.handle.clone(),
-                store: self.store.clone(),
-                config: config.clone(),
-            }),
+            controls: Arc::new(EngineControls { handle: self.handle.clone(), store: self.store.clone(), reloader }),
             archive: self.store.clone(),
             metrics: self.metrics.clone(),
             pulse: self.pulse.clone(),
@@ -144,7 +142,8 @@ impl Daemon {
 struct EngineControls {
     handle: Handle,
     store: Arc<dyn Store>,
-    config: Arc<Config>,
+    /// None for a daemon that has no config file.
+    reloader: Option<Arc<Reloader>>,
 }
 
 #[async_trait]
@@ -152,7 +151,8 @@ impl Controls for EngineControls {
     async fn jobs(&self) -> Result<Vec<JobView>, Refusal> {
         let records: std::collections::HashMap<_, _> = self.store.jobs().await.map_err(internal)?.into_iter().collect();
         let runs = self.handle.runs().await;
-        let jobs = self.config.jobs.iter();
+        let config = self.handle.config();
+        let jobs = config.jobs.iter();
         let views = jobs.map(|job| {
             let run = runs.get(&job.name);
             let record = records.get(&job.name).cloned().unwrap_or_default();
@@ -172,7 +172,8 @@ impl Controls for EngineControls {
         let states: std::collections::HashMap<_, _> =
             states.into_iter().map(|(name, state, queue)| (name, (state, queue))).collect();
         let now = SystemClock.now();
-        let views = self.config.sinks.iter().map(|sink| {
+        let config = self.handle.config();
+        let views = config.sinks.iter().map(|sink| {
             let (state, queue) = states.get(&sink.name).cloned().unwrap_or_default();
             let view = admin::sink_view(sink, &state, &queue, now);
             match self.handle.full(&sink.name) {
@@ -191,37 +192,22 @@ impl Controls for EngineControls {
     }
 
     async fn poll(&self, job: &JobName, commit: bool) -> Result<PollReport, Refusal> {
-        if self.config.job(job).is_none() {
-            return Err(Refusal::NotFound(unknown(
-                "job",
-                job.as_str(),
-                self.config.jobs.iter().map(|job| job.name.as_str()),
-            )));
-        }
+        self.known_job(job)?;
         self.handle.poll(job, commit).await.ok_or_else(stopping)
     }
 
     async fn test(&self, sink: &SinkName) -> Result<TestReport, Refusal> {
-        if self.config.sink(sink).is_none() {
-            let names = self.config.sinks.iter().map(|sink| sink.name.as_str());
-            return Err(Refusal::NotFound(unknown("sink", sink.as_str(), names)));
-        }
+        self.known_sink(sink)?;
         self.handle.test(sink).await.ok_or_else(stopping)
     }
 
     async fn pause_job(&self, job: &JobName, paused: bool) -> Result<PauseReport, Refusal> {
-        if self.config.job(job).is_none() {
-            let names = self.config.jobs.iter().map(|job| job.name.as_str());
-            return Err(Refusal::NotFound(unknown("job", job.as_str(), names)));
-        }
+        self.known_job(job)?;
         operate::pause_job(&self.handle, job, paused).await
     }
 
     async fn pause_sink(&self, sink: &SinkName, paused: bool) -> Result<PauseReport, Refusal> {
-        if self.config.sink(sink).is_none() {
-            let names = self.config.sinks.iter().map(|sink| sink.name.as_str());
-            return Err(Refusal::NotFound(unknown("sink", sink.as_str(), names)));
-        }
+        self.known_sink(sink)?;
         operate::pause_sink(&self.handle, sink, paused).await
     }
 
@@ -231,6 +217,31 @@ impl Controls for EngineControls {
 
     async fn retry(&self, delivery: i64) -> Result<RetryReport, Refusal> {
         operate::retry(&self.handle, delivery).await
+    }
+
+    async fn reload(&self) -> Result<ReloadReport, Refusal> {
+        match &self.reloader {
+            Some(reloader) => reloader.reload("the API was asked").await,
+            None => Err(Refusal::Conflict("this daemon has no config file that could be read again".to_owned())),
+        }
+    }
+
+    fn config(&self) -> ConfigView {
+        self.reloader.as_ref().map(|reloader| reloader.view()).unwrap_or_default()
+    }
+}
+
+impl EngineControls {
+    fn known_job(&self, job: &JobName) -> Result<(), Refusal> {
+        let config = self.handle.config();
+        let names = config.jobs.iter().map(|job| job.name.as_str());
+        config.job(job).map(drop).ok_or_else(|| Refusal::NotFound(unknown("job", job.as_str(), names)))
+    }
+
+    fn known_sink(&self, sink: &SinkName) -> Result<(), Refusal> {
+        let config = self.handle.config();
+        let names = config.sinks.iter().map(|sink| sink.name.as_str());
+        config.sink(sink).map(drop).ok_or_else(|| Refusal::NotFound(unknown("sink", sink.as_str(), names)))
     }
 }
 

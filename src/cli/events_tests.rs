@@ -126,6 +126,7 @@ async fn following_needs_a_daemon() {
             listen: Listen::Off,
             token: None,
             concurrency: 1,
+            reload: Default::default(),
             retention: Duration::from_secs(1),
         },
         jobs: Vec::new(),

@@ -24,6 +24,7 @@ mod look;
 mod operate;
 mod pause;
 mod poll;
+mod reload;
 mod replay;
 mod run;
 mod say;

@@ -71,7 +71,7 @@ async fn by_daemon(client: &Client, args: &PollArgs) -> Result<PollReport, Clien
 
 /// Polls in this process.
 async fn by_hand(loaded: Loaded, args: &PollArgs) -> Result<u8, u8> {
-    let config = loaded.config;
+    let config = Arc::new(loaded.config);
     let job = JobName::from(args.job.as_str());
     if config.job(&job).is_none() {
         say::problem(&unknown("job", &args.job, config.jobs.iter().map(|job| job.name.as_str())), None);

@@ -3,9 +3,9 @@
 //! A pipe that was closed (`doorbell events | head`) is no error.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::config::{self, Loaded, SystemLookup};
+use crate::config::{self, Loaded, Noting, Snapshot};
 
 /// Says what is wrong, and what to type.
 pub(super) fn problem(what: &str, hint: Option<&str>) {
@@ -27,8 +27,19 @@ pub(super) fn in_colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// A config without errors, and how its files looked when it was read.
+pub(super) struct Read {
+    pub(super) loaded: Loaded,
+    pub(super) snapshot: Snapshot,
+}
+
 /// Loads the config, or says everything that is wrong with it.
 pub(super) fn load(explicit: Option<&Path>) -> Option<Loaded> {
+    read(explicit).map(|(_, read)| read.loaded)
+}
+
+/// The same, with what is needed to read it again.
+pub(super) fn read(explicit: Option<&Path>) -> Option<(PathBuf, Read)> {
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let mut out = io::stderr().lock();
     // Below, there is nobody left to tell when writing fails.
@@ -39,12 +50,13 @@ pub(super) fn load(explicit: Option<&Path>) -> Option<Loaded> {
             return None;
         }
     };
-    match config::load(&path, &SystemLookup) {
+    let noting = Noting::default();
+    match config::load(&path, &noting) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 let _ = writeln!(out, "{}\n", warning.render(colour).trim_end());
             }
-            Some(loaded)
+            Some((path, Read { loaded, snapshot: noting.seen() }))
         }
         Err(problems) => {
             let _ = writeln!(out, "{}", problems.render(colour).trim_end());

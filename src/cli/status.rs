@@ -4,6 +4,7 @@
 
 use crate::cli::client::{CommandError, Reach, Source};
 use crate::cli::table::{Cell, Screen, Table, Tone, ago, until};
+use crate::core::reload::ConfigView;
 use crate::core::time::Timestamp;
 use crate::core::view::{JobView, SinkView, VendorView};
 
@@ -27,6 +28,9 @@ struct Whole {
     jobs: Vec<JobView>,
     sinks: Vec<SinkView>,
     vendors: Vec<VendorView>,
+    /// Of a daemon that runs: whether the config on disk is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<ConfigView>,
 }
 
 /// Prints the status as of `now`.
@@ -40,12 +44,21 @@ pub(super) async fn run(
     screen: &mut Screen<'_>,
     now: Timestamp,
 ) -> Result<(), CommandError> {
-    let whole = Whole { jobs: source.jobs().await?, sinks: source.sinks().await?, vendors: source.vendors().await? };
+    let config = match source {
+        Source::Api(client) => Some(client.config().await?),
+        Source::State { .. } => None,
+    };
+    let (jobs, sinks, vendors) = (source.jobs().await?, source.sinks().await?, source.vendors().await?);
+    let whole = Whole { jobs, sinks, vendors, config };
     if args.json {
         return Ok(screen.json(&whole, false)?);
     }
     if matches!(source, Source::State { .. }) {
         screen.line("No daemon runs; this is what the state file remembers.")?;
+        screen.line("")?;
+    }
+    for line in whole.config.iter().flat_map(config_lines) {
+        screen.line(&line)?;
         screen.line("")?;
     }
     match whole.jobs.is_empty() {
@@ -62,6 +75,16 @@ pub(super) async fn run(
         screen.table(&vendor_table(&whole.vendors))?;
     }
     Ok(())
+}
+
+fn config_lines(config: &ConfigView) -> Vec<String> {
+    let refused = config
+        .problem
+        .as_ref()
+        .map(|problem| format!("The config on disk is not in force: {problem}. See `doorbell check`."));
+    let restart = (!config.restart.is_empty())
+        .then(|| format!("Edited, but not in force before a restart: {}.", config.restart.join(", ")));
+    refused.into_iter().chain(restart).collect()
 }
 
 fn job_table(jobs: &[JobView], now: Timestamp) -> Table {
@@ -205,6 +228,7 @@ api     -     100/d   12
             listen: Listen::Off,
             token: None,
             concurrency: 1,
+            reload: Default::default(),
             retention: std::time::Duration::from_secs(1),
         };
         let sink = |name: &str| {

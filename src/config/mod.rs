@@ -9,10 +9,12 @@ pub mod keys;
 mod lift;
 mod lookup;
 mod mask;
+mod prints;
 mod problem;
 mod reader;
 pub mod schema;
 mod secrets;
+mod snapshot;
 mod source;
 mod syntax;
 #[cfg(test)]
@@ -23,7 +25,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use lookup::{Lookup, SystemLookup};
+pub use prints::Prints;
 pub use problem::{Place, Problem, Problems, Severity};
+pub use snapshot::{Noting, Snapshot};
 pub use source::SourceFile;
 
 use crate::core::config::{Config, Daemon};
@@ -42,6 +46,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// The files it was read from, the main one first.
     pub files: Vec<PathBuf>,
+    /// By which an edited job or sink is told from one that is as it was.
+    pub prints: Prints,
 }
 
 /// The config to use: `-c FILE`, `$DOORBELL_CONFIG`, `./doorbell.toml`, `/etc/doorbell/doorbell.toml`, in this order.
@@ -86,7 +92,7 @@ pub fn load(path: &Path, env: &dyn Lookup) -> Result<Loaded, Problems> {
     });
     let errors = problems.iter().any(|problem| problem.severity() == Severity::Error);
     match lifted.map(|lifted| (lifted.config, lifted.files)) {
-        Ok((Some(config), files)) if !errors => Ok(Loaded { config, warnings: problems, files }),
+        Ok((Some((config, prints)), files)) if !errors => Ok(Loaded { config, warnings: problems, files, prints }),
         _ => Err(Problems::new(path.to_path_buf(), problems)),
     }
 }
@@ -124,7 +130,7 @@ pub fn names_a_secret(name: &str) -> bool {
 
 /// What came of some files: no config when there were errors.
 struct Lifted {
-    config: Option<Config>,
+    config: Option<(Config, Prints)>,
     files: Vec<PathBuf>,
     /// The same files by the names that may be shown.
     names: Vec<PathBuf>,

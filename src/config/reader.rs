@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::keys::{self, Literal, Status, Table};
 use crate::config::lookup::Lookup;
+use crate::config::prints::Printer;
 use crate::config::problem::{Place, Problem};
 use crate::config::secrets::{self, Piece, Raw, Resolver};
 use crate::config::source::SourceFile;
@@ -128,6 +129,11 @@ impl<'e> Reader<'e> {
     /// The machine that the config is read on.
     pub(crate) fn machine(&self) -> &'e dyn Lookup {
         self.resolver.machine()
+    }
+
+    /// For a digest of tables.
+    pub(crate) fn printer(&mut self) -> Printer<'_, 'e> {
+        Printer::new(&mut self.resolver)
     }
 
     /// Notes a problem.

@@ -32,12 +32,12 @@ pub struct Config {
 impl Config {
     /// The job with this name.
     pub fn job(&self, name: &JobName) -> Option<&Arc<Job>> {
-        self.jobs.iter().find(|job| job.name == *name)
+        self.jobs.binary_search_by(|job| job.name.cmp(name)).ok().map(|at| &self.jobs[at])
     }
 
     /// The sink with this name.
     pub fn sink(&self, name: &SinkName) -> Option<&Arc<Sink>> {
-        self.sinks.iter().find(|sink| sink.name == *name)
+        self.sinks.binary_search_by(|sink| sink.name.cmp(name)).ok().map(|at| &self.sinks[at])
     }
 }
 
@@ -52,8 +52,20 @@ pub struct Daemon {
     pub token: Option<Secret>,
     /// Polls in flight at once.
     pub concurrency: usize,
+    /// When the config is read again.
+    pub reload: Reload,
     /// How long delivered events, attempts and ledger rows of items that are gone are kept.
     pub retention: Duration,
+}
+
+/// When the config is read again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reload {
+    /// When a person says so: SIGHUP, or the API.
+    #[default]
+    Signal,
+    /// When a file changes, too.
+    Watch,
 }
 
 /// Where the daemon listens.

@@ -284,7 +284,8 @@ impl Decider {
                 self.remember(item, item.fresh, &body);
                 self.decided.silent += u64::from(row.raw != item.fresh.raw);
             }
-            false => self.say_nothing(row, item.fresh),
+            // The digest stays that of the body last reported, from which tolerances are measured.
+            false => self.say_nothing(row, Row { canonical: row.canonical, ..item.fresh }),
         }
     }
 

@@ -9,7 +9,7 @@ mod tests;
 mod walk;
 
 use crate::core::json::Json;
-use crate::core::rules::Rules;
+use crate::core::rules::{Numbers, Rules};
 pub use apply::apply;
 
 /// What happened to an item.
@@ -90,7 +90,7 @@ impl PatchOp {
 /// What differs, as far as it counts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Difference {
-    /// JSON Pointers of what counted as change, each once; empty just when the digests under the rules are equal. An
+    /// JSON Pointers of what counted as change, each once; empty just when the two are equal under the rules. An
     /// element of an array that is gone has the index it had, any other the index it has now.
     pub changed: Vec<String>,
     /// Turns `before` into something equal to `after` under the rules. It holds only what counts, save where what counts
@@ -105,19 +105,15 @@ impl Difference {
     }
 }
 
-/// Compares two bodies of an item under its job's rules.
+/// Compares two bodies of an item under its job's rules. `before` is the one last reported: from there tolerances are
+/// measured.
 pub fn difference(before: &Json, after: &Json, rules: &Rules) -> Difference {
-    let (old, new) = (rules.lens(before), rules.lens(after));
-    let wanted = new.digest(after);
-    if old.digest(before) == wanted {
-        return Difference::default();
-    }
-    let difference = walk::walk((before, &old), (after, &new));
+    let Some(difference) = seek(before, after, rules) else { return Difference::default() };
     if rules.is_empty() {
         return difference;
     }
     let mut patched = before.clone();
-    let reached = apply(&mut patched, &difference.patch).is_ok() && rules.digest(&patched) == wanted;
+    let reached = apply(&mut patched, &difference.patch).is_ok() && seek(&patched, after, rules).is_none();
     if reached && !difference.changed.is_empty() {
         return difference;
     }
@@ -125,4 +121,16 @@ pub fn difference(before: &Json, after: &Json, rules: &Rules) -> Difference {
     let whole = self::difference(before, after, &Rules::default());
     let changed = if difference.changed.is_empty() { whole.changed } else { difference.changed };
     Difference { changed, patch: whole.patch }
+}
+
+/// What a walk finds; `None` where the two are equal under the rules.
+fn seek(before: &Json, after: &Json, rules: &Rules) -> Option<Difference> {
+    let (old, new) = (rules.lens(before), rules.lens(after));
+    let same = |numbers| old.digest(before, numbers) == new.digest(after, numbers);
+    if same(Numbers::Exact) {
+        return None;
+    }
+    let difference = walk::walk((before, &old), (after, &new), rules.tolerates());
+    let is_tolerated = rules.tolerates() && difference.patch.is_empty() && same(Numbers::Masked);
+    (!is_tolerated).then_some(difference)
 }

@@ -19,6 +19,7 @@ use crate::core::outcome::{Failure, FailureKind};
 use crate::core::path::{JsonPath, Step};
 
 pub(in crate::core) use explain::not_json;
+pub(in crate::core) use key::of_element as element_key;
 
 /// An item as it was read: its key and its bytes, no tree.
 #[derive(Clone, Debug)]

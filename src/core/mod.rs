@@ -35,6 +35,7 @@ pub mod event;
 pub mod ledger;
 pub mod outcome;
 pub mod pace;
+pub mod reload;
 pub mod rules;
 pub mod schedule;
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 
@@ -15,6 +15,7 @@ use crate::core::delivery::Verdict;
 use crate::core::job::Job;
 use crate::core::names::JobName;
 use crate::core::outcome::PollOutcome;
+use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
 use crate::engine::scheduler::Begin;
 use crate::store::JobRecord;
@@ -30,14 +31,32 @@ pub(super) use round::run;
 pub(super) struct Alarm(Arc<Shared>);
 
 struct Shared {
-    alerts: Alerts,
-    telling: Telling,
+    settings: RwLock<Arc<Settings>>,
+    begin: Begin,
     watched: Mutex<Watched>,
     wake: Notify,
     /// An attempt ended in a way that may concern a sink's bell, or a delivery died.
     sinks_moved: AtomicBool,
     /// A sink's bell rings: a delivery that arrives may be its recovery.
     sink_rings: AtomicBool,
+    /// The bells of sinks as the store has them, after a reload: to be taken over by the next round.
+    bells: Mutex<Option<Vec<Bell>>>,
+}
+
+/// What a config says of alerts.
+struct Settings {
+    alerts: Alerts,
+    telling: Telling,
+    /// All sinks, of which there may be something to tell.
+    sinks: Vec<Arc<Sink>>,
+}
+
+impl Settings {
+    fn of(config: &Config) -> Self {
+        let alerts = config.alerts.clone();
+        let told = alerts.send_to.iter().filter_map(|name| config.sink(name).cloned()).collect();
+        Self { alerts, telling: Telling::to(told), sinks: config.sinks.clone() }
+    }
 }
 
 #[derive(Default)]
@@ -61,34 +80,58 @@ impl Alarm {
         bells: &[Bell],
         now: Timestamp,
     ) -> Self {
-        let alerts = config.alerts.clone();
-        let sinks = alerts.send_to.iter().filter_map(|name| config.sink(name).cloned()).collect();
-        let enabled = config.jobs.iter().filter(|job| job.enabled);
-        let places = enabled.map(|job| {
-            let bell =
-                bells.iter().find(|bell| bell.trouble.is_of_a_job() && bell.subject.as_str() == job.name.as_str());
-            let past = records.get(&job.name).map(past).unwrap_or_default();
-            let schedule = (begin == Begin::OnSchedule).then_some(&job.schedule);
-            let watch = JobWatch::begin(past, bell.cloned(), schedule, &alerts, now);
-            (job.name.clone(), Place { job: job.clone(), watch })
-        });
-        let watched = Watched { jobs: places.collect(), turned: BTreeSet::new() };
+        let watched = watch_all(config, begin, records, bells, now);
         Self(Arc::new(Shared {
-            telling: Telling::to(sinks),
-            alerts,
-            watched: Mutex::new(watched),
+            settings: RwLock::new(Arc::new(Settings::of(config))),
+            begin,
+            watched: Mutex::new(Watched { jobs: watched, turned: BTreeSet::new() }),
             wake: Notify::new(),
             sinks_moved: AtomicBool::new(true),
             sink_rings: AtomicBool::new(false),
+            bells: Mutex::new(None),
         }))
+    }
+
+    /// Watches the jobs of another config from `now` on; a job that is polled as before is watched on as it was, unless
+    /// the alerts themselves were edited.
+    pub(super) fn apply(
+        &self,
+        config: &Config,
+        records: &BTreeMap<JobName, JobRecord>,
+        bells: &[Bell],
+        now: Timestamp,
+    ) {
+        let mut jobs = watch_all(config, self.0.begin, records, bells, now);
+        let watched = &mut *self.watched();
+        let before = std::mem::replace(
+            &mut *self.0.settings.write().unwrap_or_else(PoisonError::into_inner),
+            Arc::new(Settings::of(config)),
+        );
+        if before.alerts == config.alerts {
+            for (name, place) in &mut jobs {
+                if let Some(old) = watched.jobs.remove(name).filter(|old| old.job.schedule == place.job.schedule) {
+                    place.watch = old.watch;
+                }
+            }
+        } else {
+            *self.0.bells.lock().unwrap_or_else(PoisonError::into_inner) = Some(bells.to_vec());
+        }
+        watched.jobs = jobs;
+        watched.turned.clear();
+        self.0.sinks_moved.store(true, Ordering::Relaxed);
+        self.0.wake.notify_one();
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        self.0.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A poll that was made for real has ended.
     pub(super) fn polled(&self, job: &Job, outcome: &PollOutcome, at: Timestamp) {
-        let alerts = &self.0.alerts;
         let mut watched = self.watched();
+        let alerts = &self.settings().alerts;
         let Some(place) = watched.jobs.get_mut(&job.name) else { return };
-        place.watch.polled(outcome, at, &job.schedule, alerts);
+        place.watch.polled(outcome, at, &place.job.schedule, alerts);
         if place.watch.turn(&job.name, alerts, at).is_some() && watched.turned.insert(job.name.clone()) {
             self.0.wake.notify_one();
         }
@@ -108,8 +151,9 @@ impl Alarm {
 
     /// The system event of a job that begins anew, to be committed with its poll; none when nobody is told.
     pub(super) fn rebaselined(&self, news: &Rebaselined<'_>, now: Timestamp) -> Option<Notice> {
-        let notice = self.0.telling.rebaselined(news, now);
-        let is_on = self.0.alerts.is_on();
+        let settings = self.settings();
+        let notice = settings.telling.rebaselined(news, now);
+        let is_on = settings.alerts.is_on();
         log(&notice, is_on);
         is_on.then_some(notice)
     }
@@ -121,8 +165,9 @@ impl Alarm {
     /// Finds the jobs of which something follows because time has passed.
     fn look_at_all(&self, now: Timestamp) {
         let watched = &mut *self.watched();
+        let settings = self.settings();
         for (name, place) in &watched.jobs {
-            if place.watch.turn(name, &self.0.alerts, now).is_some() {
+            if place.watch.turn(name, &settings.alerts, now).is_some() {
                 watched.turned.insert(name.clone());
             }
         }
@@ -131,12 +176,13 @@ impl Alarm {
     /// Up to `limit` jobs of which something follows at `now`, and what.
     fn take_turns(&self, now: Timestamp, limit: usize) -> Vec<(JobName, JobTurn, JobWatch)> {
         let watched = &mut *self.watched();
+        let settings = self.settings();
         let mut turns = Vec::new();
         while turns.len() < limit
             && let Some(name) = watched.turned.pop_first()
         {
             let Some(place) = watched.jobs.get(&name) else { continue };
-            if let Some(turn) = place.watch.turn(&name, &self.0.alerts, now) {
+            if let Some(turn) = place.watch.turn(&name, &settings.alerts, now) {
                 turns.push((name, turn, place.watch.clone()));
             }
         }
@@ -146,9 +192,10 @@ impl Alarm {
     /// What was committed is so; a poll that ended meanwhile may have changed what follows.
     fn took_turn(&self, name: &JobName, bell: Option<Bell>, now: Timestamp) {
         let watched = &mut *self.watched();
+        let settings = self.settings();
         let Some(place) = watched.jobs.get_mut(name) else { return };
         place.watch.set_bell(bell);
-        if place.watch.turn(&place.job.name, &self.0.alerts, now).is_some() {
+        if place.watch.turn(&place.job.name, &settings.alerts, now).is_some() {
             watched.turned.insert(name.clone());
         }
     }
@@ -161,6 +208,28 @@ impl Alarm {
     fn has_turns(&self) -> bool {
         !self.watched().turned.is_empty()
     }
+}
+
+fn watch_all(
+    config: &Config,
+    begin: Begin,
+    records: &BTreeMap<JobName, JobRecord>,
+    bells: &[Bell],
+    now: Timestamp,
+) -> BTreeMap<JobName, Place> {
+    let of_jobs = bells.iter().filter(|bell| bell.trouble.is_of_a_job());
+    let bells: BTreeMap<&str, &Bell> = of_jobs.map(|bell| (bell.subject.as_str(), bell)).collect();
+    let enabled = config.jobs.iter().filter(|job| job.enabled);
+    let places = enabled.map(|job| {
+        let past = records.get(&job.name).map(past).unwrap_or_default();
+        let bell = bells.get(job.name.as_str()).map(|bell| (*bell).clone());
+        let schedule = (begin == Begin::OnSchedule).then_some(&job.schedule);
+        (
+            job.name.clone(),
+            Place { job: job.clone(), watch: JobWatch::begin(past, bell, schedule, &config.alerts, now) },
+        )
+    });
+    places.collect()
 }
 
 fn past(record: &JobRecord) -> Past {

@@ -4,17 +4,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::config::Config;
 use crate::core::names::SinkName;
+use crate::core::sink::Sink;
 use crate::engine::World;
 use crate::engine::alarm::Alarm;
 use crate::engine::outlet::Outlet;
-use crate::store::{DeliveryTicket, Room, StoreError};
+use crate::store::{DeliveryTicket, Room, SinkState, StoreError};
 
 /// Deliveries of one sink that are kept ready in memory.
 pub(super) const WINDOW: usize = 256;
@@ -30,6 +31,8 @@ pub(super) enum Arrival {
     Fresh(Fresh),
     /// A person has changed the sink's queue or state in the store: look at it anew.
     Changed,
+    /// The config was read again: the sink as it is now.
+    Edited(Arc<Sink>),
 }
 
 /// Deliveries that a commit made for one sink.
@@ -72,16 +75,30 @@ impl Sill {
 
 /// Hands deliveries over to their outlets.
 #[derive(Clone)]
-pub(super) struct Dispatcher {
-    doors: Arc<BTreeMap<SinkName, Door>>,
+pub(super) struct Dispatcher(Arc<Inner>);
+
+struct Inner {
+    world: Arc<World>,
+    alarm: Alarm,
+    shutdown: CancellationToken,
+    doors: RwLock<BTreeMap<SinkName, Door>>,
 }
 
+#[derive(Clone)]
 struct Door {
     arrivals: mpsc::Sender<Arrival>,
     sill: Arc<Sill>,
+    /// Ends the outlet alone: what is on its way ends, the rest is given back.
+    closing: CancellationToken,
 }
 
 impl Dispatcher {
+    /// One without an outlet: what the store holds stays there.
+    pub(super) fn new(world: &Arc<World>, alarm: &Alarm, shutdown: &CancellationToken) -> Self {
+        let (world, alarm, shutdown) = (world.clone(), alarm.clone(), shutdown.clone());
+        Self(Arc::new(Inner { world, alarm, shutdown, doors: RwLock::default() }))
+    }
+
     /// Opens an outlet for each sink of the config; each begins with what the store holds for it.
     pub(super) async fn start(
         world: &Arc<World>,
@@ -89,31 +106,75 @@ impl Dispatcher {
         alarm: &Alarm,
         shutdown: &CancellationToken,
     ) -> Result<Self, StoreError> {
-        let mut doors = BTreeMap::new();
+        let dispatcher = Self::new(world, alarm, shutdown);
         for sink in &config.sinks {
-            let (sender, arrivals) = mpsc::channel(COMMITS_WAITING_MAX);
-            let sill = Arc::new(Sill::new());
-            let state = world.store.sink_state(&sink.name).await?;
-            let outlet = Outlet::new(world.clone(), sink.clone(), state, sill.clone(), alarm.clone());
-            world.tasks.spawn(outlet.run(arrivals, shutdown.clone()));
-            doors.insert(sink.name.clone(), Door { arrivals: sender, sill });
+            dispatcher.open(sink.clone(), world.store.sink_state(&sink.name).await?);
         }
-        Ok(Self { doors: Arc::new(doors) })
+        Ok(dispatcher)
     }
 
-    /// Opens no outlet: what the store holds stays there.
-    pub(super) fn closed() -> Self {
-        Self { doors: Arc::new(BTreeMap::new()) }
+    /// Makes the outlets those of a config: `states` are of the sinks that have none yet. One that stays keeps its
+    /// breaker, its rate and its attempts; one that is gone ends what is on its way, and gives back the rest.
+    pub(super) async fn apply(&self, sinks: &[Arc<Sink>], mut states: BTreeMap<SinkName, SinkState>) {
+        let stays = |name: &SinkName| sinks.iter().any(|sink| sink.name == *name);
+        self.write_doors().retain(|name, door| {
+            let stays = stays(name);
+            if !stays {
+                door.closing.cancel();
+            }
+            stays
+        });
+        for sink in sinks {
+            match (self.door(&sink.name), states.remove(&sink.name)) {
+                // An outlet that has ended is that of a daemon that stops.
+                (Some(door), _) => drop(door.arrivals.send(Arrival::Edited(sink.clone())).await),
+                (None, state) => self.open(sink.clone(), state.unwrap_or_default()),
+            }
+        }
+    }
+
+    fn open(&self, sink: Arc<Sink>, state: SinkState) {
+        let Inner { world, alarm, shutdown, .. } = &*self.0;
+        let (arrivals, inbox) = mpsc::channel(COMMITS_WAITING_MAX);
+        let (sill, closing) = (Arc::new(Sill::new()), shutdown.child_token());
+        let outlet = Outlet::new(world.clone(), sink.clone(), state, sill.clone(), alarm.clone());
+        let name = sink.name.clone();
+        self.write_doors().insert(name.clone(), Door { arrivals, sill, closing: closing.clone() });
+        let (dispatcher, shutdown) = (self.clone(), shutdown.clone());
+        world.tasks.spawn(async move {
+            outlet.run(inbox, closing).await;
+            // The sink may have come back meanwhile: its new outlet does not know what this one gave back.
+            if !shutdown.is_cancelled() {
+                dispatcher.wake(&name).await;
+            }
+        });
+    }
+
+    /// Has this sink an outlet?
+    pub(super) fn has(&self, sink: &SinkName) -> bool {
+        self.read_doors().contains_key(sink)
+    }
+
+    fn door(&self, sink: &SinkName) -> Option<Door> {
+        self.read_doors().get(sink).cloned()
+    }
+
+    fn read_doors(&self) -> RwLockReadGuard<'_, BTreeMap<SinkName, Door>> {
+        self.0.doors.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_doors(&self) -> RwLockWriteGuard<'_, BTreeMap<SinkName, Door>> {
+        self.0.doors.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many more deliveries each sink has room for in memory.
     pub(super) fn room(&self) -> Room {
-        self.doors.iter().map(|(name, door)| (name.clone(), door.sill.room.load(Ordering::Relaxed))).collect()
+        self.read_doors().iter().map(|(name, door)| (name.clone(), door.sill.room.load(Ordering::Relaxed))).collect()
     }
 
     /// Why the jobs that feed this sink are paused, while they are.
     pub(super) fn full(&self, sink: &SinkName) -> Option<String> {
-        self.doors.get(sink)?.sill.full()
+        self.read_doors().get(sink)?.sill.full()
     }
 
     /// Hands over what a commit made: `tickets` for those that there was room for, of the `expected` in all.
@@ -123,7 +184,7 @@ impl Dispatcher {
             by_sink.entry(ticket.sink.clone()).or_default().push(ticket);
         }
         for (sink, count) in expected {
-            let Some(door) = self.doors.get(sink) else { continue };
+            let Some(door) = self.door(sink) else { continue };
             let tickets = by_sink.remove(sink).unwrap_or_default();
             let more = tickets.len() < *count;
             // An outlet that has ended takes nothing: what it would have got is in the store.
@@ -132,13 +193,13 @@ impl Dispatcher {
     }
 
     /// The sinks that have an outlet.
-    pub(super) fn sinks(&self) -> impl Iterator<Item = &SinkName> {
-        self.doors.keys()
+    pub(super) fn sinks(&self) -> Vec<SinkName> {
+        self.read_doors().keys().cloned().collect()
     }
 
     /// Tells an outlet to look into the store again: a person has changed the sink's state, or queued deliveries.
     pub(super) async fn wake(&self, sink: &SinkName) {
-        if let Some(door) = self.doors.get(sink) {
+        if let Some(door) = self.door(sink) {
             // An outlet that has ended looks when it is started again.
             let _ = door.arrivals.send(Arrival::Changed).await;
         }

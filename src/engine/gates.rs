@@ -3,7 +3,7 @@
 //! How fast is too fast is `core::polite`'s to say. Here requests wait in line, and what was used is written down before
 //! it is used, a block at a time: a crash can lose some of a budget, and never exceed it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ struct Book {
     kept: BTreeMap<Owner, Kept>,
     meters: BTreeMap<Owner, Arc<Meter>>,
     ways: BTreeMap<JobName, Arc<Way>>,
+    /// The owners that the config has. The others' meters are kept for when they come back.
+    in_force: BTreeSet<Owner>,
 }
 
 /// What one owner's requests have used.
@@ -108,13 +110,15 @@ impl Gates {
     pub(super) fn apply(&self, config: &Config) {
         let now = self.clock.now();
         let mut book = lock(&self.book);
-        let Book { kept, meters, .. } = &mut *book;
+        let Book { kept, meters, in_force, .. } = &mut *book;
+        in_force.clear();
         let mut ways = BTreeMap::new();
         let mut shared: BTreeMap<&str, Arc<Way>> = BTreeMap::new();
         let mut meter = |owner: Owner, courtesy: &Courtesy| {
             let found = meters.entry(owner.clone());
             let meter = found.or_insert_with(|| Arc::new(Meter::new(&owner, courtesy, kept.get(&owner), now)));
             meter.adapt(courtesy, now);
+            in_force.insert(owner);
             Arc::clone(meter)
         };
         for vendor in &config.vendors {
@@ -180,7 +184,10 @@ impl Gates {
     /// What is left of the limits of each owner that has some, in the order of their names.
     pub(super) fn views(&self) -> Vec<VendorView> {
         let now = self.clock.now();
-        let meters: Vec<Arc<Meter>> = lock(&self.book).meters.values().cloned().collect();
+        let meters: Vec<Arc<Meter>> = {
+            let book = lock(&self.book);
+            book.in_force.iter().filter_map(|owner| book.meters.get(owner).cloned()).collect()
+        };
         let mut views: Vec<_> = meters.iter().filter_map(|meter| meter.view(now)).collect();
         views.sort_by(|one, other| one.name.cmp(&other.name));
         views

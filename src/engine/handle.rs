@@ -8,7 +8,6 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::core::batch::{self, Bound};
-use crate::core::config::Config;
 use crate::core::delivery::{Answer, Parcel};
 use crate::core::diff;
 use crate::core::envelope::Envelope;
@@ -22,34 +21,44 @@ use crate::core::skipped::Skipped;
 use crate::core::time::Timestamp;
 use crate::core::view::{AttemptView, PollReport, TestReport, TimingView, VendorView, by_name};
 use crate::engine::World;
+use crate::engine::alarm::Alarm;
 use crate::engine::clock::Clock;
+use crate::engine::current::Current;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::gates::Gates;
 use crate::engine::poller::Mode;
 use crate::engine::scheduler::{Order, Run};
+use crate::engine::tasks::HEAVY_BYTES;
 use crate::sink::Sender;
 
 /// Asks a running engine.
 #[derive(Clone)]
 pub struct Handle {
     pub(super) world: Arc<World>,
-    sinks: Arc<Vec<Arc<Sink>>>,
+    pub(super) current: Current,
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) dispatcher: Dispatcher,
-    gates: Arc<Gates>,
-    /// One pause at a time, so that the scheduler hears of them in the order in which the store does.
+    pub(super) alarm: Alarm,
+    pub(super) gates: Arc<Gates>,
+    /// One pause, or one reload, at a time: the scheduler hears of them in the order in which the store does.
     pub(super) pausing: Arc<Mutex<()>>,
 }
 
 impl Handle {
     pub(super) fn new(
         world: Arc<World>,
-        config: &Config,
+        current: Current,
         orders: mpsc::Sender<Order>,
         dispatcher: Dispatcher,
+        alarm: Alarm,
         gates: Arc<Gates>,
     ) -> Self {
-        Self { world, sinks: Arc::new(config.sinks.clone()), orders, dispatcher, gates, pausing: Arc::default() }
+        Self { world, current, orders, dispatcher, alarm, gates, pausing: Arc::default() }
+    }
+
+    /// Computes something where it can't hold up other work.
+    pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        self.world.tasks.compute(HEAVY_BYTES, work).await
     }
 
     /// Polls a job as soon as it is free. `None`: there is no such job, or the engine has stopped.
@@ -62,8 +71,8 @@ impl Handle {
 
     /// Sends one signed sample event to a sink. `None`: there is no such sink.
     pub async fn test(&self, sink: &SinkName) -> Option<TestReport> {
-        let sink = self.sinks.iter().find(|known| known.name == *sink)?;
-        Some(send_sample(&*self.world.sender, &*self.world.clock, sink).await)
+        let config = self.current.get();
+        Some(send_sample(&*self.world.sender, &*self.world.clock, config.sink(sink)?).await)
     }
 
     /// Why the jobs that feed this sink are paused, while they are.

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::time::Timestamp;
 use crate::engine::World;
+use crate::engine::current::Current;
 use crate::store::StoreError;
 
 /// How often the store's writer is asked for a sign of life.
@@ -22,11 +23,11 @@ const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
 const PRUNE_ROWS_MAX: usize = 1_000;
 
 /// Runs until shutdown.
-pub(super) async fn run(world: Arc<World>, retention: Duration, shutdown: CancellationToken) {
+pub(super) async fn run(world: Arc<World>, current: Current, shutdown: CancellationToken) {
     let mut rounds = Rounds::beginning(world.clock.now());
     loop {
         let now = world.clock.now();
-        if let Err(error) = rounds.go(&world, retention, now).await {
+        if let Err(error) = rounds.go(&world, current.get().daemon.retention, now).await {
             tracing::error!(%error, "upkeep of the state failed");
         }
         tokio::select! {

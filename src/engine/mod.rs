@@ -8,7 +8,6 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::config::Config;
-use crate::core::names::JobName;
 use crate::core::observe::{Observer, Pulse};
 use crate::sink::Sender;
 use crate::source::Fetcher;
@@ -18,6 +17,7 @@ pub mod clock;
 pub mod tasks;
 
 mod bulletin;
+mod current;
 mod gates;
 mod journal;
 mod parking;
@@ -35,6 +35,7 @@ mod alarm;
 mod handle;
 mod janitor;
 mod operate;
+mod reload;
 
 pub use handle::{Handle, send_sample};
 pub use operate::{pause_job, pause_sink, replay_all};
@@ -42,6 +43,7 @@ pub use scheduler::{Begin, Run};
 
 use alarm::Alarm;
 use clock::{Clock, Dice};
+use current::Current;
 use dispatcher::Dispatcher;
 use gates::Gates;
 use poller::Poller;
@@ -78,29 +80,27 @@ pub struct Engine {
 
 impl Engine {
     /// Makes the store's jobs and sinks those of the config, and starts to poll and to deliver.
-    pub async fn start(world: World, config: &Config, begin: Begin) -> Result<Self, StoreError> {
+    pub async fn start(world: World, config: &Arc<Config>, begin: Begin) -> Result<Self, StoreError> {
         let world = Arc::new(world);
-        let jobs: Vec<JobName> = config.jobs.iter().map(|job| job.name.clone()).collect();
-        let sinks: Vec<_> = config.sinks.iter().map(|sink| sink.name.clone()).collect();
-        world.store.adopt(&jobs, &sinks, world.clock.now()).await?;
+        let current = Current::new(config.clone());
+        reload::adopt(&world, config).await?;
         let shutdown = CancellationToken::new();
         let records = world.store.jobs().await?.into_iter().collect();
         let bells = if config.alerts.is_on() { world.store.ringing().await? } else { Vec::new() };
         let alarm = Alarm::new(config, begin, &records, &bells, world.clock.now());
         let dispatcher = match begin {
             Begin::OnSchedule | Begin::WhenAsked => Dispatcher::start(&world, config, &alarm, &shutdown).await?,
-            Begin::ToLook => Dispatcher::closed(),
+            Begin::ToLook => Dispatcher::new(&world, &alarm, &shutdown),
         };
         let gates = Gates::open(world.clock.clone(), world.store.clone(), config).await?;
-        let poller = Arc::new(Poller::new(world.clone(), config, dispatcher.clone(), alarm.clone()));
+        let poller = Arc::new(Poller::new(world.clone(), current.clone(), dispatcher.clone(), alarm.clone()));
         if begin != Begin::ToLook {
-            let rounds =
-                alarm::run(world.clone(), alarm, config.sinks.clone(), bells, dispatcher.clone(), shutdown.clone());
+            let rounds = alarm::run(world.clone(), alarm.clone(), bells, dispatcher.clone(), shutdown.clone());
             world.tasks.spawn(rounds);
         }
         let orders = scheduler::start(&world, &poller, &gates, config, begin, records, &shutdown);
-        world.tasks.spawn(janitor::run(world.clone(), config.daemon.retention, shutdown.clone()));
-        let handle = Handle::new(world.clone(), config, orders, dispatcher, gates.clone());
+        world.tasks.spawn(janitor::run(world.clone(), current.clone(), shutdown.clone()));
+        let handle = Handle::new(world.clone(), current, orders, dispatcher, alarm, gates.clone());
         Ok(Self { handle, world, gates, shutdown })
     }
 

@@ -135,7 +135,7 @@ impl Handle {
             if !dry_run {
                 // After an error, too: a part of them may be queued.
                 for sink in handle.dispatcher.sinks() {
-                    handle.dispatcher.wake(sink).await;
+                    handle.dispatcher.wake(&sink).await;
                 }
             }
             report
@@ -170,7 +170,8 @@ impl Handle {
         Ok(())
     }
 
-    async fn to_its_end<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    /// Does something to its end, even when whoever asked for it goes. `None`: the engine has stopped.
+    pub async fn to_its_end<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         self.world.tasks.spawn(async move {
             // Whoever asked may have gone.

@@ -69,6 +69,8 @@ pub(super) struct Outlet {
     more: bool,
     /// True when a person has changed the sink's state in the store.
     changed: bool,
+    /// True when what is claimed has to be claimed anew.
+    stale: bool,
     /// When the store's next delivery falls due.
     next_due: Option<Timestamp>,
     /// When retries are claimed beside first attempts that never run out.
@@ -111,6 +113,7 @@ impl Outlet {
             sill,
             more: true,
             changed: false,
+            stale: false,
             next_due: None,
             retries_at: now,
             attempting: 0,
@@ -155,11 +158,16 @@ impl Outlet {
         !self.is_shut() && self.state.open.is_none()
     }
 
-    /// Gives claims back while nothing but a probe may go: the store knows best which delivery that is, and what is
-    /// held must not be claimed. Others may hold, list and change there what has not been attempted.
+    /// Gives claims back after an edit of the config, and while nothing but a probe may go: the store knows best which
+    /// delivery that is, and what is held must not be claimed. Others may hold, list and change there what has not been
+    /// attempted.
     async fn give_back(&mut self) {
-        if !self.flows() && self.claimed() > 0 {
+        let stale = std::mem::take(&mut self.stale);
+        if stale || (!self.flows() && self.claimed() > 0) {
             self.release().await;
+        }
+        if stale {
+            self.gather.follow(self.sink.batching);
         }
     }
 
@@ -279,6 +287,7 @@ impl Outlet {
                 self.enqueue(fresh.tickets);
             }
             Arrival::Changed => self.look_anew(),
+            Arrival::Edited(sink) => self.follow_config(sink),
         }
     }
 

@@ -39,6 +39,11 @@ impl Parking {
         found
     }
 
+    /// Sends all away that wait.
+    pub(super) fn clear(&mut self) -> impl Iterator<Item = Due> + use<> {
+        std::mem::take(&mut self.lines).into_iter().flat_map(|(_, line)| line)
+    }
+
     /// When one of those that wait can begin, where that is known.
     pub(super) fn ready_at(&self, gates: &Arc<Gates>) -> Option<Timestamp> {
         let ready = self.lines.iter().filter_map(|(way, _)| match gates.blocked(way) {

@@ -2,17 +2,17 @@
 //!
 //! It knows no schedule, and it decides nothing itself: that is `core`'s part.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::core::config::Config;
 use crate::core::job::Job;
-use crate::core::names::JobName;
+use crate::core::names::SinkName;
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
-use crate::core::sink::Sink;
+use crate::core::sink::{Route, Sink};
 use crate::core::time::Timestamp;
 use crate::engine::World;
 use crate::engine::alarm::Alarm;
+use crate::engine::current::Current;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::report::Trace;
 use crate::engine::round::{Act, Round};
@@ -41,18 +41,14 @@ pub(super) struct Polled {
 /// Makes polls.
 pub(super) struct Poller {
     pub(super) world: Arc<World>,
-    sinks: BTreeMap<JobName, Vec<Arc<Sink>>>,
+    current: Current,
     dispatcher: Dispatcher,
     alarm: Alarm,
 }
 
 impl Poller {
-    pub(super) fn new(world: Arc<World>, config: &Config, dispatcher: Dispatcher, alarm: Alarm) -> Self {
-        let sinks_of = |job: &Arc<Job>| {
-            let leads_to = |sink: &&Arc<Sink>| job.send_to.iter().any(|route| route.sink == sink.name);
-            (job.name.clone(), config.sinks.iter().filter(leads_to).cloned().collect())
-        };
-        Self { world, sinks: config.jobs.iter().map(sinks_of).collect(), dispatcher, alarm }
+    pub(super) fn new(world: Arc<World>, current: Current, dispatcher: Dispatcher, alarm: Alarm) -> Self {
+        Self { world, current, dispatcher, alarm }
     }
 
     /// Who is to know how polls end.
@@ -61,11 +57,11 @@ impl Poller {
     }
 
     /// Why this job is not polled for now: more waits for one of its sinks than may.
-    pub(super) fn blocked(&self, job: &JobName) -> Option<String> {
-        let full = |sink: &Arc<Sink>| {
-            self.dispatcher.full(&sink.name).map(|reason| format!("paused for the sink `{}`: {reason}", sink.name))
+    pub(super) fn blocked(&self, job: &Job) -> Option<String> {
+        let full = |route: &Route| {
+            self.dispatcher.full(&route.sink).map(|reason| format!("paused for the sink `{}`: {reason}", route.sink))
         };
-        self.sinks.get(job)?.iter().find_map(full)
+        job.send_to.iter().find_map(full)
     }
 
     /// Makes one poll of a job that was claimed. An `Err` is our own failure: nothing was committed that is not whole.
@@ -95,9 +91,12 @@ impl Poller {
         Ok(Polled { outcome, at, items: ended.tally.items, events: ended.tally.events, trace })
     }
 
-    /// The sinks that a job's events go to.
-    pub(super) fn sinks_of(&self, job: &JobName) -> Vec<Arc<Sink>> {
-        self.sinks.get(job).cloned().unwrap_or_default()
+    /// The sinks that a job's events go to, each once, as the config in force has them. One that has left it since the
+    /// poll began gets nothing.
+    pub(super) fn sinks_of(&self, job: &Job) -> Vec<Arc<Sink>> {
+        let names: BTreeSet<&SinkName> = job.send_to.iter().map(|route| &route.sink).collect();
+        let config = self.current.get();
+        names.into_iter().filter_map(|name| config.sink(name).cloned()).collect()
     }
 
     /// Commits a part of a poll, and hands its deliveries over.

@@ -129,7 +129,7 @@ impl<'a> Round<'a> {
         let old_rules = kept.filter(|kept| kept.rules != job.fingerprints.rules);
         let start = Start {
             job: job.clone(),
-            sinks: poller.sinks_of(&job.name),
+            sinks: poller.sinks_of(job),
             uid: ticket.uid,
             sequence: state.sequence,
             phase: Phase::of(job, kept, state.baseline),

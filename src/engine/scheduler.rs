@@ -27,6 +27,8 @@ use crate::engine::poller::{Mode, Polled, Poller, store_failure};
 use crate::engine::report::Trace;
 use crate::store::JobRecord;
 
+mod apply;
+
 /// Orders that wait for the scheduler; whoever sends one waits for a place.
 const ORDERS_WAITING_MAX: usize = 64;
 
@@ -38,6 +40,9 @@ const BLOCKED_RETRY: Duration = Duration::from_secs(1);
 
 /// How long someone who asks for a poll is kept waiting for its vendor.
 const ASKED_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Polls that may ever run at once: the bound of `concurrency`, which a reload may raise up to here.
+const POLLS_MAX: usize = 1000;
 
 /// When jobs are polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,8 @@ pub(super) enum Order {
     Poll(JobName, Mode, oneshot::Sender<PollReport>),
     /// A person has paused a job, or resumed it.
     Pause(JobName, bool),
+    /// Take over the jobs of another config; what is remembered of them; to whom it is told when it is done.
+    Apply(Arc<Config>, BTreeMap<JobName, JobRecord>, oneshot::Sender<()>),
     /// Say when each job is due, and whether it is being polled.
     Runs(oneshot::Sender<BTreeMap<JobName, Run>>),
 }
@@ -84,14 +91,16 @@ pub(super) fn start(
     shutdown: &CancellationToken,
 ) -> mpsc::Sender<Order> {
     let (orders, inbox) = mpsc::channel(ORDERS_WAITING_MAX);
-    let (ended, endings) = mpsc::channel(config.daemon.concurrency.max(1));
+    let (ended, endings) = mpsc::channel(config.daemon.concurrency.max(POLLS_MAX));
     let mut scheduler = Scheduler {
         world: world.clone(),
         poller: poller.clone(),
+        begin,
         gates: gates.clone(),
         parking: Parking::default(),
         concurrency: config.daemon.concurrency,
         slots: Vec::with_capacity(config.jobs.len()),
+        free: Vec::new(),
         by_name: BTreeMap::new(),
         heap: BinaryHeap::with_capacity(config.jobs.len()),
         asked: VecDeque::new(),
@@ -101,7 +110,7 @@ pub(super) fn start(
     };
     let now = world.clock.now();
     for job in &config.jobs {
-        scheduler.add(job.clone(), begin, records.get(&job.name), now);
+        scheduler.add(job.clone(), records.get(&job.name), now);
     }
     world.tasks.spawn(scheduler.run(inbox, endings));
     orders
@@ -110,11 +119,14 @@ pub(super) fn start(
 struct Scheduler {
     world: Arc<World>,
     poller: Arc<Poller>,
+    begin: Begin,
     gates: Arc<Gates>,
     /// Polls that are due and wait for their vendor.
     parking: Parking,
     concurrency: usize,
     slots: Vec<Slot>,
+    /// Slots of jobs that left the config.
+    free: Vec<usize>,
     by_name: BTreeMap<JobName, usize>,
     heap: BinaryHeap<Reverse<(Timestamp, usize)>>,
     asked: VecDeque<Asked>,
@@ -128,6 +140,8 @@ struct Slot {
     job: Arc<Job>,
     way: Arc<Way>,
     spread: u64,
+    /// The job has left the config, and its last poll has not ended.
+    gone: bool,
     /// False for a job that is polled only when someone asks for it.
     scheduled: bool,
     /// A person keeps it from being polled on schedule; it stays due.
@@ -166,23 +180,37 @@ struct Made {
 
 impl Scheduler {
     /// First polls and missed ones are due at once; every other job keeps its phase.
-    fn add(&mut self, job: Arc<Job>, begin: Begin, record: Option<&JobRecord>, now: Timestamp) {
+    fn add(&mut self, job: Arc<Job>, record: Option<&JobRecord>, now: Timestamp) {
+        let slot = self.slot(job, record, now);
+        let name = slot.job.name.clone();
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slots[at] = slot;
+                at
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() - 1
+            }
+        };
+        self.by_name.insert(name, at);
+        self.enqueue(at);
+    }
+
+    fn slot(&self, job: Arc<Job>, record: Option<&JobRecord>, now: Timestamp) -> Slot {
         let spread = spread_of(job.name.as_str());
         let is_late = match record.and_then(|record| record.last_poll) {
             None => true,
             Some(last) => job.schedule.missed(last, now, spread),
         };
         let due = if is_late { Some(now) } else { job.schedule.next(now, spread) };
-        let slot = self.slots.len();
-        self.by_name.insert(job.name.clone(), slot);
-        let failures = record.map_or(0, |record| record.failures);
-        let scheduled = job.enabled && begin == Begin::OnSchedule;
+        let scheduled = self.schedules(&job);
         let due = due.filter(|_| scheduled);
         let paused = record.is_some_and(|record| record.paused.is_some());
+        let failures = record.map_or(0, |record| record.failures);
         let way = self.gates.way(&job.name);
-        let interval = None;
-        self.slots.push(Slot { job, way, spread, scheduled, paused, due, running: false, failures, interval });
-        self.enqueue(slot);
+        let (gone, running, interval) = (false, false, None);
+        Slot { job, way, spread, gone, scheduled, paused, due, running, failures, interval }
     }
 
     fn enqueue(&mut self, slot: usize) {
@@ -274,7 +302,7 @@ impl Scheduler {
             if current != Some(due) || running || paused {
                 continue;
             }
-            match self.poller.blocked(&self.slots[slot].job.name) {
+            match self.poller.blocked(&self.slots[slot].job) {
                 None => {
                     let way = self.slots[slot].way.clone();
                     if let Some(turn) = self.parking.admit(&self.gates, &way, (due, slot)) {
@@ -307,6 +335,9 @@ impl Scheduler {
         self.running -= 1;
         let slot = &mut self.slots[ended.slot];
         slot.running = false;
+        if slot.gone {
+            return self.vacate(ended.slot);
+        }
         let now = self.world.clock.now();
         let result = ended.result.filter(|_| ended.mode == Mode::Commit);
         let failed = match &result {
@@ -349,7 +380,7 @@ impl Scheduler {
         match order {
             Order::Poll(name, mode, reply) => {
                 // A job that is unknown drops the reply, which tells the asker.
-                if let Some(slot) = self.by_name.get(&name) {
+                if let Some(slot) = self.by_name.get(&name).filter(|slot| !self.slots[**slot].gone) {
                     self.asked.push_back(Asked { slot: *slot, mode, reply });
                 }
             }
@@ -358,11 +389,17 @@ impl Scheduler {
                     self.pause(*slot, paused);
                 }
             }
+            Order::Apply(config, records, done) => {
+                self.apply(&config, &records);
+                // Whoever asked may have gone.
+                let _ = done.send(());
+            }
             Order::Runs(reply) => {
-                let (runs, now) = (self.slots.iter(), self.world.clock.now());
+                let now = self.world.clock.now();
+                let runs = self.by_name.values().map(|at| &self.slots[*at]).filter(|slot| !slot.gone);
                 let runs = runs.map(|slot| {
                     let goes = slot.scheduled && !slot.paused;
-                    let blocked = self.poller.blocked(&slot.job.name).filter(|_| goes);
+                    let blocked = self.poller.blocked(&slot.job).filter(|_| goes);
                     let due = slot.due.filter(|_| !slot.paused);
                     let is_late = !slot.running && due.is_some_and(|due| due <= now);
                     let waits = if is_late { self.gates.waits(&slot.way) } else { None };

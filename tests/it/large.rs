@@ -12,6 +12,9 @@ use crate::support::{Bridge, Daemon, Receiver, Reply, Vendor};
 
 const MIB: usize = 1024 * 1024;
 
+/// What the daemon may come to over an answer of 128 MiB, in a debug build, which is 30 MiB before its first poll.
+const PEAK_MIB: usize = 112;
+
 /// Lists from this size on are not held.
 const LARGE: usize = 17 * MIB;
 
@@ -54,7 +57,7 @@ impl Watch {
     fn of(job: &str, first: Reply) -> Self {
         let (vendor, receiver) = (Vendor::scripted(|_| Reply::Hang), Receiver::start());
         vendor.reply(first);
-        let job = format!("every = '366d'\nkey = '$.id'\ntimeout = '60s'\nmax_body = '128 MiB'\n{job}");
+        let job = format!("every = '366d'\nkey = '$.id'\ntimeout = '60s'\nmax_body = '256 MiB'\n{job}");
         let bridge = Bridge::between(&vendor, &receiver, &job, "");
         Self { vendor, receiver, bridge }
     }
@@ -67,8 +70,10 @@ impl Watch {
 }
 
 #[test]
-fn an_answer_of_64_mib_needs_memory_for_a_part_of_it() {
-    let (list, count) = items(64 * MIB, ",\n", order);
+fn an_answer_of_128_mib_needs_memory_for_a_part_of_it() {
+    let (list, count) = items(128 * MIB, ",\n", |text, id| {
+        write!(text, "{{\"id\":{id},\"status\":\"new\",\"note\":\"{:x<4000}\"}}", "").expect("text can be written");
+    });
     let answer = |list: &str| Reply::json(format!("{{\"meta\":{{\"n\":{count}}},\"orders\":[{list}],\"end\":[1,2]}}"));
     let watch = Watch::of(ORDERS, answer(&list));
     let daemon = watch.run();
@@ -82,14 +87,10 @@ fn an_answer_of_64_mib_needs_memory_for_a_part_of_it() {
     assert_eq!(poll(&daemon)["outcome"], "unchanged", "it is recognised by its digest");
 
     let peak = daemon.peak_rss_kib() as usize / 1024;
-    assert!(peak < PEAK_MIB, "{peak} MiB for three answers of 64 MiB");
+    assert!(peak < PEAK_MIB, "{peak} MiB for three answers of 128 MiB");
     let mut left = fs::read_dir(watch.bridge.path()).expect("the folder is there").flatten();
     assert!(!left.any(|file| file.file_name().to_string_lossy().ends_with(".body")), "a file was left behind");
-    assert_eq!(watch.receiver.wait_for(2).len(), 2);
 }
-
-/// What the daemon may come to meanwhile, in a debug build.
-const PEAK_MIB: usize = 96;
 
 #[test]
 fn a_large_answer_that_breaks_off_has_changed_nothing() {

@@ -30,6 +30,8 @@ mod paging;
 mod partial;
 mod politeness;
 mod queue;
+mod reload;
+mod rules;
 mod schema;
 mod seeing;
 mod signing;

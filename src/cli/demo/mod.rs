@@ -100,7 +100,7 @@ async fn play(time: Duration) -> Result<(), Option<String>> {
     let listener = Listener::bind(&config.daemon.listen).await.map_err(broken)?;
     let api = listener.as_ref().and_then(Listener::tcp_address);
     if let Some(listener) = listener {
-        daemon.serve(listener, &config);
+        daemon.serve(listener, &config, None);
     }
     let api = api.map_or_else(String::new, |address| format!("http://{address}"));
 

@@ -11,7 +11,7 @@ use super::later_value;
 use crate::config::lookup::Lookup;
 use crate::config::problem::Problem;
 use crate::config::reader::{Reader, Section};
-use crate::core::config::{Daemon, Listen};
+use crate::core::config::{Daemon, Listen, Reload};
 use crate::core::path::Complaint;
 use crate::core::secret::Secret;
 
@@ -63,7 +63,10 @@ pub(super) fn lift(section: Option<&Section<'_>>, env: &dyn Lookup, reader: &mut
         field("concurrency").and_then(|field| reader.whole(&field, &CONCURRENCY_BOUNDS)).unwrap_or(CONCURRENCY);
     let retention =
         field("retention").and_then(|field| reader.duration(&field, &RETENTION_BOUNDS)).unwrap_or(RETENTION);
-    Some(Daemon { state, listen: listen?, token, concurrency: concurrency as usize, retention })
+    let reload = field("reload")
+        .and_then(|field| reader.one_of(&field, &[("signal", Reload::Signal), ("watch", Reload::Watch)]))
+        .unwrap_or_default();
+    Some(Daemon { state, listen: listen?, token, concurrency: concurrency as usize, reload, retention })
 }
 
 fn state(section: Option<&Section<'_>>, env: &dyn Lookup, reader: &mut Reader<'_>) -> PathBuf {

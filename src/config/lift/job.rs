@@ -25,7 +25,7 @@ use crate::core::job::{Access, Changes, Fingerprints, First, Job, ListKind, Requ
 use crate::core::names::{Digest, JobName, VendorName};
 use crate::core::page::Paging;
 use crate::core::path::{Complaint, JsonPath};
-use crate::core::rules::Rules;
+use crate::core::rules::{Rules, Tolerance};
 use crate::core::schedule::Schedule;
 use crate::core::template::{Condition, Template, Text};
 
@@ -78,7 +78,7 @@ impl<'a> Lift<'a> {
         let request_print = request.as_ref().map(|(_, print)| *print);
         let cursor = cursor::cursor(section, request_print, reader);
         let first = word(section, "first", &[("silent", First::Silent), ("emit", First::Emit)], reader);
-        let rules = Rules { watch: paths(section, "watch", reader), ignore: paths(section, "ignore", reader) };
+        let rules = rules(section, reader);
         let on = section.field("on").map_or(Some(Changes::ALL), |field| changes(&field, reader));
         let when = section.field("when").and_then(|field| condition(&field, reader));
         let event_type = section.field("type").and_then(|field| event_type(&field, reader));
@@ -305,6 +305,48 @@ fn key(section: &Section<'_>, reader: &mut Reader<'_>) -> Vec<JsonPath> {
 fn paths(section: &Section<'_>, name: &str, reader: &mut Reader<'_>) -> Vec<JsonPath> {
     let list = section.field(name).and_then(|field| reader.list(&field)).unwrap_or_default();
     list.iter().filter_map(|field| reader.query(field)).collect()
+}
+
+/// What counts as change.
+fn rules(section: &Section<'_>, reader: &mut Reader<'_>) -> Rules {
+    Rules {
+        watch: paths(section, "watch", reader),
+        ignore: paths(section, "ignore", reader),
+        tolerance: places(section, "tolerance", reader, tolerance),
+        arrays: places(section, "arrays", reader, |field, reader| reader.query(field)),
+        unordered: paths(section, "unordered", reader),
+    }
+}
+
+/// A table whose keys are JSONPaths.
+fn places<T>(
+    section: &Section<'_>,
+    name: &str,
+    reader: &mut Reader<'_>,
+    value: impl Fn(&Field<'_>, &mut Reader<'_>) -> Option<T>,
+) -> Vec<(JsonPath, T)> {
+    let Some(field) = section.field(name) else { return Vec::new() };
+    let Some(table) = reader.open_table(&field, Table::Job) else { return Vec::new() };
+    let mut places = Vec::new();
+    for (place, field) in table.entries() {
+        let path = JsonPath::parse(field.name).map_err(|complaint| {
+            reader.note(Problem::error(place, complaint.problem).maybe_hint(complaint.hint));
+        });
+        let value = value(&field, reader);
+        places.extend(path.ok().zip(value));
+    }
+    places
+}
+
+/// How far a number may move: a number, or a share of it as text.
+fn tolerance(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Tolerance> {
+    let number = match field.value.get_ref() {
+        DeValue::Integer(number) => number.as_str(),
+        DeValue::Float(number) => number.as_str(),
+        _ => return reader.parsed(field, Tolerance::percent),
+    };
+    let read = Tolerance::by(number);
+    read.map_err(|why| reader.note(Problem::error(field.place(), why.problem).maybe_hint(why.hint))).ok()
 }
 
 fn changes(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Changes> {

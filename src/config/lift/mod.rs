@@ -25,6 +25,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::keys::{self, Table};
 use crate::config::lookup::Lookup;
+use crate::config::prints::Prints;
 use crate::config::problem::{Place, Problem};
 use crate::config::reader::{Field, Reader, Section, later};
 use crate::config::source::SourceFile;
@@ -58,7 +59,11 @@ pub(crate) fn daemon_alone(parsed: &Parsed<'_>, env: &dyn Lookup, reader: &mut R
 }
 
 /// All files as one config; `None` when something is wrong with it, which then is noted.
-pub(crate) fn config<'a>(parsed: &'a [Parsed<'a>], env: &dyn Lookup, reader: &mut Reader<'_>) -> Option<Config> {
+pub(crate) fn config<'a>(
+    parsed: &'a [Parsed<'a>],
+    env: &dyn Lookup,
+    reader: &mut Reader<'_>,
+) -> Option<(Config, Prints)> {
     let mut daemon = None;
     for (index, Parsed { file, tree }) in parsed.iter().enumerate() {
         let section = Section { kind: Table::Root, title: "the file".into(), file, header: 0..0, table: tree };
@@ -77,6 +82,7 @@ pub(crate) fn config<'a>(parsed: &'a [Parsed<'a>], env: &dyn Lookup, reader: &mu
     let jobs = named(parsed, "job", Table::Job, reader);
     let sinks = named(parsed, "sink", Table::Sink, reader);
 
+    let prints = prints(&vendors, &jobs, &sinks, reader);
     let daemon = daemon::lift(daemon.as_ref(), env, reader);
     let layers: BTreeMap<&str, vendor::Layer> =
         vendors.iter().map(|(name, section)| (*name, vendor::layer(section, reader))).collect();
@@ -97,13 +103,27 @@ pub(crate) fn config<'a>(parsed: &'a [Parsed<'a>], env: &dyn Lookup, reader: &mu
                 .of_absence(),
         );
     }
-    Some(Config {
+    let config = Config {
         daemon: daemon?,
         jobs: jobs.into_iter().collect::<Option<_>>()?,
         vendors,
         sinks: sinks.into_values().collect::<Option<_>>()?,
         alerts,
-    })
+    };
+    Some((config, prints))
+}
+
+fn prints(vendors: &Named<'_>, jobs: &Named<'_>, sinks: &Named<'_>, reader: &mut Reader<'_>) -> Prints {
+    let mut prints = Prints::default();
+    for (name, job) in jobs {
+        let vendor = job.table.get("vendor").and_then(|vendor| vendor.get_ref().as_str());
+        let vendor = vendor.and_then(|vendor| vendors.get(vendor));
+        prints.jobs.insert((*name).to_owned(), reader.printer().with(Some(job)).with(vendor).finish());
+    }
+    for (name, sink) in sinks {
+        prints.sinks.insert((*name).to_owned(), reader.printer().with(Some(sink)).finish());
+    }
+    prints
 }
 
 /// The tables `[KIND.NAME]` of all files by name; a name that occurs twice counts where it stands first.

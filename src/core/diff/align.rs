@@ -9,7 +9,7 @@ use crate::core::names::Digest;
 /// What becomes of an element, in the order of both arrays. Indexes are those of the two lists of digests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Move {
-    /// The old one and the new one stand for each other, and differ.
+    /// The old one and the new one stand for each other, and differ; or may, where that was asked for.
     Pair(usize, usize),
     /// The old one is gone.
     Remove(usize),
@@ -21,8 +21,8 @@ pub(super) enum Move {
 /// only elements that occur once are matched, which takes no table.
 const CELLS_MAX: usize = 1 << 18;
 
-/// The moves that turn `old` into `new`; elements that are the same take none.
-pub(super) fn align(old: &[Digest], new: &[Digest]) -> Vec<Move> {
+/// The moves that turn `old` into `new`; elements that are the same take none, unless `all` pairs are asked for.
+pub(super) fn align(old: &[Digest], new: &[Digest], all: bool) -> Vec<Move> {
     let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let (old_rest, new_rest) = (&old[head..], &new[head..]);
     let tail = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(|(a, b)| a == b).count();
@@ -31,10 +31,15 @@ pub(super) fn align(old: &[Digest], new: &[Digest]) -> Vec<Move> {
     let mut same = if small { common(old_rest, new_rest) } else { unique(old_rest, new_rest) };
     same.push((old_rest.len(), new_rest.len()));
 
-    let mut moves = Vec::new();
+    let pairs = |count: usize, old: usize, new: usize| (0..count).map(move |at| Move::Pair(old + at, new + at));
+    let mut moves: Vec<Move> = pairs(if all { head } else { 0 }, 0, 0).collect();
     let (mut a, mut b) = (0, 0);
     for (next_a, next_b) in same {
         gap(head + a..head + next_a, head + b..head + next_b, &mut moves);
+        // The last are where the tail begins, if there is one.
+        let is_end = next_a == old_rest.len() && next_b == new_rest.len();
+        let same = if is_end { tail } else { 1 };
+        moves.extend(pairs(if all { same } else { 0 }, head + next_a, head + next_b));
         (a, b) = (next_a + 1, next_b + 1);
     }
     moves

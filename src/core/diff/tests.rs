@@ -1,5 +1,7 @@
 //! Patches reach their goal, stay small, and hold only what counts.
 
+mod order;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -13,7 +15,7 @@ fn read(text: &str) -> Json {
 
 fn rules(watch: &[&str], ignore: &[&str]) -> Rules {
     let paths = |list: &[&str]| list.iter().map(|path| JsonPath::parse(path).expect("a query")).collect();
-    Rules { watch: paths(watch), ignore: paths(ignore) }
+    Rules { watch: paths(watch), ignore: paths(ignore), ..Rules::default() }
 }
 
 /// The difference, after a check that its patch reaches `after`.

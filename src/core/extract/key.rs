@@ -39,6 +39,12 @@ pub(super) fn of_tree(paths: &[JsonPath], item: &Json, place: Place) -> Result<K
     paths.iter().map(part).collect::<Result<Vec<_>, _>>().map(join)
 }
 
+/// The key of an element of an array inside an item, as text; `None` where it has none, or several.
+pub(in crate::core) fn of_element(path: &JsonPath, element: &Json) -> Option<String> {
+    let [value] = path.select(element)[..] else { return None };
+    part_of(value).map(|part| join(vec![part]).to_string())
+}
+
 /// The steps of a path that leads to one place.
 fn single_steps(path: &JsonPath) -> Option<&[Step]> {
     path.plain_steps().filter(|steps| !steps.contains(&Step::All))

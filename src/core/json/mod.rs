@@ -10,6 +10,7 @@ mod parse;
 mod pointer;
 mod scan;
 mod stream;
+mod within;
 mod write;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Numbers that keep their spelling, and what they are worth: exact, of any size, without a float in between.
 //!
-//! Nothing here does arithmetic on them.
+//! Nothing here does arithmetic on them; the little that is needed is in `within`.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -152,11 +152,11 @@ impl<'a> Decimal<'a> {
     }
 
     /// The digits, as ASCII.
-    fn digits(&self) -> impl Iterator<Item = u8> + 'a {
+    pub(super) fn digits(&self) -> impl Iterator<Item = u8> + 'a {
         self.head.bytes().chain(self.tail.bytes())
     }
 
-    fn compare(&self, other: &Self) -> Ordering {
+    pub(super) fn compare(&self, other: &Self) -> Ordering {
         let sign = |value: &Self| match (value.head.is_empty() && value.tail.is_empty(), value.negative) {
             (true, _) => 0,
             (false, true) => -1,

@@ -1,12 +1,17 @@
-//! A document seen through rules: which of its places count.
+//! A document seen through rules: which of its places count, and how.
 //!
 //! A lens belongs to the one document it was made for.
 
-use std::collections::BTreeMap;
+mod encode;
 
-use crate::core::json::{Encoder, Json};
-use crate::core::names::Digest;
-use crate::core::path::Token;
+use std::collections::{BTreeMap, HashSet};
+
+use super::tolerance::{Tolerance, numeric};
+use crate::core::extract::element_key;
+use crate::core::json::Json;
+use crate::core::path::{JsonPath, Token};
+
+pub(in crate::core) use encode::Numbers;
 
 /// Which parts of a value count.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +26,28 @@ pub(in crate::core) enum Lens<'a> {
         rest: bool,
         /// Children of which not the same can be said as of the rest.
         places: BTreeMap<Token<'a>, Lens<'a>>,
+        /// How the value itself is compared.
+        how: How<'a>,
     },
+}
+
+/// How a value is compared.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::core) struct How<'a> {
+    order: Order,
+    tolerances: Vec<&'a Tolerance>,
+}
+
+/// What the order of an array means.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::core) enum Order {
+    /// Its elements are told apart by where they stand.
+    #[default]
+    Listed,
+    /// Each that counts has a key of its own; the others have none here.
+    Keyed(Vec<Option<String>>),
+    /// None.
+    Free,
 }
 
 /// How far a lens reaches.
@@ -45,7 +71,7 @@ impl<'a> Lens<'a> {
         match lens {
             Lens::Whole => &Lens::Whole,
             Lens::Nothing => &Lens::Nothing,
-            Lens::Part { rest, places } => {
+            Lens::Part { rest, places, .. } => {
                 places.get(&token).unwrap_or(if *rest { &Lens::Whole } else { &Lens::Nothing })
             }
         }
@@ -66,130 +92,120 @@ impl<'a> Lens<'a> {
         places.into_iter().flatten().map(|(token, lens)| (*token, lens))
     }
 
+    /// What the order of the elements means.
+    pub(in crate::core) fn order(&self) -> &Order {
+        const LISTED: &Order = &Order::Listed;
+        if let Self::Part { how, .. } = self { &how.order } else { LISTED }
+    }
+
+    /// Is the step from `old`, seen through this lens, to `new`, seen through that one, too small to count?
+    pub(in crate::core) fn covers(&self, old: &Json, lens: &Lens<'_>, new: &Json) -> bool {
+        let covered = |lens: &Lens<'_>| lens.tolerances().iter().any(|tolerance| tolerance.covers(old, new));
+        covered(self) && covered(lens)
+    }
+
+    fn tolerances(&self) -> &[&'a Tolerance] {
+        if let Self::Part { how, .. } = self { &how.tolerances } else { &[] }
+    }
+
+    /// Is this a number that may move?
+    fn is_tolerated(&self, json: &Json) -> bool {
+        !self.tolerances().is_empty() && numeric(json).is_some()
+    }
+
+    /// What is said of a child of which nothing was said yet, in a value of which something now is.
+    fn open(&mut self, untold: Self) -> Option<(&mut BTreeMap<Token<'a>, Self>, Self)> {
+        if *self == untold {
+            *self = Self::Part { rest: untold == Self::Whole, places: BTreeMap::new(), how: How::default() };
+        }
+        let Self::Part { rest, places, .. } = self else { return None };
+        Some((places, if *rest { Self::Whole } else { Self::Nothing }))
+    }
+
     /// From now on the value at the end of `way` counts.
     pub(super) fn watch(&mut self, way: &[Token<'a>]) {
-        if *self == Self::Whole {
-            return;
-        }
         let Some((token, way)) = way.split_first() else {
             *self = Self::Whole;
             return;
         };
-        if *self == Self::Nothing {
-            *self = Self::Part { rest: false, places: BTreeMap::new() };
-        }
-        if let Self::Part { places, .. } = self {
-            places.entry(*token).or_insert(Self::Nothing).watch(way);
+        if let Some((places, untold)) = self.open(Self::Nothing) {
+            places.entry(*token).or_insert(untold).watch(way);
         }
     }
 
     /// From now on the value at the end of `way` does not count.
     pub(super) fn ignore(&mut self, way: &[Token<'a>]) {
-        if *self == Self::Nothing {
-            return;
-        }
         let Some((token, way)) = way.split_first() else {
             *self = Self::Nothing;
             return;
         };
-        if *self == Self::Whole {
-            *self = Self::Part { rest: true, places: BTreeMap::new() };
-        }
-        if let Self::Part { rest, places } = self {
-            let untold = if *rest { Self::Whole } else { Self::Nothing };
+        if let Some((places, untold)) = self.open(Self::Whole) {
             places.entry(*token).or_insert(untold).ignore(way);
         }
     }
 
+    /// From now on the number at the end of `way` may move.
+    pub(super) fn tolerate(&mut self, way: &[Token<'a>], tolerance: &'a Tolerance) {
+        if let Some(how) = self.at(way).and_then(Self::how) {
+            how.tolerances.push(tolerance);
+        }
+    }
+
+    /// From now on the order of the array at the end of `way` does not count.
+    pub(super) fn unorder(&mut self, way: &[Token<'a>]) {
+        if let Some(how) = self.at(way).and_then(Self::how)
+            && how.order == Order::Listed
+        {
+            how.order = Order::Free;
+        }
+    }
+
+    /// From now on the elements of the array at the end of `way` are told apart by their keys. A key is seen wherever an
+    /// element is, so that a patch that adds one says which it is.
+    pub(super) fn key(&mut self, way: &[Token<'a>], item: &'a Json, path: &JsonPath) {
+        let array = way.iter().try_fold(item, |json, token| child_of(json, *token)).and_then(Json::as_array);
+        let (Some(elements), Some(lens)) = (array, self.at(way)) else { return };
+        let counts = |at: usize| *lens.child(Token::Index(at)) != Self::Nothing;
+        let key = |(at, element): (usize, &Json)| counts(at).then(|| element_key(path, element));
+        let keys: Vec<Option<Option<String>>> = elements.iter().enumerate().map(key).collect();
+        let mut seen = HashSet::new();
+        if !keys.iter().flatten().all(|key| key.as_ref().is_some_and(|key| seen.insert(key))) {
+            return;
+        }
+        for (at, element) in elements.iter().enumerate().filter(|(at, _)| keys[*at].is_some()) {
+            for rest in path.ways(element) {
+                let way: Vec<_> = std::iter::once(Token::Index(at)).chain(rest).collect();
+                lens.watch(&way);
+            }
+        }
+        if let Some(how) = lens.how() {
+            how.order = Order::Keyed(keys.into_iter().map(Option::flatten).collect());
+        }
+    }
+
+    /// The lens of the value at the end of `way`, where that counts or something in it does.
+    fn at(&mut self, way: &[Token<'a>]) -> Option<&mut Self> {
+        let Some((token, way)) = way.split_first() else {
+            return (*self != Self::Nothing).then_some(self);
+        };
+        let (places, untold) = self.open(Self::Whole)?;
+        places.entry(*token).or_insert(untold).at(way)
+    }
+
+    /// How the value itself is compared, to be changed.
+    fn how(&mut self) -> Option<&mut How<'a>> {
+        self.open(Self::Whole);
+        if let Self::Part { how, .. } = self { Some(how) } else { None }
+    }
+
     /// Drops places of which the same is said as of the rest.
     pub(super) fn tidy(&mut self) {
-        let Self::Part { rest, places } = self else { return };
+        let Self::Part { rest, places, how } = self else { return };
         let untold = if *rest { Self::Whole } else { Self::Nothing };
         places.values_mut().for_each(Lens::tidy);
         places.retain(|_, lens| *lens != untold);
-        if places.is_empty() {
+        if places.is_empty() && (!*rest || *how == How::default()) {
             *self = untold;
-        }
-    }
-
-    /// The digest of the canonical form of what counts in `json`.
-    pub(in crate::core) fn digest(&self, json: &Json) -> Digest {
-        let mut encoder = Encoder::default();
-        match self.reach() {
-            Reach::Counted => self.encode(json, &mut encoder),
-            Reach::Inside => {
-                encoder.put(b"w");
-                self.encode_places(json, &mut Vec::new(), &mut encoder);
-            }
-            Reach::Nothing => encoder.put(b"-"),
-        }
-        encoder.finish()
-    }
-
-    /// The value without what is left out of it.
-    fn encode(&self, json: &Json, encoder: &mut Encoder) {
-        match (self, json) {
-            (Self::Part { .. }, Json::Array(elements)) => {
-                let elements = elements.iter().enumerate().map(|(at, element)| (self.child(Token::Index(at)), element));
-                let elements: Vec<_> = elements.filter(|(lens, _)| **lens != Self::Nothing).collect();
-                encoder.array(elements.len());
-                for (lens, element) in elements {
-                    lens.encode(element, encoder);
-                }
-            }
-            (Self::Part { .. }, Json::Object(members)) => {
-                let members = members.iter().map(|(name, value)| (name, self.child(Token::Name(name)), value));
-                let mut members: Vec<_> = members.filter(|(_, lens, _)| **lens != Self::Nothing).collect();
-                members.sort_unstable_by_key(|(name, ..)| *name);
-                encoder.object(members.len());
-                for (name, lens, value) in members {
-                    encoder.text(name);
-                    lens.encode(value, encoder);
-                }
-            }
-            _ => encoder.value(json),
-        }
-    }
-
-    /// The places that count, each with its way and its value.
-    fn encode_places(&self, json: &Json, way: &mut Vec<Token<'a>>, encoder: &mut Encoder) {
-        for (token, lens) in self.places() {
-            let Some(child) = child_of(json, token) else { continue };
-            way.push(token);
-            match lens.reach() {
-                Reach::Inside => lens.encode_places(child, way, encoder),
-                Reach::Counted => {
-                    encoder.array(way.len());
-                    for token in way.iter() {
-                        match token {
-                            Token::Name(name) => {
-                                encoder.put(b"m");
-                                encoder.text(name);
-                            }
-                            Token::Index(index) => encoder.array(*index),
-                        }
-                    }
-                    lens.encode(child, encoder);
-                }
-                Reach::Nothing => {}
-            }
-            way.pop();
-        }
-    }
-
-    /// The value without the members that do not count. Elements of arrays stay, because their positions mean something.
-    pub(in crate::core) fn project(&self, json: &Json) -> Json {
-        match (self, json) {
-            (Self::Part { .. }, Json::Object(members)) => {
-                let members = members.iter().map(|(name, value)| (name, self.child(Token::Name(name)), value));
-                let kept = members.filter(|(_, lens, _)| **lens != Self::Nothing);
-                Json::object(kept.map(|(name, lens, value)| (name.as_str(), lens.project(value))))
-            }
-            (Self::Part { .. }, Json::Array(elements)) => {
-                let kept = |(at, element): (usize, &Json)| self.child(Token::Index(at)).project(element);
-                Json::Array(elements.iter().enumerate().map(kept).collect())
-            }
-            _ => json.clone(),
         }
     }
 }

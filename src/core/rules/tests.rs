@@ -4,7 +4,7 @@ use super::*;
 
 fn rules(watch: &[&str], ignore: &[&str]) -> Rules {
     let paths = |list: &[&str]| list.iter().map(|path| JsonPath::parse(path).expect("a query")).collect();
-    Rules { watch: paths(watch), ignore: paths(ignore) }
+    Rules { watch: paths(watch), ignore: paths(ignore), ..Rules::default() }
 }
 
 fn same(rules: &Rules, a: &str, b: &str) -> bool {
@@ -57,7 +57,7 @@ fn rules_survive_their_text() {
         assert_eq!(Rules::from_text(&rules.to_text()), Some(rules));
     }
     assert_eq!(rules(&["$.a"], &["$.b"]).to_text(), r#"{"watch":["$.a"],"ignore":["$.b"]}"#);
-    for text in ["", "[]", r#"{"watch":["a"]}"#, r#"{"watch":"$.a"}"#, r#"{"tolerance":{}}"#] {
+    for text in ["", "[]", r#"{"watch":["a"]}"#, r#"{"watch":"$.a"}"#, r#"{"tolerance":{"$.a":true}}"#] {
         assert_eq!(Rules::from_text(text), None, "{text}");
     }
 }

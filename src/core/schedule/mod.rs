@@ -19,7 +19,7 @@ pub use cron::Cron;
 const LAST_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// When a job is polled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Schedule {
     /// Every so often. Less than a millisecond counts as one.
     Every(Duration),

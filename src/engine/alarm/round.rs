@@ -3,8 +3,8 @@
 //! A round that can't be written is made again: what has to ring follows from what is known, not from a queue.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -31,14 +31,11 @@ const RINGS_MAX: usize = 100;
 pub(in crate::engine) async fn run(
     world: Arc<World>,
     alarm: Alarm,
-    sinks: Vec<Arc<Sink>>,
     bells: Vec<Bell>,
     dispatcher: Dispatcher,
     shutdown: CancellationToken,
 ) {
-    let bells = bells.into_iter().filter(|bell| !bell.trouble.is_of_a_job());
-    let bells = bells.map(|bell| ((bell.trouble, bell.subject.clone()), bell)).collect();
-    let mut rounds = Rounds { look_at: world.clock.now(), world, alarm, sinks, bells, dispatcher };
+    let mut rounds = Rounds { look_at: world.clock.now(), world, alarm, bells: of_sinks(bells), dispatcher };
     while !shutdown.is_cancelled() {
         let now = rounds.world.clock.now();
         let wake_at = match rounds.go(now).await {
@@ -59,7 +56,6 @@ pub(in crate::engine) async fn run(
 pub(super) struct Rounds {
     pub(super) world: Arc<World>,
     pub(super) alarm: Alarm,
-    pub(super) sinks: Vec<Arc<Sink>>,
     pub(super) bells: BTreeMap<(Trouble, Key), Bell>,
     pub(super) dispatcher: Dispatcher,
     pub(super) look_at: Timestamp,
@@ -68,6 +64,9 @@ pub(super) struct Rounds {
 impl Rounds {
     /// One round: jobs that turned, and, when it is time or an attempt asks for it, everything else.
     pub(super) async fn go(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if let Some(bells) = self.alarm.0.bells.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            self.bells = of_sinks(bells);
+        }
         let is_time = self.look_at <= now;
         if is_time {
             self.alarm.look_at_all(now);
@@ -81,7 +80,7 @@ impl Rounds {
             done?;
         }
         if is_time {
-            self.look_at = now.plus(LOOK_EVERY.min(self.alarm.0.alerts.remind));
+            self.look_at = now.plus(LOOK_EVERY.min(self.alarm.settings().alerts.remind));
         }
         Ok(())
     }
@@ -101,7 +100,7 @@ impl Rounds {
     }
 
     fn of_job(&self, name: &JobName, turn: &JobTurn, watch: &JobWatch, now: Timestamp) -> Ring {
-        let telling = &self.alarm.0.telling;
+        let telling = &self.alarm.settings().telling;
         let off = [Trouble::Failing, Trouble::Stale].map(|trouble| (trouble, Key::from(name.as_str()))).to_vec();
         match turn {
             JobTurn::Ring(bell) => {
@@ -114,8 +113,9 @@ impl Rounds {
     }
 
     async fn look_at_sinks(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let settings = self.alarm.settings();
         for (name, state, queue) in self.world.store.sinks().await? {
-            if let Some(sink) = self.sinks.iter().find(|sink| sink.name == name) {
+            if let Some(sink) = settings.sinks.iter().find(|sink| sink.name == name) {
                 let facts = facts(sink, state, &queue);
                 self.turn_sink(Trouble::Disabled, &name, &facts, now).await?;
                 self.turn_sink(Trouble::Backlog, &name, &facts, now).await?;
@@ -133,7 +133,7 @@ impl Rounds {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let place = (trouble, Key::from(sink.as_str()));
-        let telling = &self.alarm.0.telling;
+        let telling = &self.alarm.settings().telling;
         match sink_turn(trouble, sink, facts, self.bells.get(&place), now) {
             None => {}
             Some(SinkTurn::Ring(bell)) => {
@@ -162,7 +162,7 @@ impl Rounds {
     }
 
     fn of_letter(&self, letter: &DeadLetter, now: Timestamp) -> Ring {
-        let notice = (!letter.is_an_alert()).then(|| self.alarm.0.telling.dead(letter, now));
+        let notice = (!letter.is_an_alert()).then(|| self.alarm.settings().telling.dead(letter, now));
         Ring { notice, told: Some((letter.delivery, letter.ended)), ..Ring::default() }
     }
 
@@ -170,7 +170,7 @@ impl Rounds {
     /// first daemon that tells somebody rings for what is wrong by then.
     async fn ring(&self, mut rings: Vec<Ring>) -> Result<(), StoreError> {
         let notices: Vec<_> = rings.iter().filter_map(|ring| ring.notice.clone()).collect();
-        let is_on = self.alarm.0.alerts.is_on();
+        let is_on = self.alarm.settings().alerts.is_on();
         if !is_on {
             let told = |ring: Ring| Ring { told: ring.told, ..Ring::default() };
             rings = rings.into_iter().filter(|ring| ring.told.is_some()).map(told).collect();
@@ -186,6 +186,11 @@ impl Rounds {
         notices.iter().for_each(|notice| log(notice, is_on));
         Ok(())
     }
+}
+
+fn of_sinks(bells: Vec<Bell>) -> BTreeMap<(Trouble, Key), Bell> {
+    let bells = bells.into_iter().filter(|bell| !bell.trouble.is_of_a_job());
+    bells.map(|bell| ((bell.trouble, bell.subject.clone()), bell)).collect()
 }
 
 fn facts(sink: &Sink, state: SinkState, queue: &Queue) -> SinkFacts {

@@ -90,7 +90,7 @@ fn job() -> Arc<Job> {
 /// A folder with a state, and a config over it.
 struct House {
     folder: tempfile::TempDir,
-    config: Config,
+    config: Arc<Config>,
 }
 
 /// An engine that runs in it.
@@ -108,9 +108,11 @@ impl House {
             listen: crate::core::config::Listen::Off,
             token: None,
             concurrency: 4,
+            reload: Default::default(),
             retention: Duration::from_secs(30 * 86_400),
         };
         let config = Config { daemon, jobs: vec![job()], vendors: Vec::new(), sinks: vec![plain("ops")], alerts };
+        let config = Arc::new(config);
         Self { folder: tempfile::tempdir().unwrap(), config }
     }
 

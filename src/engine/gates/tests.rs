@@ -52,6 +52,7 @@ impl Bench {
             state: "unused".into(),
             listen: Listen::Off,
             token: None,
+            reload: Default::default(),
             concurrency: 4,
             retention: Duration::from_secs(86_400),
         };

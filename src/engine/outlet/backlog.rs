@@ -63,6 +63,11 @@ impl Backlog {
         }
     }
 
+    /// Goes on under other limits.
+    pub(super) fn take_over(&mut self, limits: Limits) {
+        (self.limits, self.full) = (limits, None);
+    }
+
     pub(super) fn came(&mut self, count: usize, now: Timestamp) {
         self.count = self.count.saturating_add(count as u64);
         self.look_at.get_or_insert(now.plus(self.every()));

@@ -37,6 +37,11 @@ impl Gather {
         None
     }
 
+    /// Gathers as the config now says.
+    pub(super) fn follow(&mut self, batching: Option<Batching>) {
+        self.batching = batching;
+    }
+
     fn of_kind(&mut self, kind: Kind) -> &mut VecDeque<DeliveryTicket> {
         let at = self.kinds.iter().position(|(known, _)| *known == kind).unwrap_or_else(|| {
             self.kinds.push((kind, VecDeque::new()));

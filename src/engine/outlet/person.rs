@@ -1,7 +1,11 @@
-//! An outlet follows what a person has changed in the store: a pause, its end, a sink that is enabled again.
+//! An outlet follows what a person does: to its sink in the store, to its queue, and to the config.
 //!
 //! What else is remembered of the sink is newer in memory.
 
+use std::sync::Arc;
+
+use crate::core::bucket::Bucket;
+use crate::core::sink::Sink;
 use crate::engine::bulletin::{Turn, tell};
 use crate::engine::outlet::Outlet;
 use crate::store::SinkState;
@@ -40,5 +44,25 @@ impl Outlet {
             self.state.resumes = stored.resumes;
             self.state.open = None;
         }
+    }
+
+    /// Goes on with the sink as the config now has it. Attempts on their way end as they began; what is claimed and has
+    /// not begun is given back, for its job may have left the config.
+    pub(super) fn follow_config(&mut self, sink: Arc<Sink>) {
+        let now = self.world.clock.now();
+        if (sink.rate, sink.handshake) != (self.sink.rate, self.sink.handshake) {
+            self.bucket = sink.rate.map(|rate| Bucket::full(rate, now));
+            // What the receiver has consented to is held against the new rate.
+            self.allowed = None;
+        }
+        if sink.limits != self.sink.limits {
+            self.backlog.take_over(sink.limits);
+            self.sill.set_full(None);
+        }
+        self.sink = sink;
+        // The store's state of the sink may be older than what is known here, so it is not asked for.
+        self.stale = true;
+        self.more = true;
+        self.backlog.look_again();
     }
 }

@@ -181,15 +181,16 @@ impl Life {
             pulse: Arc::new(Pulse::default()),
             tasks: Tasks::default(),
         });
-        let daemon =
-            Daemon { state: options.path, listen: Listen::Off, token: None, concurrency: 1, retention: 30 * DAY };
-        let config = Config {
-            daemon,
-            alerts: Alerts::default(),
-            jobs: Vec::new(),
-            vendors: Vec::new(),
-            sinks: vec![Arc::new(sink)],
+        let daemon = Daemon {
+            state: options.path,
+            listen: Listen::Off,
+            token: None,
+            concurrency: 1,
+            reload: Default::default(),
+            retention: 30 * DAY,
         };
+        let (alerts, sinks) = (Alerts::default(), vec![Arc::new(sink)]);
+        let config = Config { daemon, alerts, jobs: Vec::new(), vendors: Vec::new(), sinks };
         let shutdown = CancellationToken::new();
         let alarm = Alarm::new(&config, Begin::OnSchedule, &BTreeMap::new(), &[], BEGIN);
         let dispatcher = Dispatcher::start(&world, &config, &alarm, &shutdown).await.expect("started");

@@ -104,7 +104,7 @@ macro_rules! conformance {
             upkeep:
                 pruning_keeps_what_has_not_ended, pruning_keeps_what_ended_lately,
                 pruning_forgets_items_that_are_gone, pruning_forgets_the_ledger_of_a_job_that_left,
-                a_closed_store_says_so, events_are_paged_both_ways, events_are_filtered,
+                a_poll_that_ends_after_its_job_left_is_held, a_closed_store_says_so, events_are_paged_both_ways, events_are_filtered,
                 an_event_is_found_by_the_beginning_of_its_id;
         }
 

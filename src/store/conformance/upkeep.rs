@@ -3,7 +3,9 @@
 use crate::core::delivery::Verdict;
 use crate::core::names::{JobName, Scope, SinkName};
 use crate::core::view::EventFilter;
-use crate::store::conformance::{Bench, adopt, at, attempt, claim, commit, crm, event, job, key, row, settlement};
+use crate::store::conformance::{
+    Bench, adopt, at, attempt, changes, claim, commit, complete, crm, event, job, key, room, row, settlement,
+};
 use crate::store::{SinkState, Store, StoreError};
 
 async fn ids(store: &dyn Store, filter: EventFilter) -> Vec<String> {
@@ -86,6 +88,19 @@ pub(in crate::store) async fn pruning_forgets_the_ledger_of_a_job_that_left(benc
     let scope = &ticket.scopes[&Scope::default()];
     assert_eq!((scope.sequence, scope.items, scope.baseline, scope.seal.clone()), (1, 0, false, None));
     assert_eq!(store.rows(&ticket, &Scope::default(), &[key("0")]).await.unwrap(), [None]);
+}
+
+pub(in crate::store) async fn a_poll_that_ends_after_its_job_left_is_held(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let ticket = claim(store).await;
+    store.adopt(&[], &[crm()], at(10)).await.unwrap();
+    let found = changes(vec![row("a", 1)], vec![event("a", 1, &["crm"])]);
+    assert!(store.commit_poll(ticket, found, complete(1), &room(9)).await.unwrap().is_empty());
+    let queue = store.queue(&crm()).await.unwrap();
+    assert_eq!((queue.backlog, queue.held), (0, 1));
+    adopt(store).await;
+    assert_eq!(store.claim_deliveries(&crm(), at(20), 9).await.unwrap().len(), 1, "it goes once its job is back");
 }
 
 pub(in crate::store) async fn a_closed_store_says_so(bench: &mut impl Bench) {

@@ -12,8 +12,8 @@ use crate::store::sqlite::bells;
 use crate::store::sqlite::error::{Result, int};
 use crate::store::sqlite::jobs::{self, Claim, Ended, Jobs, KnownScope};
 use crate::store::sqlite::ledger::Pen;
-use crate::store::sqlite::outbox::{Enqueue, Origin};
-use crate::store::sqlite::pages;
+use crate::store::sqlite::outbox::{self, Enqueue, Origin};
+use crate::store::sqlite::{pages, upkeep};
 use crate::store::{DeliveryTicket, JobRecord, PollChanges, PollEnding, Room, ScopeState, StoreError};
 
 /// What a commit needs, owned, so that it goes on when nobody waits for it any more.
@@ -69,7 +69,11 @@ impl Commit {
             pages::replace(db, id, seals)?;
         }
         let events = self.changes.events.len() as u64;
-        let tickets = self.write_events(db, id)?;
+        let mut tickets = self.write_events(db, id)?;
+        if events > 0 && upkeep::hold_if_gone(db, self.claim.id)? {
+            let ids: Vec<i64> = tickets.drain(..).map(|ticket| ticket.id).collect();
+            outbox::release(db, self.epoch, &ids)?;
+        }
         count_events(db, self.claim.id, events)?;
         let ended = self.end(db, id)?;
         let scope = KnownScope { id, name: self.changes.scope, state };

@@ -100,6 +100,19 @@ fn uid(seed: u64, epoch: i64, job: &JobName) -> [u8; 16] {
 /// is.
 fn leave(db: &Connection, job: i64, now: Timestamp) -> Result<usize> {
     db.prepare_cached("UPDATE job SET removed = ?2 WHERE id = ?1")?.execute([job, now.0])?;
+    hold(db, job)
+}
+
+/// Holds what a poll has committed whose job left the config while it was on its way. True when that is so.
+pub(super) fn hold_if_gone(db: &Connection, job: i64) -> Result<bool> {
+    let gone = db.prepare_cached("SELECT 1 FROM job WHERE id = ?1 AND removed IS NOT NULL")?.exists([job])?;
+    if gone && hold(db, job)? > 0 {
+        sinks::recount(db)?;
+    }
+    Ok(gone)
+}
+
+fn hold(db: &Connection, job: i64) -> Result<usize> {
     Ok(db
         .prepare_cached(
             "UPDATE delivery SET state = 'held', due = NULL, reason = ?2 \
