@@ -14,10 +14,10 @@ use crate::core::extract::{self, Item};
 use crate::core::job::Job;
 use crate::core::names::KeyDigest;
 use crate::core::outcome::Failure;
-use crate::core::page::Leaf;
+use crate::core::page::{Leaf, Paging};
 
 /// Bytes of a body that are handed out at once, when there are several items in them.
-pub const BATCH_BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub const BATCH_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
 /// One item of a body that is not held.
 #[derive(Clone, Copy, Debug)]
@@ -128,7 +128,7 @@ impl<'a> Indexer<'a> {
 fn paths_beside_items(job: &Job) -> bool {
     let items = job.items.as_ref().and_then(|items| items.plain_steps());
     let list = items.and_then(|steps| steps.split_last()).map(|(_, list)| list);
-    let paging = job.pages.iter().flat_map(|pages| pages.body_paths());
+    let paging = job.pages.iter().flat_map(Paging::body_paths);
     let mut paths = paging.chain(job.cursor.iter().filter_map(|spec| spec.body_path()));
     paths.all(|path| match (path.plain_steps(), list) {
         (Some(steps), Some(list)) => !steps.starts_with(list) && !list.starts_with(steps),

@@ -20,10 +20,10 @@ mod render;
 mod status;
 
 pub use self::fetcher::HttpFetcher;
-pub use crate::net::body::Body;
-pub use crate::net::spool::{Spool, WINDOW};
 pub use self::gate::{Gate, Pass, open_gate};
 pub use self::paging::{first_page, next_page, page_fingerprint};
+pub use crate::net::body::Body;
+pub use crate::net::spool::{Spool, WINDOW};
 
 /// Asks a vendor. The engine gets one handed in; a simulation hands in its own.
 #[async_trait]

@@ -106,8 +106,7 @@ fn wrong(encoding: &'static Encoding, body: &[u8], who: &str) -> Broken {
         DecoderResult::InputEmpty | DecoderResult::OutputFull => read,
     };
     let byte = body.get(at).map_or_else(String::new, |byte| format!(" (byte {at} is `0x{byte:02x}`)"));
-    Broken::at(body, at, format!("it is not {}, which {who}{byte}", encoding.name()))
-        .hint(NAME_IT)
+    Broken::at(body, at, format!("it is not {}, which {who}{byte}", encoding.name())).hint(NAME_IT)
 }
 
 /// The charset of an XML declaration.

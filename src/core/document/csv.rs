@@ -45,6 +45,9 @@ pub(super) fn to_json(text: &str, spec: &CsvSpec, tabbed: bool, empty: bool) -> 
     Ok(out)
 }
 
+/// What is handed each row: its place in the window, and the row as JSON.
+type TakeRow<'a, E> = dyn FnMut(Range<usize>, &[u8]) -> Result<(), E> + 'a;
+
 /// The rows of a text that comes in windows.
 pub(super) struct Table {
     spec: CsvSpec,
@@ -69,7 +72,7 @@ impl Table {
         &mut self,
         text: &str,
         last: bool,
-        take: &mut dyn FnMut(Range<usize>, &[u8]) -> Result<(), E>,
+        take: &mut TakeRow<'_, E>,
     ) -> Result<usize, E> {
         let (mut fields, mut row) = (Vec::new(), Vec::new());
         let mut rows = self.rows(text);

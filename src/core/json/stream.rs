@@ -134,10 +134,7 @@ impl Splitter {
         };
         let whole = window.get(..error.valid_up_to()).and_then(|whole| std::str::from_utf8(whole).ok());
         whole.filter(|_| error.error_len().is_none() && !last).ok_or_else(|| {
-            self.moved(JsonError {
-                at: error.valid_up_to(),
-                what: "the text is not UTF-8: it breaks off".to_owned(),
-            })
+            self.moved(JsonError { at: error.valid_up_to(), what: "the text is not UTF-8: it breaks off".to_owned() })
         })
     }
 
@@ -300,7 +297,8 @@ mod tests {
 
     #[test]
     fn the_items_come_as_they_are_written_and_the_rest_without_them() {
-        let body = br#"{"meta": {"data": [9], "next": "a"}, "data": [ {"id":1, "data": [1]} , 2.50,"x,]"],"n":[1,[2]]}"#;
+        let body =
+            br#"{"meta": {"data": [9], "next": "a"}, "data": [ {"id":1, "data": [1]} , 2.50,"x,]"],"n":[1,[2]]}"#;
         for by in 1..body.len() + 1 {
             let (items, rest) = streamed(body, &steps(&["data"]), by).unwrap();
             assert_eq!(items, [r#"{"id":1, "data": [1]}"#, "2.50", r#""x,]""#], "{by}");
@@ -321,8 +319,24 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_place_however_it_comes() {
         for body in [
-            "", " ", "[1,2", "[1,]", "[1 2]", "[1]]", "[1] x", "{\"data\":[1],\"data\":[]}", "[tru", "[-]", "[\"a",
-            "[\"\\u12", "[\"\\x\"]", "[01]", "{\"a\":1,}", "{\"a\" 1}", "[1}", "[\"\u{1}\"]",
+            "",
+            " ",
+            "[1,2",
+            "[1,]",
+            "[1 2]",
+            "[1]]",
+            "[1] x",
+            "{\"data\":[1],\"data\":[]}",
+            "[tru",
+            "[-]",
+            "[\"a",
+            "[\"\\u12",
+            "[\"\\x\"]",
+            "[01]",
+            "{\"a\":1,}",
+            "{\"a\" 1}",
+            "[1}",
+            "[\"\u{1}\"]",
         ] {
             for by in [1, 2, 3, 100] {
                 let names: &[&str] = if body.starts_with('{') { &["data"] } else { &[] };
