@@ -16,12 +16,16 @@ use crate::core::secret::Masked;
 mod fetcher;
 mod gate;
 mod paging;
+mod recorded;
+mod recorder;
 mod render;
 mod status;
 
 pub use self::fetcher::HttpFetcher;
 pub use self::gate::{Gate, Pass, open_gate};
 pub use self::paging::{first_page, next_page, page_fingerprint};
+pub use self::recorded::RecordedFetcher;
+pub use self::recorder::Recorder;
 pub use crate::net::body::Body;
 pub use crate::net::spool::{Spool, WINDOW};
 
