@@ -23,6 +23,7 @@ mod formats_in;
 mod holds;
 mod init;
 mod kinto;
+mod large;
 mod numbers;
 mod operate;
 mod out;
