@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use crate::core::each::Combination;
+use crate::core::hold::Hold;
 use crate::core::job::Job;
 use crate::core::names::{JobName, Scope, SinkName};
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
@@ -18,7 +19,7 @@ use crate::engine::alarm::Alarm;
 use crate::engine::current::Current;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::report::Trace;
-use crate::engine::round::{Act, Last, Round};
+use crate::engine::round::{Act, Last, Round, Tally};
 use crate::source::Gate;
 use crate::store::{PollChanges, PollEnding, PollNote, PollTicket, Seal, StoreError};
 
@@ -38,6 +39,8 @@ pub(super) struct Polled {
     pub(super) at: Timestamp,
     pub(super) items: u64,
     pub(super) events: u64,
+    /// What waits for a person after it.
+    pub(super) hold: Option<Box<Hold>>,
     pub(super) trace: Trace,
 }
 
@@ -79,7 +82,7 @@ impl Poller {
         mut trace: Trace,
         gate: Arc<dyn Gate>,
     ) -> Result<Polled, StoreError> {
-        let (outcome, tally) = match &job.each {
+        let (outcome, tally, hold) = match &job.each {
             Some(each) => self.poll_each(job, each, ticket, mode, &mut trace, gate).await?,
             None => {
                 let whole = Combination::default();
@@ -87,11 +90,12 @@ impl Poller {
                     .run(&mut ticket, &mut trace)
                     .await?;
                 self.end(ticket, ended.act, &ended.outcome).await?;
-                (ended.outcome, ended.tally)
+                (ended.outcome, ended.tally, ended.hold)
             }
         };
         let at = self.world.clock.now();
-        Ok(Polled { outcome, at, items: tally.items, events: tally.events, trace })
+        let Tally { items, events } = tally;
+        Ok(Polled { outcome, at, items, events, hold, trace })
     }
 
     /// Ends a poll of one scope.

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 use crate::core::each::{
     Combination, Each, SCOPES_MAX, SOURCE_ITEMS_MAX, ScopeEnd, Values, combinations, sum, values_of,
 };
+use crate::core::hold::Hold;
 use crate::core::job::Job;
 use crate::core::names::{JobName, Scope};
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
@@ -35,15 +36,15 @@ impl Poller {
         mode: Mode,
         trace: &mut Trace,
         gate: Arc<dyn Gate>,
-    ) -> Result<(PollOutcome, Tally), StoreError> {
-        let mut tally = Tally::default();
+    ) -> Result<(PollOutcome, Tally, Option<Box<Hold>>), StoreError> {
+        let (mut tally, mut holds) = (Tally::default(), Vec::new());
         let (mut places, remark) = match self.places(each).await? {
             Places::All(places, remark) => (places, remark),
             Places::Ended(outcome) => {
                 if mode == Mode::Commit {
                     self.note(ticket, &outcome, Vec::new(), Vec::new()).await?;
                 }
-                return Ok((outcome, tally));
+                return Ok((outcome, tally, None));
             }
         };
         self.begin_where_left(&job.name, &mut places);
@@ -56,6 +57,7 @@ impl Poller {
             let round = round.run(&mut ticket, trace).await?;
             tally.items += round.tally.items;
             tally.events += round.tally.events;
+            holds.extend(round.hold);
             match round.act {
                 Act::Nothing => {}
                 Act::Note(seal, seen) => {
@@ -83,7 +85,8 @@ impl Poller {
         if mode == Mode::Commit {
             self.note(ticket, &outcome, seals, observed).await?;
         }
-        Ok((outcome, tally))
+        let hold = Hold::sum(holds.iter().map(|hold| &**hold)).map(Box::new);
+        Ok((outcome, tally, hold))
     }
 
     /// The scopes there are now.

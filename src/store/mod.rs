@@ -14,6 +14,7 @@ use crate::core::breaker::Open;
 use crate::core::cursor::CursorState;
 use crate::core::delivery::{Attempt, Parcel, Verdict};
 use crate::core::event::NewEvent;
+use crate::core::hold::Hold;
 use crate::core::job::Fingerprints;
 use crate::core::ledger::{Remembered, Row, RowWrite};
 use crate::core::names::{Digest, JobName, JobUid, Key, KeyDigest, Lane, Scope, SinkName};
@@ -66,6 +67,9 @@ pub struct ScopeState {
     pub cursor: Option<Box<CursorState>>,
     /// The fingerprints that its ledger was read under; `None` before its first poll has ended.
     pub fingerprints: Option<Fingerprints>,
+    /// What of it waits for a person. An answer that was given while a poll was under way outlives what that poll says
+    /// here, unless it says that nothing waits any more.
+    pub hold: Option<Box<Hold>>,
 }
 
 /// Proof that this node alone may poll this job until the lease ends.

@@ -2,6 +2,7 @@
 //!
 //! What follows from it is decided in [`crate::core::pace`].
 
+use crate::core::hold::Hold;
 use crate::core::outcome::PollOutcome;
 use crate::core::time::Timestamp;
 
@@ -24,6 +25,8 @@ pub struct JobRecord {
     pub events: u64,
     /// Since when a person keeps it from being polled. Only [`crate::store::Operations::pause_job`] changes it.
     pub paused: Option<Timestamp>,
+    /// What of it waits for a person, over all scopes.
+    pub hold: Option<Box<Hold>>,
 }
 
 impl JobRecord {

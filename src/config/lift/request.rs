@@ -101,7 +101,8 @@ fn is_absolute(text: &str) -> bool {
     })
 }
 
-/// A job's whole URL, as it is written and compiled. `None` also where `base_url` is bad, which has been noted.
+/// A whole URL of a job, as it is written and compiled with these names. `None` also where `base_url` is bad, which has
+/// been noted.
 pub(super) fn url(
     field: &Field<'_>,
     layer: &Layer,
@@ -116,7 +117,10 @@ pub(super) fn url(
     } else if layer.has_base_url {
         return None;
     } else {
-        let problem = Problem::error(field.place(), "this `url` is not a whole one, and there is no `base_url`");
+        let problem = Problem::error(
+            field.place(),
+            format!("this `{}` is not a whole one, and there is no `base_url`", field.name),
+        );
         reader.note(
             problem.hint("write it whole, as in `https://api.example.com/orders`, or add `base_url`").of_absence(),
         );

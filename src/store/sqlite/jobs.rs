@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::core::cursor::CursorState;
+use crate::core::hold::Hold;
 use crate::core::job::Fingerprints;
 use crate::core::json::parse;
 use crate::core::names::{Digest, JobName, JobUid, Scope};
@@ -45,11 +46,17 @@ impl Known {
         self.scopes.get_mut(at)
     }
 
+    /// Puts what its scopes come to into a record of it.
+    fn add_up(&self, record: &mut JobRecord) {
+        record.items = self.scopes.iter().map(|scope| scope.state.items).sum();
+        record.hold = Hold::sum(self.scopes.iter().filter_map(|scope| scope.state.hold.as_deref())).map(Box::new);
+    }
+
     fn ticket(&self, job: &JobName, claim: Claim) -> PollTicket {
         let scopes: BTreeMap<_, _> =
             self.scopes.iter().map(|scope| (scope.name.clone(), scope.state.clone())).collect();
         let mut record = self.record.clone();
-        record.items = scopes.values().map(|scope| scope.items).sum();
+        self.add_up(&mut record);
         PollTicket { job: job.clone(), uid: self.uid, record, scopes, lease: Box::new(Arc::new(claim)) }
     }
 }
@@ -170,7 +177,7 @@ impl Jobs {
         let Some(known) = table.jobs.get_mut(job) else { return };
         let events = known.record.events + events;
         if let Some(ended) = ending {
-            known.record = JobRecord { paused: known.record.paused, ..ended.record };
+            known.record = JobRecord { paused: known.record.paused, hold: None, ..ended.record };
         }
         known.record.events = events;
         match known.scopes.binary_search_by(|other| other.name.cmp(&scope.name)) {
@@ -183,6 +190,13 @@ impl Jobs {
     pub(super) fn pause(&self, job: &JobName, paused: Option<Timestamp>) {
         if let Some(known) = self.lock().jobs.get_mut(job) {
             known.record.paused = paused;
+        }
+    }
+
+    /// A person has answered what a scope of a job holds.
+    pub(super) fn answer(&self, job: &JobName, scope: &Scope, hold: &Hold) {
+        if let Some(scope) = self.lock().jobs.get_mut(job).and_then(|known| known.scope(scope)) {
+            scope.state.hold = Some(Box::new(hold.clone()));
         }
     }
 
@@ -263,7 +277,7 @@ impl Jobs {
         for (name, record) in rows {
             if let Some(known) = table.jobs.get(name) {
                 *record = known.record.clone();
-                record.items = known.scopes.iter().map(|scope| scope.state.items).sum();
+                known.add_up(record);
             }
         }
     }
@@ -340,12 +354,11 @@ pub(super) fn load(db: &Connection, name: &JobName) -> Result<Option<Known>> {
     known.scopes = db
         .prepare_cached(
             "SELECT id, text, sequence, baseline, items, missing, seal_request, seal_etag, seal_modified, seal_body, \
-             gap, cursor_print, cursor_value, cursor_full, request, selection, rules FROM scope WHERE job = ?1 \
+             gap, cursor_print, cursor_value, cursor_full, hold, request, selection, rules FROM scope WHERE job = ?1 \
              ORDER BY text",
         )?
         .query_map([known.id], scope)?
         .collect::<rusqlite::Result<_>>()?;
-    known.record.items = known.scopes.iter().map(|scope| scope.state.items).sum();
     Ok(Some(known))
 }
 
@@ -371,6 +384,7 @@ pub(super) fn record(row: &Row<'_>, at: usize) -> rusqlite::Result<JobRecord> {
         items: 0,
         events: count(row.get(at + 5)?),
         paused: row.get::<_, Option<i64>>(at + 6)?.map(Timestamp),
+        hold: None,
     })
 }
 
@@ -389,6 +403,7 @@ fn scope(row: &Row<'_>) -> rusqlite::Result<KnownScope> {
         seal,
         gap: row.get(10)?,
         cursor: cursor(row)?,
+        hold: hold(row, 14)?,
         fingerprints: fingerprints(row)?,
     };
     Ok(KnownScope { id: row.get(0)?, name: Scope::from(row.get_ref(1)?.as_str()?), state })
@@ -396,7 +411,7 @@ fn scope(row: &Row<'_>) -> rusqlite::Result<KnownScope> {
 
 /// What a scope's ledger was read under.
 fn fingerprints(row: &Row<'_>) -> rusqlite::Result<Option<Fingerprints>> {
-    Ok(match (row.get(14)?, row.get(15)?, row.get(16)?) {
+    Ok(match (row.get(15)?, row.get(16)?, row.get(17)?) {
         (Some(request), Some(selection), Some(rules)) => {
             Some(Fingerprints { request: Digest(request), selection: Digest(selection), rules })
         }
@@ -411,6 +426,17 @@ fn cursor(row: &Row<'_>) -> rusqlite::Result<Option<Box<CursorState>>> {
     Ok(parse(value.as_bytes()).ok().map(|value| Box::new(CursorState { print: Digest(print), value, full })))
 }
 
+/// What waits for a person, from column `at`; what is no such JSON is as good as none, and the next poll finds it again.
+pub(super) fn hold(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Box<Hold>>> {
+    let text: Option<String> = row.get(at)?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// As it is written.
+pub(super) fn hold_text(hold: Option<&Hold>) -> Option<String> {
+    hold.and_then(|hold| serde_json::to_string(hold).ok())
+}
+
 /// Writes the whole state of a scope, if its sequence is still `expected`.
 pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &ScopeState) -> Result<bool> {
     let (seal, cursor, prints) = (state.seal.as_ref(), state.cursor.as_ref(), state.fingerprints.as_ref());
@@ -418,8 +444,8 @@ pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &Scope
         .prepare_cached(
             "UPDATE scope SET sequence = ?3, baseline = ?4, items = ?5, missing = ?6, seal_request = ?7, \
              seal_etag = ?8, seal_modified = ?9, seal_body = ?10, gap = ?11, \
-             cursor_print = ?12, cursor_value = ?13, cursor_full = ?14, request = ?15, selection = ?16, rules = ?17 \
-             WHERE id = ?1 AND sequence = ?2",
+             cursor_print = ?12, cursor_value = ?13, cursor_full = ?14, hold = ?15, request = ?16, selection = ?17, \
+             rules = ?18 WHERE id = ?1 AND sequence = ?2",
         )?
         .execute(params![
             id,
@@ -436,6 +462,7 @@ pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &Scope
             cursor.map(|cursor| cursor.print.0),
             cursor.map(|cursor| cursor.value.to_string()),
             cursor.and_then(|cursor| cursor.full).map(|at| at.0),
+            hold_text(state.hold.as_deref()),
             prints.map(|prints| prints.request.0),
             prints.map(|prints| prints.selection.0),
             prints.map(|prints| prints.rules.as_str()),
