@@ -29,6 +29,7 @@ mod nearest;
 mod operate;
 mod problem;
 mod query;
+mod state;
 mod views;
 
 #[cfg(test)]

@@ -7,9 +7,19 @@ use http::Method;
 use crate::admin::unknown_name;
 use crate::cli::client::{Client, ClientError, CommandError, Source};
 use crate::core::operate::{DeliveryFilter, DeliveryRow, DeliveryState, PauseReport, ReplayFilter, ReplayReport};
+use crate::core::plan::Standings;
 use crate::core::view::Page;
 
 impl Client {
+    /// What the daemon's state remembers of all jobs and sinks.
+    ///
+    /// # Errors
+    ///
+    /// As every call: see [`ClientError`].
+    pub(super) async fn standings(&self) -> Result<Standings, ClientError> {
+        Ok(Standings { jobs: self.all(&["state", "jobs"]).await?, sinks: self.all(&["state", "sinks"]).await? })
+    }
+
     /// A page of deliveries.
     ///
     /// # Errors

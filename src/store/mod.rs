@@ -11,6 +11,7 @@ use async_trait::async_trait;
 
 use crate::core::alert::{Bell, DeadLetter, Notice, Ring};
 use crate::core::breaker::Open;
+use crate::core::config::Rename;
 use crate::core::cursor::CursorState;
 use crate::core::delivery::{Attempt, Parcel, Verdict};
 use crate::core::event::NewEvent;
@@ -20,6 +21,7 @@ use crate::core::names::{Digest, JobName, JobUid, KeyDigest, Lane, Scope, SinkNa
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::outcome::PollOutcome;
 use crate::core::page::Leaf;
+use crate::core::plan::Standings;
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
 
@@ -449,6 +451,8 @@ pub trait Archive: Send + Sync {
     async fn jobs(&self) -> Result<Vec<(JobName, JobRecord)>, StoreError>;
     /// Each sink's state and queue.
     async fn sinks(&self) -> Result<Vec<(SinkName, SinkState, Queue)>, StoreError>;
+    /// What is remembered of all jobs and sinks, for a plan.
+    async fn standings(&self) -> Result<Standings, StoreError>;
     /// Events by filter, each with its deliveries.
     async fn events(&self, filter: &EventFilter) -> Result<Page<EventView>, StoreError>;
     /// One event with its body, deliveries and attempts.
@@ -476,8 +480,20 @@ pub struct Queue {
 #[async_trait]
 pub trait Upkeep: Send + Sync {
     /// Makes the store's jobs and sinks those of the config: new ones get a row (a job also its uid), deliveries of
-    /// sinks and jobs that are gone are held, and those of sinks and jobs that came back are due again.
-    async fn adopt(&self, jobs: &[JobName], sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError>;
+    /// sinks and jobs that are gone are held, and those of sinks and jobs that came back are due again. A job that was
+    /// renamed takes over all that is remembered under its former name, once; [`StoreError::TwoPasts`] when both names
+    /// have a state, and then nothing changed. A claim on a job that is renamed is void.
+    async fn adopt_renamed(
+        &self,
+        jobs: &[JobName],
+        sinks: &[SinkName],
+        renames: &[Rename],
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// [`Upkeep::adopt_renamed`] where nothing was renamed.
+    async fn adopt(&self, jobs: &[JobName], sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError> {
+        self.adopt_renamed(jobs, sinks, &[], now).await
+    }
     /// Deletes what is older than `before`, at most `limit` rows of each kind: ended events with their deliveries and
     /// attempts, ledger rows of items that are gone, the ledger of jobs that left the config. An event's age counts
     /// from the end of its last delivery; a job keeps its uid and its sequences for ever. Returns how many; call again

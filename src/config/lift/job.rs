@@ -11,10 +11,10 @@ use chrono_tz::Tz;
 use http::header::ACCEPT;
 use toml::de::DeValue;
 
-use super::cursor;
 use super::route::{self, Sinks};
 use super::vendor::{Layer, QueryValue, layer};
 use super::{EVENT_NAMES, document, pages, request};
+use super::{cursor, rename};
 use crate::config::keys::{self, Table};
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
@@ -85,11 +85,13 @@ impl<'a> Lift<'a> {
         let empty = section.field("empty").and_then(|field| reader.boolean(&field)).unwrap_or(false);
         let enabled = section.field("enabled").and_then(|field| reader.boolean(&field)).unwrap_or(true);
         let deletes_after = deletes_after(section, reader);
+        let rename = section.field("rename").and_then(|field| rename::rename(name, &field, reader));
         let send_to = route::send_to(&self.sinks, section, enabled, reader);
         let (request, request_print) = request?;
         let fingerprints = Fingerprints {
             request: paged_fingerprint(request_print, pages.as_ref()),
-            selection: selection_fingerprint(items.as_ref(), &key, &document),
+            selection: selection_fingerprint(items.as_ref(), &document),
+            identity: fingerprint(key.iter().map(JsonPath::as_str)),
             rules: rules.to_text(),
         };
         Some(Job {
@@ -114,6 +116,7 @@ impl<'a> Lift<'a> {
             deletes_after,
             event_type,
             send_to,
+            rename,
             fingerprints,
         })
     }
@@ -181,8 +184,8 @@ fn request_fingerprint(method: &http::Method, url: &Written, layer: &Layer, body
 }
 
 /// Which items there are.
-fn selection_fingerprint(items: Option<&JsonPath>, key: &[JsonPath], document: &DocumentSpec) -> Digest {
-    let paths = items.into_iter().chain(key).map(JsonPath::as_str);
+fn selection_fingerprint(items: Option<&JsonPath>, document: &DocumentSpec) -> Digest {
+    let paths = items.into_iter().map(JsonPath::as_str);
     let document = document.fingerprint();
     fingerprint(paths.chain(document.as_deref()))
 }

@@ -206,7 +206,12 @@ impl Life {
         let ending = PollEnding {
             outcome: PollOutcome::Complete,
             at: now,
-            fingerprints: Fingerprints { request: Digest::of(b"a"), selection: Digest::of(b"b"), rules: String::new() },
+            fingerprints: Fingerprints {
+                request: Digest::of(b"a"),
+                selection: Digest::of(b"b"),
+                identity: Digest::of(b"c"),
+                rules: String::new(),
+            },
             scope: ScopeState { sequence: self.sequence, baseline: true, ..ScopeState::default() },
         };
         let (expected, room) = (changes.deliveries(), self.dispatcher.room());
@@ -482,7 +487,12 @@ async fn without_an_order_nothing_waits_for_another_key_or_attempt() {
     let ending = PollEnding {
         outcome: PollOutcome::Complete,
         at: now,
-        fingerprints: Fingerprints { request: Digest::of(b"a"), selection: Digest::of(b"b"), rules: String::new() },
+        fingerprints: Fingerprints {
+            request: Digest::of(b"a"),
+            selection: Digest::of(b"b"),
+            identity: Digest::of(b"c"),
+            rules: String::new(),
+        },
         scope: ScopeState { sequence: 3, baseline: true, ..ScopeState::default() },
     };
     let changes = PollChanges { events, ..PollChanges::default() };

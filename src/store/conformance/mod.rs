@@ -102,6 +102,8 @@ macro_rules! conformance {
                 deliveries_are_paged_and_filtered, what_was_replayed_is_not_skipped, a_resume_closes_the_breaker,
                 what_was_dropped_can_be_replayed;
             upkeep:
+                a_renamed_job_takes_over_its_state_once, a_poll_under_way_can_not_commit_under_the_former_name,
+                a_job_with_a_past_takes_over_no_other,
                 pruning_keeps_what_has_not_ended, pruning_keeps_what_ended_lately,
                 pruning_forgets_items_that_are_gone, pruning_forgets_the_ledger_of_a_job_that_left,
                 a_poll_that_ends_after_its_job_left_is_held, a_closed_store_says_so, events_are_paged_both_ways, events_are_filtered,
@@ -143,7 +145,12 @@ fn key(name: &str) -> KeyDigest {
 }
 
 fn prints() -> Fingerprints {
-    Fingerprints { request: Digest::of(b"request"), selection: Digest::of(b"selection"), rules: "ignore = []".into() }
+    Fingerprints {
+        request: Digest::of(b"request"),
+        selection: Digest::of(b"selection"),
+        identity: Digest::of(b"identity"),
+        rules: "ignore = []".into(),
+    }
 }
 
 fn seal() -> Seal {

@@ -20,9 +20,11 @@ mod overflow;
 mod paces;
 mod pages;
 mod readers;
+mod rename;
 mod replay;
 mod settle;
 mod sinks;
+mod standings;
 #[cfg(test)]
 mod tests;
 mod upkeep;
