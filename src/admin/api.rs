@@ -16,10 +16,12 @@ use serde::Serialize;
 
 use crate::admin::gate::Gate;
 use crate::admin::listen::Activity;
+use crate::admin::names::unknown_name;
 use crate::admin::nearest::unknown;
 use crate::admin::problem::Problem;
 use crate::admin::query::{Query, event_filter};
 use crate::admin::{AdminState, metrics, operate, state};
+use crate::core::batch;
 use crate::core::names::{JobName, SinkName};
 use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::view::{EventDetail, EventView, JobView, Page, PollReport, SinkView, TestReport, VendorView};
@@ -177,7 +179,14 @@ async fn test(State(state): Shared, name: Name, query: RawQuery) -> Answer<TestR
 }
 
 async fn events(State(state): Shared, RawQuery(query): RawQuery) -> Answer<Page<EventView>> {
-    Ok(Body(state.archive.events(&event_filter(query.as_deref())?).await?))
+    let filter = event_filter(query.as_deref())?;
+    let page = state.archive.events(&filter).await?;
+    if page.data.is_empty()
+        && let Some(unknown) = unknown_name(&*state.archive, filter.job.as_deref(), None).await?
+    {
+        return Err(Problem::not_found(unknown));
+    }
+    Ok(Body(page))
 }
 
 async fn event(State(state): Shared, id: Name, query: RawQuery) -> Answer<EventDetail> {
@@ -185,6 +194,10 @@ async fn event(State(state): Shared, id: Name, query: RawQuery) -> Answer<EventD
     let id = text(id)?;
     match state.archive.event(&id).await? {
         Some(event) => Ok(Body(event)),
+        None if batch::is_id(&id) => {
+            let list = format!("`{id}` is the id of a batch: `/api/v1/deliveries?batch={id}` lists what is in it");
+            Err(Problem::not_found(list))
+        }
         None => Err(Problem::not_found(format!("there is no event `{id}`; it may be older than `daemon.retention`"))),
     }
 }

@@ -13,7 +13,10 @@ use crate::admin::{AdminState, Controls, Listener, Metrics, Readiness, Refusal, 
 use crate::core::config::Listen;
 use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
-use crate::core::operate::{DeliveryFilter, DeliveryRow, PauseReport, ReplayFilter, ReplayReport, RetryReport};
+use crate::core::operate::{
+    DeliveryFilter, DeliveryRow, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport,
+    RetryReport,
+};
 use crate::core::plan::{JobStanding, SinkStanding, Standings};
 use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::secret::Secret;
@@ -199,8 +202,16 @@ impl Controls for Fake {
         Ok(self.paused("sink", sink.as_str(), paused))
     }
 
-    async fn replay(&self, filter: &ReplayFilter, dry_run: bool) -> Result<ReplayReport, Refusal> {
-        self.called(format!("replay {dry_run} {}", serde_json::to_string(filter).unwrap()));
+    async fn drop_held(&self, filter: &DropFilter, dry_run: bool) -> Result<DropReport, Refusal> {
+        self.called(format!("drop {dry_run} {}", serde_json::to_string(filter).unwrap()));
+        let sinks = [("shop".to_owned(), 2)].into();
+        Ok(DropReport { dry_run, deliveries: 2, sinks, on_their_way: 0 })
+    }
+
+    async fn replay(&self, filter: &ReplayFilter, how: ReplayHow) -> Result<ReplayReport, Refusal> {
+        let ReplayHow { dry_run, render } = how;
+        let anew = if render { "render " } else { "" };
+        self.called(format!("replay {anew}{dry_run} {}", serde_json::to_string(filter).unwrap()));
         let sinks = [("shop".to_owned(), 3)].into();
         match filter.event.as_deref() {
             Some("evt_open") => Ok(ReplayReport { dry_run, on_their_way: 1, ..ReplayReport::default() }),

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
-use crate::core::operate::{PauseReport, ReplayFilter, ReplayReport, RetryReport};
+use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport, RetryReport};
 use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
@@ -68,7 +68,9 @@ pub trait Controls: Send + Sync {
     /// Keeps a sink from being sent to, or no longer; over restarts. A resume enables one that is disabled.
     async fn pause_sink(&self, sink: &SinkName, paused: bool) -> Result<PauseReport, Refusal>;
     /// Sends what has ended once more, or only counts it.
-    async fn replay(&self, filter: &ReplayFilter, dry_run: bool) -> Result<ReplayReport, Refusal>;
+    async fn replay(&self, filter: &ReplayFilter, how: ReplayHow) -> Result<ReplayReport, Refusal>;
+    /// Ends what is held as dead, or only counts it.
+    async fn drop_held(&self, filter: &DropFilter, dry_run: bool) -> Result<DropReport, Refusal>;
     /// Sends one delivery now: before its moment, or once more when it has ended.
     async fn retry(&self, delivery: i64) -> Result<RetryReport, Refusal>;
     /// Reads the config again; one with errors changes nothing.

@@ -3,6 +3,7 @@
 //! It only tells; a filter with a name that is known and has nothing is simply empty.
 
 use crate::admin::nearest::unknown;
+use crate::core::alert::SYSTEM_JOB;
 use crate::store::{Archive, StoreError};
 
 /// The sentence for the first of these names that the state does not know, with the nearest that it does.
@@ -17,7 +18,8 @@ pub async fn unknown_name(
 ) -> Result<Option<String>, StoreError> {
     if let Some(job) = job {
         let jobs = archive.jobs().await?;
-        if !jobs.iter().any(|(known, _)| known.as_str() == job) {
+        // Doorbell's own events have a job of theirs, which no list shows.
+        if job != SYSTEM_JOB && !jobs.iter().any(|(known, _)| known.as_str() == job) {
             return Ok(Some(unknown("job", job, jobs.iter().map(|(known, _)| known.as_str()))));
         }
     }

@@ -15,7 +15,8 @@ use crate::admin::problem::Problem;
 use crate::admin::query::Query;
 use crate::core::names::{JobName, SinkName};
 use crate::core::operate::{
-    DeliveryFilter, DeliveryRow, DeliveryState, PauseReport, ReplayFilter, ReplayReport, RetryReport,
+    DeliveryFilter, DeliveryRow, DeliveryState, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow,
+    ReplayReport, RetryReport,
 };
 use crate::core::time::Timestamp;
 use crate::core::view::Page;
@@ -29,6 +30,7 @@ pub(super) fn routes() -> Router<Arc<AdminState>> {
         .route("/api/v1/deliveries/{id}/retry", post(retry))
         .route("/api/v1/events/{id}/replay", post(replay_event))
         .route("/api/v1/replay", post(replay))
+        .route("/api/v1/drop", post(drop_held))
         .route("/api/v1/jobs/{name}/pause", post(pause_job))
         .route("/api/v1/jobs/{name}/resume", post(resume_job))
         .route("/api/v1/sinks/{name}/pause", post(pause_sink))
@@ -47,13 +49,14 @@ async fn deliveries(State(state): Shared, RawQuery(query): RawQuery) -> Answer<P
 }
 
 fn delivery_filter(query: Option<&str>) -> Result<DeliveryFilter, Problem> {
-    let mut query = Query::parse(query, &["sink", "job", "state", "since", "until", "after", "limit"])?;
+    let mut query = Query::parse(query, &["sink", "job", "state", "since", "until", "batch", "after", "limit"])?;
     Ok(DeliveryFilter {
         sink: query.take("sink"),
         job: query.take("job"),
         states: states(&mut query, "`waiting`, `due`, `held`, `delivered` or `dead`, or some of them with commas")?,
         since: query.read("since", DATE, Timestamp::parse)?,
         until: query.read("until", DATE, Timestamp::parse)?,
+        batch: query.take("batch"),
         after: query.read("after", "the `next` of the page before", |text| text.parse().ok())?,
         limit: Some(query.limit()?),
     })
@@ -64,8 +67,9 @@ fn states(query: &mut Query, what: &str) -> Result<Vec<DeliveryState>, Problem> 
 }
 
 async fn replay(State(state): Shared, RawQuery(query): RawQuery) -> Answer<ReplayReport> {
-    let mut query = Query::parse(query.as_deref(), &["sink", "job", "state", "since", "until", "dry_run"])?;
-    let dry_run = query.flag("dry_run")?;
+    let known = ["sink", "job", "state", "since", "until", "dry_run", "render"];
+    let mut query = Query::parse(query.as_deref(), &known)?;
+    let how = how(&mut query)?;
     let filter = ReplayFilter {
         event: None,
         job: query.take("job"),
@@ -75,14 +79,31 @@ async fn replay(State(state): Shared, RawQuery(query): RawQuery) -> Answer<Repla
         until: query.read("until", DATE, Timestamp::parse)?,
     };
     filter.check().map_err(Problem::bad_request)?;
-    Ok(Body(state.controls.replay(&filter, dry_run).await?))
+    Ok(Body(state.controls.replay(&filter, how).await?))
+}
+
+fn how(query: &mut Query) -> Result<ReplayHow, Problem> {
+    Ok(ReplayHow { dry_run: query.flag("dry_run")?, render: query.flag("render")? })
+}
+
+async fn drop_held(State(state): Shared, RawQuery(query): RawQuery) -> Answer<DropReport> {
+    let mut query = Query::parse(query.as_deref(), &["sink", "job", "since", "until", "dry_run"])?;
+    let dry_run = query.flag("dry_run")?;
+    let filter = DropFilter {
+        sink: query.take("sink"),
+        job: query.take("job"),
+        since: query.read("since", DATE, Timestamp::parse)?,
+        until: query.read("until", DATE, Timestamp::parse)?,
+    };
+    filter.check().map_err(Problem::bad_request)?;
+    Ok(Body(state.controls.drop_held(&filter, dry_run).await?))
 }
 
 async fn replay_event(State(state): Shared, id: Name, RawQuery(query): RawQuery) -> Answer<ReplayReport> {
-    let mut query = Query::parse(query.as_deref(), &["sink", "dry_run"])?;
-    let dry_run = query.flag("dry_run")?;
+    let mut query = Query::parse(query.as_deref(), &["sink", "dry_run", "render"])?;
+    let how = how(&mut query)?;
     let filter = ReplayFilter { event: Some(text(id)?), sink: query.take("sink"), ..ReplayFilter::default() };
-    Ok(Body(state.controls.replay(&filter, dry_run).await?))
+    Ok(Body(state.controls.replay(&filter, how).await?))
 }
 
 async fn retry(State(state): Shared, id: Name, query: RawQuery) -> Answer<RetryReport> {

@@ -8,9 +8,8 @@ use http::StatusCode;
 
 use crate::admin::nearest::nearest;
 use crate::admin::problem::Problem;
-use crate::core::diff::Change;
 use crate::core::time::Timestamp;
-use crate::core::view::EventFilter;
+use crate::core::view::{CHANGES, EventFilter};
 
 /// Rows of a page when the caller doesn't say.
 const LIMIT_DEFAULT: u32 = 100;
@@ -80,7 +79,8 @@ const EVENTS: [&str; 7] = ["job", "key", "change", "since", "order", "after", "l
 /// Reads the query of `/api/v1/events`.
 pub(super) fn event_filter(query: Option<&str>) -> Result<EventFilter, Problem> {
     let mut query = Query::parse(query, &EVENTS)?;
-    let change = query.read("change", "`created`, `updated`, `deleted` or `restored`", Change::parse)?;
+    let what = format!("one of `{}`", CHANGES.join("`, `"));
+    let change = query.read("change", &what, |word| CHANGES.into_iter().find(|known| *known == word))?;
     let order = query.read("order", "`newest` or `oldest`", |text| match text {
         "newest" => Some(false),
         "oldest" => Some(true),
@@ -89,7 +89,7 @@ pub(super) fn event_filter(query: Option<&str>) -> Result<EventFilter, Problem> 
     Ok(EventFilter {
         job: query.take("job"),
         key: query.take("key"),
-        change: change.map(|change| change.as_str().to_owned()),
+        change: change.map(str::to_owned),
         since: query.read("since", "an RFC 3339 date such as `2026-11-20T15:04:05Z`", Timestamp::parse)?,
         oldest_first: order.unwrap_or(false),
         after: query.read("after", "the `next` of the page before", |text| text.parse().ok())?,
@@ -117,6 +117,18 @@ mod tests {
         assert_eq!(filter.since, Timestamp::parse("2026-11-20T15:04:05Z"));
         assert!(filter.oldest_first);
         assert_eq!((filter.after, filter.limit), (Some(7), Some(1000)));
+    }
+
+    #[test]
+    fn system_events_are_found_by_their_change_too() {
+        use crate::core::alert::Kind;
+        use crate::core::diff::Change;
+
+        let items = [Change::Created, Change::Updated, Change::Deleted, Change::Restored].map(Change::as_str);
+        for word in items.into_iter().chain(Kind::ALL.map(Kind::word)) {
+            let filter = event_filter(Some(&format!("change={word}"))).unwrap();
+            assert_eq!(filter.change.as_deref(), Some(word));
+        }
     }
 
     #[test]

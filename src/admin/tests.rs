@@ -149,6 +149,8 @@ async fn what_a_person_does_is_handed_on_whole() {
         "/api/v1/deliveries/3/retry",
         "/api/v1/jobs/orders/pause",
         "/api/v1/sinks/shop/resume",
+        "/api/v1/events/evt_2/replay?render=true",
+        "/api/v1/drop?sink=shop&until=2026-11-20T00:00:00Z&dry_run=true",
     ] {
         assert_eq!(call(&served, Method::POST, path, &[]).await.status, StatusCode::OK, "{path}");
         assert_eq!(get(&served, path).await.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
@@ -157,9 +159,14 @@ async fn what_a_person_does_is_handed_on_whole() {
     let filter = r#"{"event":null,"job":"orders","sink":"shop","states":["dead"],"since":"2026-11-20T00:00:00.000Z","until":null}"#;
     assert_eq!(calls[0], format!("replay true {filter}"));
     assert!(calls[1].starts_with(r#"replay false {"event":"evt_2","job":null,"sink":"shop""#), "{calls:?}");
-    assert_eq!(calls[2..], ["retry 3", "pause job orders", "resume sink shop"]);
+    assert_eq!(calls[2..5], ["retry 3", "pause job orders", "resume sink shop"]);
+    assert!(calls[5].starts_with(r#"replay render false {"event":"evt_2""#), "{calls:?}");
+    let held = r#"{"sink":"shop","job":null,"since":null,"until":"2026-11-20T00:00:00.000Z"}"#;
+    assert_eq!(calls[6], format!("drop true {held}"));
     for (path, status, detail) in [
         ("/api/v1/replay", 400, "say what to replay"),
+        ("/api/v1/drop", 400, "say whose held deliveries to drop"),
+        ("/api/v1/drop?state=held", 400, "there is no parameter `state`"),
         ("/api/v1/replay?state=due", 400, "have not ended"),
         ("/api/v1/replay?state=lost", 400, "but must be `delivered` or `dead`"),
         ("/api/v1/deliveries/x/retry", 404, "its id is a number"),

@@ -9,13 +9,13 @@ use crate::admin::Refusal;
 use crate::cli::client::{Client, CommandError, Reach};
 use crate::cli::daemon::open_idle_state;
 use crate::cli::look::{Reached, code, load, reach};
-use crate::cli::operate::known;
+use crate::cli::operate::{known, known_names};
 use crate::cli::{DONE, FAILED, say};
 use crate::core::config::Config;
 use crate::core::names::{JobName, SinkName};
-use crate::core::operate::{PauseReport, ReplayFilter, ReplayReport};
+use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport};
 use crate::engine::clock::{Clock, SystemClock};
-use crate::engine::{adopt, pause_job, pause_sink, replay_all};
+use crate::engine::{adopt, drop_all, pause_job, pause_sink, replay_all};
 use crate::store::Store;
 
 /// What a command changes things with.
@@ -97,12 +97,27 @@ impl Hands {
     /// # Errors
     ///
     /// The daemon or the state does not answer, or a name of the filter is none.
-    pub(super) async fn replay(&self, filter: &ReplayFilter, dry_run: bool) -> Result<ReplayReport, CommandError> {
+    pub(super) async fn replay(&self, filter: &ReplayFilter, how: ReplayHow) -> Result<ReplayReport, CommandError> {
         match self {
-            Self::Api(client) => Ok(client.replay(filter, dry_run).await?),
-            Self::State(store, _) => {
+            Self::Api(client) => Ok(client.replay(filter, how).await?),
+            Self::State(store, config) => {
                 known(&**store, filter).await?;
-                Ok(replay_all(&**store, filter, dry_run, SystemClock.now()).await?)
+                Ok(replay_all(&**store, config, filter, how, SystemClock.now()).await?)
+            }
+        }
+    }
+
+    /// Ends what is held as dead, or only counts it.
+    ///
+    /// # Errors
+    ///
+    /// The daemon or the state does not answer, or a name of the filter is none.
+    pub(super) async fn drop_held(&self, filter: &DropFilter, dry_run: bool) -> Result<DropReport, CommandError> {
+        match self {
+            Self::Api(client) => Ok(client.drop_held(filter, dry_run).await?),
+            Self::State(store, _) => {
+                known_names(&**store, filter.job.as_deref(), filter.sink.as_deref()).await?;
+                Ok(drop_all(&**store, filter, dry_run, SystemClock.now()).await?)
             }
         }
     }

@@ -6,9 +6,12 @@ use http::Method;
 
 use crate::admin::unknown_name;
 use crate::cli::client::{Client, ClientError, CommandError, Source};
-use crate::core::operate::{DeliveryFilter, DeliveryRow, DeliveryState, PauseReport, ReplayFilter, ReplayReport};
+use crate::core::operate::{
+    DeliveryFilter, DeliveryRow, DeliveryState, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow,
+    ReplayReport,
+};
 use crate::core::plan::Standings;
-use crate::core::view::Page;
+use crate::core::view::{EventFilter, EventView, Page};
 
 impl Client {
     /// What the daemon's state remembers of all jobs and sinks.
@@ -33,6 +36,7 @@ impl Client {
             ("state", words(&filter.states)),
             ("since", filter.since.map(|since| since.to_string())),
             ("until", filter.until.map(|until| until.to_string())),
+            ("batch", filter.batch.clone()),
             ("after", filter.after.map(|after| after.to_string())),
             ("limit", filter.limit.map(|limit| limit.to_string())),
         ];
@@ -45,7 +49,7 @@ impl Client {
     /// # Errors
     ///
     /// As every call: see [`ClientError`].
-    pub(super) async fn replay(&self, filter: &ReplayFilter, dry_run: bool) -> Result<ReplayReport, ClientError> {
+    pub(super) async fn replay(&self, filter: &ReplayFilter, how: ReplayHow) -> Result<ReplayReport, ClientError> {
         let mut url = match &filter.event {
             Some(event) => self.path(&["events", event, "replay"]),
             None => self.path(&["replay"]),
@@ -54,6 +58,25 @@ impl Client {
             ("job", filter.job.clone()),
             ("sink", filter.sink.clone()),
             ("state", words(&filter.states)),
+            ("since", filter.since.map(|since| since.to_string())),
+            ("until", filter.until.map(|until| until.to_string())),
+            ("dry_run", Some(how.dry_run.to_string())),
+            ("render", how.render.then(|| "true".to_owned())),
+        ];
+        append(&mut url, parameters);
+        self.call(Method::POST, url).await
+    }
+
+    /// Ends what is held as dead, or only counts it.
+    ///
+    /// # Errors
+    ///
+    /// As every call: see [`ClientError`].
+    pub(super) async fn drop_held(&self, filter: &DropFilter, dry_run: bool) -> Result<DropReport, ClientError> {
+        let mut url = self.path(&["drop"]);
+        let parameters = [
+            ("job", filter.job.clone()),
+            ("sink", filter.sink.clone()),
             ("since", filter.since.map(|since| since.to_string())),
             ("until", filter.until.map(|until| until.to_string())),
             ("dry_run", Some(dry_run.to_string())),
@@ -85,6 +108,25 @@ fn append<const N: usize>(url: &mut url::Url, parameters: [(&str, Option<String>
 }
 
 impl Source {
+    /// A page of events.
+    ///
+    /// # Errors
+    ///
+    /// The daemon or the state does not answer, or the filter's job is none.
+    pub(super) async fn events(&self, filter: &EventFilter) -> Result<Page<EventView>, CommandError> {
+        let archive = match self {
+            Self::Api(client) => return Ok(client.events(filter).await?),
+            Self::State { archive, .. } => archive,
+        };
+        let page = archive.events(filter).await?;
+        if page.data.is_empty()
+            && let Some(unknown) = unknown_name(&**archive, filter.job.as_deref(), None).await?
+        {
+            return Err(CommandError::Asked(unknown));
+        }
+        Ok(page)
+    }
+
     /// A page of deliveries.
     ///
     /// # Errors

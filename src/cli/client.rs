@@ -458,18 +458,6 @@ impl Source {
         }
     }
 
-    /// A page of events.
-    ///
-    /// # Errors
-    ///
-    /// The daemon or the state does not answer.
-    pub(super) async fn events(&self, filter: &EventFilter) -> Result<Page<EventView>, CommandError> {
-        match self {
-            Self::Api(client) => Ok(client.events(filter).await?),
-            Self::State { archive, .. } => Ok(archive.events(filter).await?),
-        }
-    }
-
     /// One event; `None` when there is none with this id.
     ///
     /// # Errors

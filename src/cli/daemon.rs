@@ -16,7 +16,7 @@ use crate::cli::{FAILED, STATE_IN_USE, say};
 use crate::core::config::{Config, Listen};
 use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
-use crate::core::operate::{PauseReport, ReplayFilter, ReplayReport, RetryReport};
+use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport, RetryReport};
 use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::view::{JobView, PollReport, SinkView, TestReport, VendorView};
 use crate::engine::clock::{Clock, SystemClock, SystemDice, wall_clock};
@@ -204,8 +204,12 @@ impl Controls for EngineControls {
         operate::pause_sink(&self.handle, sink, paused).await
     }
 
-    async fn replay(&self, filter: &ReplayFilter, dry_run: bool) -> Result<ReplayReport, Refusal> {
-        operate::replay(&self.handle, &*self.store, filter, dry_run).await
+    async fn replay(&self, filter: &ReplayFilter, how: ReplayHow) -> Result<ReplayReport, Refusal> {
+        operate::replay(&self.handle, &*self.store, filter, how).await
+    }
+
+    async fn drop_held(&self, filter: &DropFilter, dry_run: bool) -> Result<DropReport, Refusal> {
+        operate::drop_held(&self.handle, &*self.store, filter, dry_run).await
     }
 
     async fn retry(&self, delivery: i64) -> Result<RetryReport, Refusal> {

@@ -4,7 +4,7 @@
 
 use crate::cli::client::{CommandError, Reach, Source};
 use crate::cli::events::{Since, parse_since};
-use crate::cli::table::{Cell, Screen, Table, ago, until};
+use crate::cli::table::{Cell, Screen, Table, ago, shown_key, until};
 use crate::core::operate::{DeliveryFilter, DeliveryRow, DeliveryState};
 use crate::core::time::Timestamp;
 
@@ -37,6 +37,9 @@ pub(super) struct DeliveriesArgs {
     /// Only of events seen before then
     #[arg(long, value_name = "WHEN", value_parser = parse_since)]
     pub until: Option<Since>,
+    /// Only those in this batch: the `webhook-id` that the receiver got, `bat_…`
+    #[arg(long, value_name = "BATCH")]
+    pub batch: Option<String>,
     /// At most this many, the newest
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
@@ -71,6 +74,7 @@ pub(super) async fn run(
         states: args.state.clone(),
         since: args.since.map(|since| since.moment(now)),
         until: args.until.map(|until| until.moment(now)),
+        batch: args.batch.clone(),
         ..DeliveryFilter::default()
     };
     let rows = newest(&filter, source, args.limit).await?;
@@ -80,13 +84,26 @@ pub(super) async fn run(
     if rows.is_empty() {
         return Ok(screen.line("No deliveries.")?);
     }
+    Ok(screen.table(&table(&rows, now))?)
+}
+
+/// A line for each, with its reason beneath.
+pub(super) fn table(rows: &[DeliveryRow], now: Timestamp) -> Table {
     let mut table = Table::new(&["ID", "SINK", "STATE", "ATTEMPTS", "NEXT", "JOB", "KEY", "SEQ", "EVENT"]);
     rows.iter().for_each(|row| table.push(cells(row, now), note(row, now)));
-    Ok(screen.table(&table)?)
+    table
 }
 
 /// The newest `limit` deliveries, over as many pages as it takes.
-async fn newest(filter: &DeliveryFilter, source: &Source, limit: u32) -> Result<Vec<DeliveryRow>, CommandError> {
+///
+/// # Errors
+///
+/// The daemon or the state does not answer, or a name is none.
+pub(super) async fn newest(
+    filter: &DeliveryFilter,
+    source: &Source,
+    limit: u32,
+) -> Result<Vec<DeliveryRow>, CommandError> {
     let mut rows: Vec<DeliveryRow> = Vec::new();
     let mut after = None;
     loop {
@@ -110,7 +127,7 @@ fn cells(row: &DeliveryRow, now: Timestamp) -> Vec<Cell> {
         Cell::new(delivery.attempts.to_string()),
         Cell::new(delivery.due.map_or_else(|| "-".to_owned(), |due| until(due, now))),
         Cell::new(&row.job),
-        Cell::new(&row.key),
+        Cell::new(shown_key(&row.key)),
         Cell::new(row.sequence.to_string()),
         Cell::new(&row.event),
     ]

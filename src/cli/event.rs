@@ -1,17 +1,19 @@
-//! `doorbell event ID`: all that is known of one event, with its deliveries and every attempt.
+//! `doorbell event ID`: all that is known of one event, with its deliveries and every attempt; the members of a batch.
 //!
 //! It only looks. The body is shown indented; the digits in it are the vendor's own.
 
-use crate::cli::attempt;
 use crate::cli::client::{CommandError, Reach, Source};
-use crate::cli::table::{Cell, Screen, Table, ago, indent_json, until};
+use crate::cli::table::{Cell, Screen, Table, ago, indent_json, shown_key, until};
+use crate::cli::{attempt, deliveries};
+use crate::core::batch;
+use crate::core::operate::DeliveryFilter;
 use crate::core::time::Timestamp;
 use crate::core::view::{AttemptView, DeliveryView, EventDetail};
 
 /// Show one event with its body, its deliveries and their attempts
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct EventArgs {
-    /// The event's id, such as `evt_…`: the `webhook-id` that the receiver got
+    /// The event's id, such as `evt_…`, or a batch's, `bat_…`: the `webhook-id` that the receiver got
     #[arg(value_name = "ID")]
     pub id: String,
     /// Print one JSON object
@@ -33,6 +35,9 @@ pub(super) async fn run(
     screen: &mut Screen<'_>,
     now: Timestamp,
 ) -> Result<(), CommandError> {
+    if batch::is_id(&args.id) {
+        return members(args, source, screen, now).await;
+    }
     let Some(event) = source.event(&args.id).await? else {
         let hint = "list what there is with `doorbell events`";
         return Err(CommandError::Asked(format!("there is no event `{}`; {hint}", args.id)));
@@ -43,6 +48,28 @@ pub(super) async fn run(
     }
 }
 
+/// A batch has no event of its own: its members are shown.
+async fn members(
+    args: &EventArgs,
+    source: &Source,
+    screen: &mut Screen<'_>,
+    now: Timestamp,
+) -> Result<(), CommandError> {
+    let filter = DeliveryFilter { batch: Some(args.id.clone()), ..DeliveryFilter::default() };
+    let rows = deliveries::newest(&filter, source, u32::MAX).await?;
+    if rows.is_empty() {
+        let hint = "`doorbell deliveries` says which batch a delivery is in";
+        return Err(CommandError::Asked(format!("there is no batch `{}`, or it was taken apart; {hint}", args.id)));
+    }
+    if args.json {
+        return Ok(screen.json(&rows, false)?);
+    }
+    let count = rows.len();
+    screen.line(&format!("{}  a batch of {count}: `doorbell event ID` shows each", args.id))?;
+    screen.line("")?;
+    Ok(screen.table(&deliveries::table(&rows, now))?)
+}
+
 fn show(event: &EventDetail, screen: &mut Screen<'_>, now: Timestamp) -> Result<(), CommandError> {
     let view = &event.event;
     screen.line(&format!("{}  {}", view.id, view.kind))?;
@@ -50,7 +77,7 @@ fn show(event: &EventDetail, screen: &mut Screen<'_>, now: Timestamp) -> Result<
         screen.line(&format!("scope     {scope}"))?;
     }
     screen.line(&format!("job       {}", view.job))?;
-    screen.line(&format!("key       {}", view.key))?;
+    screen.line(&format!("key       {}", shown_key(&view.key)))?;
     screen.line(&format!("sequence  {}", view.sequence))?;
     screen.line(&format!("seen      {}, {}", view.timestamp, ago(view.timestamp, now)))?;
     screen.line("")?;

@@ -6,11 +6,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
+
 use crate::cli::client::{CommandError, Reach, Source};
-use crate::cli::table::{Cell, Screen, Table, Tone};
+use crate::cli::table::{Cell, Screen, Table, Tone, shown_key};
 use crate::core::time::Timestamp;
 use crate::core::units::parse_duration;
-use crate::core::view::{DeliveryView, EventFilter, EventView};
+use crate::core::view::{CHANGES, DeliveryView, EventFilter, EventView};
 
 /// Between two questions while following.
 const EVERY: Duration = Duration::from_secs(1);
@@ -35,7 +37,7 @@ pub(super) struct EventsArgs {
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
     /// Only changes of this kind
-    #[arg(long, value_name = "CHANGE", value_parser = ["created", "updated", "deleted", "restored"])]
+    #[arg(long, value_name = "CHANGE", value_parser = PossibleValuesParser::new(CHANGES))]
     pub change: Option<String>,
     /// Only events seen since then: a time ago, such as `90s`, `1h30m` or `7d`, or an RFC 3339 date
     #[arg(long, value_name = "WHEN", value_parser = parse_since)]
@@ -201,7 +203,7 @@ fn cells(event: &EventView) -> Vec<Cell> {
         Cell::new(event.timestamp.to_string()).toned(Tone::Dim),
         Cell::new(&event.job),
         Cell::new(&event.change),
-        Cell::new(&event.key),
+        Cell::new(shown_key(&event.key)),
         Cell::new(event.sequence.to_string()),
         Cell::new(deliveries).toned(tone),
         Cell::new(&event.id),
@@ -209,7 +211,8 @@ fn cells(event: &EventView) -> Vec<Cell> {
 }
 
 fn one_line(event: &EventView) -> String {
-    let EventView { timestamp, job, change, key, id, .. } = event;
+    let EventView { timestamp, job, change, id, .. } = event;
+    let key = shown_key(&event.key);
     format!("{timestamp}  {job}  {change}  {key}  {id}")
 }
 

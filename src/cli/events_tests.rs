@@ -43,14 +43,14 @@ TIME                      JOB     CHANGE   KEY  SEQ  DELIVERIES  ID
 2026-11-20T15:03:05.000Z  orders  updated  2    2    delivered   evt_2
 ";
     assert_eq!(listed(&["-n", "2"]).await, expected);
-    assert_eq!(listed(&["--job", "none"]).await, "No events.\n");
+    assert_eq!(listed(&["--job", "doorbell"]).await, "No events.\n");
 }
 
 #[tokio::test]
 async fn a_list_as_json_is_one_array() {
     let rows: Vec<EventView> = serde_json::from_str(&listed(&["--json"]).await).unwrap();
     assert_eq!(rows.len(), 3);
-    assert_eq!(listed(&["--json", "--job", "none"]).await, "[]\n");
+    assert_eq!(listed(&["--json", "--job", "doorbell"]).await, "[]\n");
 }
 
 #[tokio::test]

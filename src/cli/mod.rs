@@ -16,6 +16,7 @@ mod client;
 mod daemon;
 mod deliveries;
 mod demo;
+mod drop;
 mod event;
 mod events;
 mod init;
@@ -99,6 +100,8 @@ enum Command {
     Deliveries(deliveries::DeliveriesArgs),
     /// Send again what was delivered or is dead: by event, or by job, sink, state and time.
     Replay(replay::ReplayArgs),
+    /// Give up deliveries that are held, by sink, job and time: nothing else drops them.
+    Drop(drop::DropArgs),
     /// Keep a job from being polled, or a sink from being sent to, until it is resumed.
     Pause(pause::PauseArgs),
     /// Let a paused job or sink go on; a sink that is disabled is enabled.
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
             deliveries::run(&args, source, screen, now).await
         })),
         Command::Replay(args) => on_one_core(replay::run(config, &args)),
+        Command::Drop(args) => on_one_core(drop::run(config, &args)),
         Command::Pause(args) => on_one_core(pause::run(config, &args, true)),
         Command::Resume(args) => on_one_core(pause::run(config, &args, false)),
         Command::Schema(args) => schema::run(&args),

@@ -4,7 +4,7 @@
 
 use crate::admin::{Refusal, unknown_name};
 use crate::core::names::{JobName, SinkName};
-use crate::core::operate::{PauseReport, ReplayFilter, ReplayReport, RetryReport};
+use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport, RetryReport};
 use crate::engine::Handle;
 use crate::store::{Archive, Retried, StoreError};
 
@@ -19,7 +19,16 @@ pub(super) async fn known(archive: &dyn Archive, filter: &ReplayFilter) -> Resul
     {
         return Err(Refusal::NotFound(format!("there is no event `{id}`; it may be older than `daemon.retention`")));
     }
-    let unknown = unknown_name(archive, filter.job.as_deref(), filter.sink.as_deref()).await.map_err(internal)?;
+    known_names(archive, filter.job.as_deref(), filter.sink.as_deref()).await
+}
+
+/// Says which of these names is none.
+///
+/// # Errors
+///
+/// There is no such job or sink; or the state can't be read.
+pub(super) async fn known_names(archive: &dyn Archive, job: Option<&str>, sink: Option<&str>) -> Result<(), Refusal> {
+    let unknown = unknown_name(archive, job, sink).await.map_err(internal)?;
     unknown.map_or(Ok(()), |sentence| Err(Refusal::NotFound(sentence)))
 }
 
@@ -27,10 +36,20 @@ pub(super) async fn replay(
     handle: &Handle,
     archive: &dyn Archive,
     filter: &ReplayFilter,
-    dry_run: bool,
+    how: ReplayHow,
 ) -> Result<ReplayReport, Refusal> {
     known(archive, filter).await?;
-    handle.replay(filter, dry_run).await.ok_or_else(stopping)?.map_err(internal)
+    handle.replay(filter, how).await.ok_or_else(stopping)?.map_err(internal)
+}
+
+pub(super) async fn drop_held(
+    handle: &Handle,
+    archive: &dyn Archive,
+    filter: &DropFilter,
+    dry_run: bool,
+) -> Result<DropReport, Refusal> {
+    known_names(archive, filter.job.as_deref(), filter.sink.as_deref()).await?;
+    handle.drop_held(filter, dry_run).await.ok_or_else(stopping)?.map_err(internal)
 }
 
 pub(super) async fn retry(handle: &Handle, delivery: i64) -> Result<RetryReport, Refusal> {

@@ -1,8 +1,8 @@
 //! `doorbell replay`: send again what was delivered or is dead, by event or by filter, after saying how much it is.
 //!
-//! The same bytes under the same `webhook-id`, marked with the header `doorbell-replay: true`.
+//! The same bytes under the same `webhook-id`, or with `--render` new ones, marked with the header `doorbell-replay: true`.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io;
 use std::path::Path;
 
 use clap::Args;
@@ -12,7 +12,7 @@ use crate::cli::client::{CommandError, Reach};
 use crate::cli::deliveries::parse_state;
 use crate::cli::events::{Since, parse_since};
 use crate::cli::{DONE, FAILED, USAGE, say};
-use crate::core::operate::{DeliveryState, ReplayFilter, ReplayReport};
+use crate::core::operate::{DeliveryState, ReplayFilter, ReplayHow, ReplayReport};
 use crate::engine::clock::{Clock, SystemClock};
 
 /// Send again what was delivered or is dead
@@ -24,6 +24,7 @@ waits for the same key. What has not ended is left out: it goes anyway. Without 
 Examples:
   doorbell replay evt_abc…
   doorbell replay --sink crm --state dead --dry-run
+  doorbell replay --sink crm --state dead --render     # after the payload in the config was mended
   doorbell replay --job orders --since 2h --until 1h --yes")]
 pub(super) struct ReplayArgs {
     /// Events, by their ids: the `webhook-id` that the receiver got
@@ -44,6 +45,9 @@ pub(super) struct ReplayArgs {
     /// Only events seen before then
     #[arg(long, value_name = "WHEN", value_parser = parse_since)]
     until: Option<Since>,
+    /// Write the bodies anew from the events, as the config is now: also of what could not be rendered, or is too large
+    #[arg(long)]
+    render: bool,
     /// Say what would be sent again, and send nothing
     #[arg(long)]
     dry_run: bool,
@@ -92,7 +96,7 @@ pub(super) async fn run(config: Option<&Path>, args: &ReplayArgs) -> u8 {
 }
 
 async fn replay(hands: &Hands, args: &ReplayArgs, filters: &[ReplayFilter]) -> Result<u8, CommandError> {
-    let found = all(hands, filters, true).await?;
+    let found = all(hands, filters, ReplayHow { dry_run: true, render: args.render }).await?;
     if found.deliveries == 0 {
         say::problem(&found.sentence(), Some("`doorbell deliveries` lists what there is"));
         return Ok(FAILED);
@@ -101,7 +105,7 @@ async fn replay(hands: &Hands, args: &ReplayArgs, filters: &[ReplayFilter]) -> R
         return tell(args, &found, "would be sent again; nothing was changed");
     }
     if args.asks() {
-        match ask(&found) {
+        match say::ask(&format!("Send {} again?", found.sentence())) {
             Some(true) => {}
             Some(false) => {
                 say::problem("nothing was changed", None);
@@ -114,31 +118,17 @@ async fn replay(hands: &Hands, args: &ReplayArgs, filters: &[ReplayFilter]) -> R
             }
         }
     }
-    let done = all(hands, filters, false).await?;
+    let done = all(hands, filters, ReplayHow { dry_run: false, render: args.render }).await?;
     let when = if hands.at_once() { "sent again" } else { "queued; no daemon runs, so they go when one does" };
     tell(args, &done, when)
 }
 
-async fn all(hands: &Hands, filters: &[ReplayFilter], dry_run: bool) -> Result<ReplayReport, CommandError> {
-    let mut report = ReplayReport { dry_run, ..ReplayReport::default() };
+async fn all(hands: &Hands, filters: &[ReplayFilter], how: ReplayHow) -> Result<ReplayReport, CommandError> {
+    let mut report = ReplayReport { dry_run: how.dry_run, ..ReplayReport::default() };
     for filter in filters {
-        report.add(hands.replay(filter, dry_run).await?);
+        report.add(hands.replay(filter, how).await?);
     }
     Ok(report)
-}
-
-/// Asks a person; `None` when there is none to be asked.
-fn ask(found: &ReplayReport) -> Option<bool> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return None;
-    }
-    let mut out = io::stderr().lock();
-    // When nobody can read the question, nobody answers it.
-    let _ = write!(out, "Send {} again? [y/N] ", found.sentence());
-    let _ = out.flush();
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).ok()?;
-    Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 fn tell(args: &ReplayArgs, report: &ReplayReport, what: &str) -> Result<u8, CommandError> {
@@ -149,10 +139,11 @@ fn tell(args: &ReplayArgs, report: &ReplayReport, what: &str) -> Result<u8, Comm
     say::result(&format!("{}: {what}", report.sentence()));
     let left_out = [
         (report.on_their_way, "left out: not ended yet, so they go anyway"),
-        (report.unsendable, "left out: could never be sent"),
+        (report.unsendable, if args.render { "left out: can't be rendered" } else { "left out: could never be sent" }),
     ];
     for (count, why) in left_out.into_iter().filter(|(count, _)| *count > 0) {
         say::result(&format!("{count} {why}"));
     }
+    report.problems.iter().for_each(|why| say::result(&format!("  {why}")));
     Ok(DONE)
 }

@@ -2,7 +2,7 @@
 //!
 //! A pipe that was closed (`doorbell events | head`) is no error.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, Loaded, Noting, Snapshot};
@@ -20,6 +20,20 @@ pub(super) fn problem(what: &str, hint: Option<&str>) {
 /// Writes a command's result.
 pub(super) fn result(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// Asks a person; `None` when there is none to be asked.
+pub(super) fn ask(question: &str) -> Option<bool> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    let mut out = io::stderr().lock();
+    // When nobody can read the question, nobody answers it.
+    let _ = write!(out, "{question} [y/N] ");
+    let _ = out.flush();
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).ok()?;
+    Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// True when results are read by a person who wants colour (`NO_COLOR` is honoured, see no-color.org).

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::value::RawValue;
 
-use crate::cli::table::clean;
+use crate::cli::table::{clean, shown_key};
 use crate::core::json::{Json, parse};
 use crate::core::view::{PollEventView, PollReport, RequestView};
 
@@ -45,7 +45,7 @@ pub(super) fn poll_report(report: &PollReport, brush: Brush) -> String {
     line(&mut text, &outcome_line(report, brush));
     for item in &report.sample {
         let body = cut(item.body.get());
-        line(&mut text, &brush.paint(FAINT, &format!("  {}  {body}", clean(&item.key))));
+        line(&mut text, &brush.paint(FAINT, &format!("  {}  {body}", clean(shown_key(&item.key)))));
     }
     let more = report.items.saturating_sub(report.sample.len() as u64);
     if more > 0 && !report.sample.is_empty() {
@@ -98,7 +98,10 @@ fn event_block(event: &PollEventView, brush: Brush) -> String {
         false => event.sinks.join(", "),
     };
     let mut text = String::new();
-    line(&mut text, &brush.paint(style, &format!("{sign} {} {}  to {receivers}", event.change, clean(&event.key))));
+    line(
+        &mut text,
+        &brush.paint(style, &format!("{sign} {} {}  to {receivers}", event.change, clean(shown_key(&event.key)))),
+    );
     text.push_str(&differences(&event.body, brush));
     line(&mut text, &brush.paint(FAINT, &format!("  webhook-id: {}", event.id)));
     if event.bodies.len() < event.sinks.len() || event.sinks.is_empty() {

@@ -291,6 +291,11 @@ fn cut(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(beginning.chain(['…']).collect())
 }
 
+/// An item's key; a document that is one item has none.
+pub(super) fn shown_key(key: &str) -> &str {
+    if key.is_empty() { "(document)" } else { key }
+}
+
 /// How long ago, in the largest unit that says enough: `now`, `12 s ago`, `3 min ago`, `5 h ago`, `9 d ago`.
 pub(super) fn ago(moment: Timestamp, now: Timestamp) -> String {
     match now.since(moment).as_secs() {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::core::decide::Start;
 use crate::core::delivery::NewDelivery;
 use crate::core::diff::{Change, Difference};
-use crate::core::envelope::Envelope;
+use crate::core::envelope::{Envelope, Extent};
 use crate::core::event::{NewEvent, derive_id};
 use crate::core::formats::{self, Facts, Fault, Telling};
 use crate::core::json::{Json, parse};
@@ -109,6 +109,7 @@ impl Announcer {
             after: news.after.map(|(_, body)| &body[..]),
             difference: news.difference,
             sequence: self.sequence,
+            extent: Extent::Whole,
         }
     }
 

@@ -43,6 +43,11 @@ pub struct Bound {
     pub events: usize,
 }
 
+/// Is this what the id of a batch looks like? An event's never does.
+pub fn is_id(text: &str) -> bool {
+    text.starts_with("bat_")
+}
+
 /// The id of a batch: a hash of whom it goes to and of its events in their order. The same events make the same batch.
 pub fn derive_id<'a>(sink: &SinkName, events: impl IntoIterator<Item = &'a EventId>) -> BatchId {
     let mut hasher = blake3::Hasher::new();

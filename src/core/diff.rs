@@ -85,6 +85,17 @@ impl PatchOp {
         let members = [("op", Json::from(op)), ("path", Json::from(self.path()))];
         Json::object(members.into_iter().chain(value.map(|value| ("value", value.clone()))))
     }
+
+    /// Reads an operation that [`PatchOp::to_json`] wrote.
+    pub fn from_json(json: &Json) -> Option<Self> {
+        let path = json.get("path")?.as_str()?.to_owned();
+        match json.get("op")?.as_str()? {
+            "add" => Some(Self::Add { path, value: json.get("value")?.clone() }),
+            "remove" => Some(Self::Remove { path }),
+            "replace" => Some(Self::Replace { path, value: json.get("value")?.clone() }),
+            _ => None,
+        }
+    }
 }
 
 /// What differs, as far as it counts.

@@ -35,6 +35,8 @@ pub struct Envelope<'a> {
     pub difference: &'a Difference,
     /// The event's number in its job and scope.
     pub sequence: u64,
+    /// How much of it is known: less than all of it where it was kept without a part.
+    pub extent: Extent,
 }
 
 /// A rendered envelope.
@@ -47,10 +49,14 @@ pub struct Rendered {
 }
 
 /// How much of an event is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::core) enum Extent {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    #[default]
     Whole,
+    /// No patch, and it says so.
     WithoutPatch,
+    /// No patch and no `before`, and it says so.
     WithoutPatchAndBefore,
     /// Neither item nor patch, and nothing said of it: that is how it is wanted.
     Thin,
@@ -71,36 +77,38 @@ impl Extent {
     }
 }
 
-/// Writes as much of an event as fits: what is too large leaves out `patch`, then `before`.
-pub(in crate::core) fn fit(thin: bool, write: impl Fn(Extent) -> Vec<u8>) -> Rendered {
-    let extents: &[Extent] = match thin {
-        true => &[Extent::Thin],
-        false => &[Extent::Whole, Extent::WithoutPatch, Extent::WithoutPatchAndBefore],
-    };
-    let mut body = Vec::new();
-    for extent in extents {
-        body = write(*extent);
-        if body.len() <= ENVELOPE_BYTES_MAX {
-            return Rendered { body: body.into(), too_large: false };
-        }
-    }
-    Rendered { body: body.into(), too_large: true }
-}
-
 impl Envelope<'_> {
+    /// Writes as much of what is known as fits: what is too large leaves out `patch`, then `before`.
+    pub(in crate::core) fn fit(&self, thin: bool, write: impl Fn(Extent) -> Vec<u8>) -> Rendered {
+        let extents: &[Extent] = match (thin, self.extent) {
+            (true, _) | (_, Extent::Thin) => &[Extent::Thin],
+            (_, Extent::Whole) => &[Extent::Whole, Extent::WithoutPatch, Extent::WithoutPatchAndBefore],
+            (_, Extent::WithoutPatch) => &[Extent::WithoutPatch, Extent::WithoutPatchAndBefore],
+            (_, Extent::WithoutPatchAndBefore) => &[Extent::WithoutPatchAndBefore],
+        };
+        let mut body = Vec::new();
+        for extent in extents {
+            body = write(*extent);
+            if body.len() <= ENVELOPE_BYTES_MAX {
+                return Rendered { body: body.into(), too_large: false };
+            }
+        }
+        Rendered { body: body.into(), too_large: true }
+    }
+
     /// Renders; an envelope that is too large leaves out `patch`, then `before`, and says so in `data.omitted`.
     pub fn render(&self) -> Rendered {
-        fit(false, |extent| self.write(extent))
+        self.fit(false, |extent| self.write(extent))
     }
 
     /// Renders without the item and the patch: who hears of it fetches the item, if it wants it.
     pub fn render_thin(&self) -> Rendered {
-        fit(true, |extent| self.write(extent))
+        self.fit(true, |extent| self.write(extent))
     }
 
     /// Renders what stands under `data`, alone.
     pub(in crate::core) fn render_data(&self, thin: bool) -> Rendered {
-        fit(thin, |extent| {
+        self.fit(thin, |extent| {
             let mut out = Vec::with_capacity(self.weight());
             self.write_data(&mut out, extent);
             out
@@ -189,6 +197,7 @@ mod tests {
             after,
             difference,
             sequence: 42,
+            extent: Extent::Whole,
         }
         .render()
     }
@@ -232,6 +241,7 @@ mod tests {
             after: Some(b"2"),
             difference: &difference,
             sequence: 42,
+            extent: Extent::Whole,
         }
         .render_thin();
         assert_eq!(

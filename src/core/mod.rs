@@ -51,6 +51,7 @@ pub mod breaker;
 pub mod credentials;
 pub mod delivery;
 pub mod formats;
+pub mod rerender;
 pub mod sign;
 pub mod skipped;
 pub mod template;

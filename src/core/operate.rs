@@ -70,6 +70,8 @@ pub struct DeliveryFilter {
     pub since: Option<Timestamp>,
     /// Of events that were seen before this moment.
     pub until: Option<Timestamp>,
+    /// In this batch only: the `webhook-id` that the receiver got.
+    pub batch: Option<String>,
     /// Go on after this delivery: the `next` of the page before.
     pub after: Option<i64>,
     /// At most this many; the store caps it at 1000.
@@ -135,6 +137,15 @@ impl ReplayFilter {
     }
 }
 
+/// How a replay goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplayHow {
+    /// Only count.
+    pub dry_run: bool,
+    /// Write the bodies anew from the events, as the config is today, and not as they were sent.
+    pub render: bool,
+}
+
 /// What a replay did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplayReport {
@@ -146,11 +157,30 @@ pub struct ReplayReport {
     pub sinks: BTreeMap<String, u64>,
     /// Left out: they have not ended, so they are sent anyway.
     pub on_their_way: u64,
-    /// Left out: they could never be sent, because they could not be rendered or are too large.
+    /// Left out: they could never be sent, because they could not be rendered or are too large; or can't be rendered
+    /// anew.
     pub unsendable: u64,
+    /// Why they can't be rendered anew: each reason once, the first few.
+    #[serde(default)]
+    pub problems: Vec<String>,
 }
 
+/// Reasons that a report holds: the others are alike, or come up once these are seen to.
+const PROBLEMS_MAX: usize = 5;
+
 impl ReplayReport {
+    /// Counts one that is left out because it can't be rendered anew.
+    pub fn leave_out(&mut self, why: String) {
+        self.unsendable += 1;
+        self.blame(why);
+    }
+
+    fn blame(&mut self, why: String) {
+        if self.problems.len() < PROBLEMS_MAX && !self.problems.contains(&why) {
+            self.problems.push(why);
+        }
+    }
+
     /// Adds what another replay did.
     pub fn add(&mut self, other: Self) {
         self.dry_run |= other.dry_run;
@@ -160,20 +190,24 @@ impl ReplayReport {
         for (sink, count) in other.sinks {
             *self.sinks.entry(sink).or_default() += count;
         }
+        other.problems.into_iter().for_each(|why| self.blame(why));
     }
 
     /// What a person wants to know first: `3 deliveries (2 to crm, 1 to erp)`, or why there is none.
     pub fn sentence(&self) -> String {
-        let deliveries = |count: u64| if count == 1 { "1 delivery".to_owned() } else { format!("{count} deliveries") };
         if self.deliveries > 0 {
-            let sinks: Vec<String> = self.sinks.iter().map(|(sink, count)| format!("{count} to {sink}")).collect();
-            return format!("{} ({})", deliveries(self.deliveries), sinks.join(", "));
+            return told(self.deliveries, &self.sinks);
         }
         match (self.on_their_way, self.unsendable) {
+            (_, dead) if !self.problems.is_empty() => {
+                let why = self.problems.join("; ");
+                format!("there is nothing to replay: {} can't be rendered: {why}", deliveries(dead))
+            }
             (0, 0) => "there is nothing to replay: no delivery that has ended is like this".to_owned(),
             (0, dead) => {
                 format!(
-                    "there is nothing to replay: {} could never be sent; `doorbell event ID` says why",
+                    "there is nothing to replay: {} could never be sent; `doorbell event ID` says why, and `--render` \
+                     renders anew",
                     deliveries(dead)
                 )
             }
@@ -182,6 +216,71 @@ impl ReplayReport {
             }
         }
     }
+}
+
+/// Which held deliveries to drop.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropFilter {
+    /// To this sink only.
+    pub sink: Option<String>,
+    /// Of this job's events only.
+    pub job: Option<String>,
+    /// Of events that were seen at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Of events that were seen before this moment.
+    pub until: Option<Timestamp>,
+}
+
+impl DropFilter {
+    /// A rule that it breaks, for a person.
+    ///
+    /// # Errors
+    ///
+    /// It names neither a sink nor a job.
+    pub fn check(&self) -> Result<(), String> {
+        match self.sink.is_some() || self.job.is_some() {
+            true => Ok(()),
+            false => Err("say whose held deliveries to drop: those to a sink, or those of a job's events".to_owned()),
+        }
+    }
+}
+
+/// What dropping did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropReport {
+    /// True when nothing was changed.
+    pub dry_run: bool,
+    /// How many held deliveries end as dead, or would.
+    pub deliveries: u64,
+    /// The same by sink.
+    pub sinks: BTreeMap<String, u64>,
+    /// Left out: they are being sent at this moment.
+    pub on_their_way: u64,
+}
+
+impl DropReport {
+    /// What a person wants to know first: `3 held deliveries (2 to crm, 1 to erp)`, or why there is none.
+    pub fn sentence(&self) -> String {
+        match (self.deliveries, self.on_their_way) {
+            (0, 0) => "there is nothing to drop: no delivery that is held is like this".to_owned(),
+            (0, open) => format!("there is nothing to drop: {} being sent at this moment", are(open)),
+            _ => format!("held: {}", told(self.deliveries, &self.sinks)),
+        }
+    }
+}
+
+fn deliveries(count: u64) -> String {
+    if count == 1 { "1 delivery".to_owned() } else { format!("{count} deliveries") }
+}
+
+/// `3 deliveries (2 to crm, 1 to erp)`.
+fn told(count: u64, sinks: &BTreeMap<String, u64>) -> String {
+    let sinks: Vec<String> = sinks.iter().map(|(sink, count)| format!("{count} to {sink}")).collect();
+    format!("{} ({})", deliveries(count), sinks.join(", "))
+}
+
+fn are(count: u64) -> String {
+    if count == 1 { "1 delivery is".to_owned() } else { format!("{count} deliveries are") }
 }
 
 fn have(count: u64) -> String {
@@ -238,6 +337,28 @@ mod tests {
         let held = ReplayFilter { states: vec![DeliveryState::Dead, DeliveryState::Held], ..ReplayFilter::default() };
         assert!(error(held).starts_with("`held` deliveries can't be replayed"));
         assert_eq!(ReplayFilter { job: Some("orders".into()), ..ReplayFilter::default() }.check(), Ok(()));
+    }
+
+    #[test]
+    fn what_is_dropped_is_named_and_told() {
+        assert!(DropFilter::default().check().unwrap_err().starts_with("say whose held deliveries"));
+        let mut report = DropReport::default();
+        assert!(report.sentence().starts_with("there is nothing to drop: no delivery that is held"));
+        report.on_their_way = 2;
+        assert!(report.sentence().ends_with("2 deliveries are being sent at this moment"));
+        (report.deliveries, report.sinks) = (3, [("crm".to_owned(), 3)].into());
+        assert_eq!(report.sentence(), "held: 3 deliveries (3 to crm)");
+    }
+
+    #[test]
+    fn why_nothing_can_be_rendered_is_told_once() {
+        let mut report = ReplayReport::default();
+        for number in [1, 2, 2, 3, 4, 5, 6] {
+            report.leave_out(format!("reason {number}"));
+        }
+        assert_eq!((report.unsendable, report.problems.len()), (7, 5));
+        let sentence = report.sentence();
+        assert!(sentence.contains("7 deliveries can't be rendered: reason 1; reason 2; reason 3"), "{sentence}");
     }
 
     #[test]

@@ -256,6 +256,21 @@ pub struct EventFilter {
     pub limit: Option<u32>,
 }
 
+/// The words that a filter by change may be: what happens to items, and what system events tell.
+pub const CHANGES: [&str; 11] = [
+    "created",
+    "updated",
+    "deleted",
+    "restored",
+    "failing",
+    "recovered",
+    "stale",
+    "rebaselined",
+    "disabled",
+    "backlog",
+    "dead",
+];
+
 /// A page of a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Page<T> {

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use crate::core::batch::{self, Bound};
 use crate::core::delivery::{Answer, Parcel};
 use crate::core::diff;
-use crate::core::envelope::Envelope;
+use crate::core::envelope::{Envelope, Extent};
 use crate::core::event::derive_id;
 use crate::core::formats::{self, Facts, Fault, Telling};
 use crate::core::json::Json;
@@ -147,6 +147,7 @@ fn sample(sink: &Sink, now: Timestamp) -> (Parcel, Option<Fault>) {
         after: Some(&item),
         difference: &difference,
         sequence: 0,
+        extent: Extent::Whole,
     };
     let facts = Facts::of(&envelope, &Json::Null, None, Some(&after));
     let names = facts.names();

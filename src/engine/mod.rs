@@ -38,7 +38,7 @@ mod operate;
 mod reload;
 
 pub use handle::{Handle, send_sample};
-pub use operate::{pause_job, pause_sink, replay_all};
+pub use operate::{drop_all, pause_job, pause_sink, replay_all};
 pub use reload::adopt;
 pub use scheduler::{Begin, Run};
 

@@ -2,19 +2,25 @@
 //!
 //! Each runs in a task of its own to its end, so that a caller that hangs up cuts nothing in half.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::core::config::Config;
 use crate::core::names::{JobName, SinkName};
-use crate::core::operate::{PauseReport, ReplayFilter, ReplayReport};
+use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport};
+use crate::core::rerender::rerender;
 use crate::core::time::Timestamp;
 use crate::engine::Handle;
 use crate::engine::scheduler::Order;
-use crate::store::{Retried, Store, StoreError};
+use crate::store::{Renderable, Replayable, Retried, Store, StoreError};
 
 /// Deliveries that one transaction queues again: a poll's commit waits no longer than for these.
 const REPLAY_ROWS_MAX: usize = 2_000;
+
+/// Deliveries that are rendered anew at once: each may hold 1 MiB, twice.
+const RENDERED_MAX: usize = 32;
 
 /// Queues all that `filter` names again, in the order of events, or only counts it.
 ///
@@ -23,12 +29,16 @@ const REPLAY_ROWS_MAX: usize = 2_000;
 /// The state can't be read or written. What was queued before that stays queued.
 pub async fn replay_all(
     store: &dyn Store,
+    config: &Config,
     filter: &ReplayFilter,
-    dry_run: bool,
+    how: ReplayHow,
     now: Timestamp,
 ) -> Result<ReplayReport, StoreError> {
     let found = store.replayable(filter).await?;
-    if dry_run {
+    if how.render {
+        return render_all(store, config, filter, found, (!how.dry_run).then_some(now)).await;
+    }
+    if how.dry_run {
         return Ok(found.report);
     }
     let mut report = ReplayReport { dry_run: false, deliveries: 0, sinks: Default::default(), ..found.report };
@@ -42,6 +52,72 @@ pub async fn replay_all(
         next = more;
     }
     Ok(report)
+}
+
+/// The same with bodies that are written anew; without a moment it only tries. What can't be written is left out.
+async fn render_all(
+    store: &dyn Store,
+    config: &Config,
+    filter: &ReplayFilter,
+    found: Replayable,
+    now: Option<Timestamp>,
+) -> Result<ReplayReport, StoreError> {
+    let on_their_way = found.report.on_their_way;
+    let mut report = ReplayReport { dry_run: now.is_none(), on_their_way, ..ReplayReport::default() };
+    let mut next = Some(found.from);
+    while let Some(from) = next {
+        let (some, more) = store.renderable(filter, from, RENDERED_MAX).await?;
+        let (mut rendered, mut sinks) = (Vec::new(), BTreeMap::new());
+        for Renderable { delivery, kept } in some {
+            match rerender(config, &kept) {
+                Ok(new) => {
+                    *sinks.entry(kept.sink).or_default() += 1;
+                    rendered.push((delivery, new));
+                }
+                Err(why) => report.leave_out(why),
+            }
+        }
+        if let Some(now) = now {
+            sinks = store.replay_rendered(rendered, now).await?;
+        }
+        for (sink, count) in sinks {
+            report.deliveries += count;
+            *report.sinks.entry(sink.to_string()).or_default() += count;
+        }
+        next = more;
+    }
+    Ok(report)
+}
+
+/// What a delivery that a person dropped has died of.
+const DROPPED: &str = "dropped by hand";
+
+/// Ends all that is held and that `filter` names as dead, or only counts it.
+///
+/// # Errors
+///
+/// The state can't be read or written. What was dropped before that stays dropped.
+pub async fn drop_all(
+    store: &dyn Store,
+    filter: &DropFilter,
+    dry_run: bool,
+    now: Timestamp,
+) -> Result<DropReport, StoreError> {
+    let found = store.droppable(filter).await?;
+    if dry_run {
+        return Ok(found);
+    }
+    let mut report = DropReport { dry_run, deliveries: 0, sinks: BTreeMap::new(), ..found };
+    loop {
+        let dropped = store.drop_held(filter, DROPPED, now).await?;
+        if dropped.is_empty() {
+            return Ok(report);
+        }
+        for (sink, count) in dropped {
+            report.deliveries += count;
+            *report.sinks.entry(sink.to_string()).or_default() += count;
+        }
+    }
 }
 
 /// Pauses or resumes a job in the store.
@@ -127,20 +203,49 @@ impl Handle {
     }
 
     /// Queues deliveries again, or only counts them. `None`: the engine has stopped.
-    pub async fn replay(&self, filter: &ReplayFilter, dry_run: bool) -> Option<Result<ReplayReport, StoreError>> {
+    pub async fn replay(&self, filter: &ReplayFilter, how: ReplayHow) -> Option<Result<ReplayReport, StoreError>> {
         let (handle, filter) = (self.clone(), filter.clone());
         self.to_its_end(async move {
             handle.wait_for_answer(&filter).await?;
-            let report = replay_all(&*handle.world.store, &filter, dry_run, handle.world.clock.now()).await;
-            if !dry_run {
+            let (store, config) = (&*handle.world.store, handle.config());
+            let report = replay_all(store, &config, &filter, how, handle.world.clock.now()).await;
+            if !how.dry_run {
                 // After an error, too: a part of them may be queued.
-                for sink in handle.dispatcher.sinks() {
-                    handle.dispatcher.wake(&sink).await;
-                }
+                handle.wake_all().await;
             }
             report
         })
         .await
+    }
+
+    /// Ends what is held as dead, or only counts it. `None`: the engine has stopped.
+    pub async fn drop_held(&self, filter: &DropFilter, dry_run: bool) -> Option<Result<DropReport, StoreError>> {
+        let (handle, filter) = (self.clone(), filter.clone());
+        self.to_its_end(async move {
+            handle.wait_for_claims(&filter).await?;
+            let report = drop_all(&*handle.world.store, &filter, dry_run, handle.world.clock.now()).await;
+            if !dry_run {
+                handle.wake_all().await;
+            }
+            report
+        })
+        .await
+    }
+
+    async fn wake_all(&self) {
+        for sink in self.dispatcher.sinks() {
+            self.dispatcher.wake(&sink).await;
+        }
+    }
+
+    /// Waits, for a moment at most, until what was claimed when its sink was shut has been given back.
+    async fn wait_for_claims(&self, filter: &DropFilter) -> Result<(), StoreError> {
+        let clock = &self.world.clock;
+        let until = clock.now().plus(WRITTEN_WITHIN);
+        while clock.now() < until && self.world.store.droppable(filter).await?.on_their_way > 0 {
+            clock.sleep_until(clock.now().plus(LOOK_EVERY)).await;
+        }
+        Ok(())
     }
 
     /// Sends one delivery now. `None`: the engine has stopped.

@@ -33,7 +33,7 @@ mod paces;
 pub mod sqlite;
 
 pub use error::{OpenError, StoreError};
-pub use operations::{Operations, ReplayCursor, Replayable, Retried};
+pub use operations::{Operations, Renderable, ReplayCursor, Replayable, Retried};
 pub use paces::Paces;
 
 /// Everything that a daemon asks of a store.

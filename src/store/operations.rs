@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use crate::core::names::{JobName, SinkName};
-use crate::core::operate::{ReplayFilter, ReplayReport};
+use crate::core::operate::{DropFilter, DropReport, ReplayFilter, ReplayReport};
+use crate::core::rerender::{Kept, Rerendered};
 use crate::core::time::Timestamp;
 use crate::store::StoreError;
 
@@ -27,6 +28,15 @@ pub struct ReplayCursor {
     pub(in crate::store) last: (i64, i64),
     /// The last delivery of all when it began: what it makes itself comes after.
     pub(in crate::store) upto: i64,
+}
+
+/// A delivery that a replay may render anew.
+#[derive(Clone, Debug)]
+pub struct Renderable {
+    /// The delivery.
+    pub delivery: i64,
+    /// What it is rendered from.
+    pub kept: Kept,
 }
 
 /// What asking for one delivery to be sent now came to.
@@ -67,6 +77,34 @@ pub trait Operations: Send + Sync {
         limit: usize,
         now: Timestamp,
     ) -> Result<(BTreeMap<SinkName, u64>, Option<ReplayCursor>), StoreError>;
+
+    /// Up to `limit` deliveries that have ended, in the order of their events, to be rendered anew: also those that could
+    /// not be sent. Where to go on, when there may be more.
+    async fn renderable(
+        &self,
+        filter: &ReplayFilter,
+        from: ReplayCursor,
+        limit: usize,
+    ) -> Result<(Vec<Renderable>, Option<ReplayCursor>), StoreError>;
+
+    /// Queues deliveries again as [`Operations::replay`] does, but with new bodies. How many for each sink.
+    async fn replay_rendered(
+        &self,
+        rendered: Vec<(i64, Rerendered)>,
+        now: Timestamp,
+    ) -> Result<BTreeMap<SinkName, u64>, StoreError>;
+
+    /// What is held and can be dropped: nothing that is claimed.
+    async fn droppable(&self, filter: &DropFilter) -> Result<DropReport, StoreError>;
+
+    /// Ends some hundreds of held deliveries as dead, the oldest of each sink first, with this reason; their deaths are
+    /// told to nobody, for it was a person's word. How many of each sink: call again until there is none.
+    async fn drop_held(
+        &self,
+        filter: &DropFilter,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<BTreeMap<SinkName, u64>, StoreError>;
 
     /// Makes one delivery due now when it waits for its moment, or replays it when it has ended.
     async fn retry(&self, delivery: i64, now: Timestamp) -> Result<Retried, StoreError>;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::support::bridge::{ORDERS, config};
+use crate::support::json::rows;
 use crate::support::receiver::Hook;
 use crate::support::{Bridge, Receiver, Reply, Vendor};
 
@@ -43,6 +44,16 @@ fn events_of_a_poll_go_in_one_signed_request_and_are_shown_with_it() {
     daemon.sink_until("crm", "the end", |sink| sink["backlog"] == 0);
     let shown = daemon.cli(["deliveries"]).ok().stdout;
     assert!(hooks.iter().all(|hook| shown.contains(&format!("in the batch {}", hook.id))), "{shown}");
+    let batch = &hooks[0];
+    let members = daemon.cli(["event", &batch.id]).ok().stdout;
+    assert!(members.starts_with(&format!("{}  a batch of {}", batch.id, sequences(batch).len())), "{members}");
+    assert_eq!(members.matches("evt_").count(), sequences(batch).len(), "{members}");
+    let listed = daemon.cli(["deliveries", "--batch", &batch.id, "--json"]).ok().json();
+    assert_eq!(rows(&listed).len(), sequences(batch).len());
+    let none = daemon.cli(["event", "bat_none"]);
+    assert!(none.code == Some(1) && none.stderr.contains("there is no batch `bat_none`"), "{none:?}");
+    let hint = daemon.get(&format!("/api/v1/events/{}", batch.id)).text();
+    assert!(hint.contains("/api/v1/deliveries?batch="), "{hint}");
     daemon.terminate();
 }
 
@@ -59,6 +70,29 @@ fn a_cloudevents_batch_has_a_content_type_of_its_own() {
     let expected = Some("application/cloudevents-batch+json; charset=UTF-8");
     assert_eq!(hooks[0].request.header("content-type"), expected);
     assert_eq!(hooks[0].json[1]["specversion"], "1.0");
+}
+
+#[test]
+fn a_batch_whose_answer_never_came_because_of_a_kill_comes_again_as_it_was() {
+    // The receiver has the request, and the daemon waits for an answer: that is when it is killed.
+    let receiver = Receiver::scripted(|_| Reply::Hang);
+    let vendor = Vendor::in_lockstep();
+    let sink = "batch = { max = 3, wait = '1h' }\ntimeout = '10m'";
+    let bridge = Bridge::between(&vendor, &receiver, ORDERS, sink);
+    let daemon = bridge.run();
+    vendor.step_json(&orders(3, 1));
+    vendor.step_json(&orders(3, 2));
+    receiver.wait_until("the batch", |hooks| !hooks.is_empty());
+    daemon.kill9();
+    vendor.abandon();
+    receiver.reply(Reply::status(204));
+    let daemon = bridge.run();
+    let delivered = receiver.wait_for(1).remove(0);
+    daemon.sink_until("crm", "the end", |sink| sink["backlog"] == 0);
+    let attempts = receiver.attempts();
+    assert_eq!(attempts.len(), 2, "once more, and no more");
+    assert_eq!((&attempts[0].id, &attempts[0].body), (&delivered.id, &delivered.body));
+    assert_eq!(sequences(&delivered), [1, 2, 3]);
 }
 
 #[test]

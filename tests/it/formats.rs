@@ -257,6 +257,40 @@ fn a_payload_that_fails_is_dead_at_birth_with_its_reason_and_the_rest_goes_on() 
 }
 
 #[test]
+fn once_the_payload_is_mended_what_was_born_dead_is_rendered_again() {
+    let receiver = Receiver::start();
+    let vendor = Vendor::in_lockstep();
+    let with =
+        |payload: &str| config(&vendor, &receiver, ORDERS, &format!("payload = {{ a = '{{{{ {payload} }}}}' }}"));
+    let bridge = Bridge::with(&with("after.status > 3"));
+    let daemon = bridge.run();
+    vendor.step_json(PACKED);
+    vendor.step_json(SHIPPED);
+    daemon.sink_until("crm", "it to be born dead", |sink| sink["dead"] == 1);
+    let id = rows(&daemon.cli(["events", "--json"]).ok().json())[0]["id"].as_str().unwrap_or_default().to_owned();
+    let plain = daemon.cli(["replay", &id]);
+    assert!(plain.code == Some(1) && plain.stderr.contains("`--render` renders anew"), "{plain:?}");
+    let still = daemon.cli(["replay", &id, "--render"]);
+    assert!(still.code == Some(1) && still.stderr.contains("the payload could not be rendered"), "{still:?}");
+    daemon.terminate_with(&vendor);
+
+    bridge.write(&with("after.status"));
+    let daemon = bridge.run();
+    let filter = ["replay", "--job", "orders", "--state", "dead", "--render"];
+    let dry = daemon.cli(filter.iter().chain(&["--dry-run"])).ok().stdout;
+    assert!(dry.contains("1 delivery (1 to crm): would be sent again"), "{dry}");
+    assert!(receiver.attempts().is_empty());
+    daemon.cli(filter.iter().chain(&["--yes"])).ok();
+    let hook = receiver.wait_for(1).remove(0);
+    assert_eq!((hook.id.as_str(), hook.request.header("doorbell-replay")), (id.as_str(), Some("true")));
+    assert_eq!(hook.json, serde_json::json!({ "a": "Shipped & <b>*sent*</b>" }));
+    let sink = daemon.sink_until("crm", "it to be settled", |sink| sink["backlog"] == 0);
+    assert_eq!(sink["dead"], 0);
+    let shown = daemon.cli(["event", &id, "--json"]).ok().json();
+    assert_eq!(shown["deliveries"][0]["state"], "dead", "the history stays: {shown}");
+}
+
+#[test]
 fn what_would_go_and_what_went_can_be_looked_at() {
     let receiver = Receiver::start();
     let vendor = Vendor::of(PACKED);

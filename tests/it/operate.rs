@@ -342,3 +342,68 @@ fn a_sink_that_is_paused_while_it_retries_is_left_alone() {
     daemon.cli(["resume", "crm"]).ok();
     assert!(receiver.wait_for(1)[0].attempt > 1);
 }
+
+#[test]
+fn what_is_held_is_dropped_by_a_persons_word_only() {
+    let receiver = Receiver::scripted(|_| Reply::status(410));
+    let (vendor, bridge) = world(&receiver, "");
+    let daemon = bridge.run();
+    vendor.step_json(&totals(&[1, 1, 1]));
+    vendor.step_json(&totals(&[2, 2, 2]));
+    daemon.sink_until("crm", "all to be held", |sink| sink["health"] == "disabled" && sink["held"] == 3);
+    let unsure = daemon.cli(["drop", "--sink", "crm"]);
+    assert_eq!(unsure.code, Some(2), "{unsure:?}");
+    assert!(unsure.stderr.contains("3 deliveries (3 to crm)") && unsure.stderr.contains("--yes"), "{unsure:?}");
+    let dry = daemon.cli(["drop", "--sink", "crm", "--job", "orders", "--dry-run"]).ok().stdout;
+    assert!(dry.contains("held: 3 deliveries (3 to crm): would be dropped"), "{dry}");
+    for (args, why) in [
+        (&["drop", "--yes"][..], "--sink"),
+        (&["drop", "--sink", "cmr", "--yes"], "did you mean `crm`?"),
+        (&["drop", "--sink", "crm", "--until", "1h", "--yes"], "nothing to drop"),
+    ] {
+        let done = daemon.cli(args);
+        assert!(done.code != Some(0) && done.stderr.contains(why), "{done:?}");
+    }
+    assert_eq!(daemon.sink("crm")["held"], 3, "so far nothing was");
+    let report = daemon.cli(["drop", "--sink", "crm", "--yes", "--json"]).ok().json();
+    assert_eq!((&report["deliveries"], &report["sinks"]["crm"]), (&3.into(), &3.into()), "{report}");
+    let dead = deliveries(&daemon, &["--state", "dead"]);
+    assert!(dead.len() == 3 && dead.iter().all(|row| row["reason"] == "dropped by hand"), "{dead:#?}");
+    receiver.reply(Reply::status(204));
+    daemon.cli(["resume", "crm"]).ok();
+    daemon.cli(["replay", "--sink", "crm", "--state", "dead", "--yes"]).ok();
+    assert!(receiver.wait_for(3).iter().all(is_replay), "what was dropped goes only when it is replayed");
+    let answer = post(&daemon, "/api/v1/drop?sink=crm").text();
+    assert!(answer.contains(r#""deliveries":0"#), "{answer}");
+}
+
+#[test]
+fn events_are_asked_for_by_names_and_words_that_are_there() {
+    let receiver = Receiver::start();
+    let (vendor, bridge) = world(&receiver, "");
+    let (daemon, _) = delivered(&vendor, &bridge, &receiver, 1);
+    let said = daemon.cli(["events", "--job", "ordres"]);
+    assert!(said.code == Some(1) && said.stderr.contains("did you mean `orders`?"), "{said:?}");
+    for filter in [["--job", "doorbell"], ["--change", "failing"], ["--change", "dead"]] {
+        assert_eq!(daemon.cli(["events"].iter().chain(&filter)).ok().stdout, "No events.\n");
+    }
+    daemon.terminate_with(&vendor);
+    let said = bridge.cli(["events", "--job", "ordres"]);
+    assert!(said.code == Some(1) && said.stderr.contains("did you mean `orders`?"), "{said:?}");
+    assert_eq!(bridge.cli(["events", "--job", "doorbell"]).ok().stdout, "No events.\n");
+}
+
+#[test]
+fn a_document_that_is_one_item_is_shown_as_such() {
+    let receiver = Receiver::start();
+    let vendor = Vendor::in_lockstep();
+    let bridge = Bridge::between(&vendor, &receiver, "every = '50ms'", "");
+    let daemon = bridge.run();
+    vendor.step_json(r#"{"status":"up"}"#);
+    vendor.step_json(r#"{"status":"down"}"#);
+    let id = receiver.wait_for(1).remove(0).id;
+    for args in [&["events"][..], &["deliveries"], &["event", &id]] {
+        let said = daemon.cli(args).ok().stdout;
+        assert!(said.contains("(document)"), "{said}");
+    }
+}

@@ -32,6 +32,13 @@ struct Arrived {
 
 /// The first webhook of a real change that the daemon delivers to a sink with these lines.
 fn webhook(sink: &str) -> Arrived {
+    let arrived = webhook_of(sink, 1);
+    assert!(arrived.header("webhook-id").starts_with("evt_"));
+    arrived
+}
+
+/// The same of a change of so many items at once.
+fn webhook_of(sink: &str, items: usize) -> Arrived {
     let vendor = Vendor::in_lockstep();
     let arrived: Arc<Signal<Vec<Request>>> = Arc::new(Signal::new(Vec::new()));
     let keeping = Arc::clone(&arrived);
@@ -46,8 +53,10 @@ fn webhook(sink: &str) -> Arrived {
         vendor.url(),
     ));
     let _daemon = bridge.run();
-    vendor.step_json(r#"{"orders":[{"id":1,"name":"Zoë","total":1.10}]}"#);
-    vendor.step_json(r#"{"orders":[{"id":1,"name":"Zoë 💶","total":1.20}]}"#);
+    for (name, total) in [("Zoë", "1.10"), ("Zoë 💶", "1.20")] {
+        let item = |id| format!(r#"{{"id":{id},"name":"{name}","total":{total}}}"#);
+        vendor.step_json(&format!(r#"{{"orders":[{}]}}"#, (1..=items).map(item).collect::<Vec<_>>().join(",")));
+    }
     let request = arrived.wait_for("a webhook", |requests| requests.first().cloned());
     Arrived { url, request }
 }
@@ -170,6 +179,30 @@ fn rfc9421_is_believed_by_http_message_signatures() {
         let mut elsewhere = webhook.case(verifying);
         elsewhere["url"] = json!(webhook.url.replace("doorbell", "elsewhere"));
         assert!(python("rfc9421", &[elsewhere])[0].is_string(), "where it goes is signed too");
+    }
+}
+
+#[test]
+fn batches_are_believed_in_every_scheme() {
+    let own = "{ header = 'X-Signature', algorithm = 'hmac-sha512', encoding = 'base64', \
+               message = '{{ timestamp }}:{{ url }}:{{ body }}', value = 'v=1; s={{ signature }}' }";
+    let third = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+    for (sign, scheme, secret, verifying, other) in [
+        ("'standard'", "standard", WHSEC, WHSEC, third),
+        ("'standard-ed25519'", "standard_ed25519", WHSK, WHPK, OTHER_WHPK),
+        ("'github'", "github", "a secret", "a secret", "another"),
+        ("'stripe'", "stripe", "a secret", "a secret", "another"),
+        ("'slack'", "slack", "a secret", "a secret", "another"),
+        ("'rfc9421'", "rfc9421", "a secret", "a secret", "another"),
+        ("'rfc9421'", "rfc9421", WHSK, WHPK, OTHER_WHPK),
+        (own, "custom", "a secret", "a secret", "another"),
+    ] {
+        let sink = format!("secret = '{secret}'\nsign = {sign}\nbatch = {{ max = 2, wait = '1h' }}");
+        let batch = webhook_of(&sink, 2);
+        assert!(batch.header("webhook-id").starts_with("bat_"), "{sign}");
+        assert_eq!(batch.request.body.first(), Some(&b'['), "{sign}");
+        let verify = |cases: &[Value]| if scheme == "github" { node(cases) } else { python(scheme, cases) };
+        believed_only_as_it_came(verify, &batch, verifying, other);
     }
 }
 

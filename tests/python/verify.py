@@ -32,9 +32,14 @@ def standard_ed25519(case):
 
 
 def stripe(case):
-    from stripe import Webhook
+    from stripe import Webhook, WebhookSignature
 
-    Webhook.construct_event(case["body"], case["headers"]["stripe-signature"], case["secret"])
+    signature = case["headers"]["stripe-signature"]
+    if case["body"].startswith("["):
+        # An event of theirs is an object; their check of the signature takes any body.
+        WebhookSignature.verify_header(case["body"], signature, case["secret"], Webhook.DEFAULT_TOLERANCE)
+    else:
+        Webhook.construct_event(case["body"], signature, case["secret"])
 
 
 def slack(case):

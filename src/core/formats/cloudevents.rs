@@ -3,7 +3,7 @@
 //! The data is what stands under `data` in the standard envelope. How the attributes become headers is in `wire`.
 
 use crate::core::delivery::Parcel;
-use crate::core::envelope::{Rendered, fit};
+use crate::core::envelope::Rendered;
 use crate::core::formats::Telling;
 use crate::core::json::Json;
 use crate::core::names::{EventId, JobName, Key};
@@ -101,7 +101,7 @@ pub(super) fn structured(telling: &Telling<'_>, thin: bool) -> Rendered {
         head.push(b',');
     }
     head.extend_from_slice(b"\"datacontenttype\":\"application/json\",\"data\":");
-    fit(thin, |extent| {
+    telling.envelope.fit(thin, |extent| {
         let mut body = head.clone();
         telling.envelope.write_data(&mut body, extent);
         body.push(b'}');

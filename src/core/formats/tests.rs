@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::core::delivery::Parcel;
 use crate::core::diff::{Difference, difference};
+use crate::core::envelope::Extent;
 use crate::core::json::parse;
 use crate::core::names::{JobName, Key, Scope};
 use crate::core::rules::Rules;
@@ -55,6 +56,7 @@ impl Case {
             after: self.after.as_ref().map(String::as_bytes),
             difference: &difference,
             sequence: 42,
+            extent: Extent::Whole,
         };
         let scope = parse(scope.as_str().as_bytes()).unwrap_or(Json::Null);
         let facts = Facts::of(&envelope, &scope, before.as_ref(), after.as_ref());

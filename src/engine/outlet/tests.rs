@@ -1,6 +1,7 @@
 //! A sink's whole life over a clock of our own and a real store: outages, poison, rates, limits, and what is held.
 
 mod batches;
+mod patience;
 mod person;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,6 +108,7 @@ type Script = Box<dyn FnMut(&Parcel, u32) -> u16 + Send>;
 struct Receiver {
     allowed: Mutex<Option<u32>>,
     script: Mutex<Script>,
+    asks: Mutex<Vec<Option<Duration>>>,
     seen: watch::Sender<Vec<Seen>>,
 }
 
@@ -133,7 +135,8 @@ impl Sender for Receiver {
         });
         // Others that have begun get their turn too.
         tokio::task::yield_now().await;
-        let answer = Answer::Status { status, retry_after: None, excerpt: String::new() };
+        let retry_after = self.asks.lock().unwrap_or_else(PoisonError::into_inner).pop().flatten();
+        let answer = Answer::Status { status, retry_after, excerpt: String::new() };
         Sent { answer, took: Duration::ZERO, trace: Trace::default() }
     }
 }
@@ -168,6 +171,7 @@ impl Life {
         let receiver = Arc::new(Receiver {
             allowed: Mutex::default(),
             script: Mutex::new(Box::new(script)),
+            asks: Mutex::default(),
             seen: watch::Sender::default(),
         });
         let drops = Arc::new(Drops::default());

@@ -100,7 +100,8 @@ macro_rules! conformance {
                 a_paused_sink_is_held_over_restarts, an_attempt_in_flight_does_not_resume_a_sink,
                 a_paused_job_stays_paused_over_polls_and_restarts, deliveries_are_listed_by_state,
                 deliveries_are_paged_and_filtered, what_was_replayed_is_not_skipped, a_resume_closes_the_breaker,
-                what_was_dropped_can_be_replayed;
+                what_was_dropped_can_be_replayed, what_was_born_dead_goes_with_a_body_that_was_rendered_anew,
+                what_is_held_is_dropped_by_a_persons_word, what_a_job_that_left_has_held_can_be_dropped;
             upkeep:
                 a_renamed_job_takes_over_its_state_once, a_poll_under_way_can_not_commit_under_the_former_name,
                 a_job_with_a_past_takes_over_no_other,

@@ -2,9 +2,11 @@
 
 use crate::core::breaker::Open;
 use crate::core::delivery::Verdict;
+use crate::core::formats::Wire;
 use crate::core::names::{JobName, SinkName};
-use crate::core::operate::{DeliveryFilter, DeliveryState, ReplayFilter};
+use crate::core::operate::{DeliveryFilter, DeliveryState, DropFilter, ReplayFilter};
 use crate::core::outcome::PollOutcome;
+use crate::core::rerender::Rerendered;
 use crate::store::conformance::{
     Bench, adopt, at, attempt, changes, claim, commit, complete, crm, event, job, room, sent, settlement,
 };
@@ -387,4 +389,83 @@ pub(in crate::store) async fn what_was_dropped_can_be_replayed(bench: &mut impl 
     assert_eq!(replay(store, &in_state(DeliveryState::Dead), 9, 4).await, 1);
     assert_eq!(queue(store).await.dead, 0);
     assert_eq!(sent(&due(store, 99).await), ["evt_b_2", "evt_a_1"]);
+}
+
+pub(in crate::store) async fn what_was_born_dead_goes_with_a_body_that_was_rendered_anew(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let mut born = event("a", 1, &["crm"]);
+    born.deliveries[0].dead = Some("the payload failed".into());
+    born.deliveries[0].body = Some(bytes::Bytes::new());
+    let ticket = commit(store, vec![], vec![born, event("a", 2, &["crm"])], 9).await.remove(0);
+    let filter = ReplayFilter { sink: Some("crm".into()), ..ReplayFilter::default() };
+    let from = store.replayable(&filter).await.unwrap().from;
+    let (found, more) = store.renderable(&filter, from, 9).await.unwrap();
+    assert!(found.len() == 1 && more.is_none(), "only what has ended");
+    let one = &found[0];
+    let kept = (one.kept.id.as_str(), one.kept.job.as_str(), one.kept.sink.as_str(), &one.kept.body[..]);
+    assert_eq!(kept, ("evt_a_1", "orders", "crm", &br#"{"key":"a","sequence":1}"#[..]));
+    let rendered = Rerendered { body: Some(bytes::Bytes::from_static(b"[1]")), wire: Wire::Own };
+    let queued = store.replay_rendered(vec![(one.delivery, rendered.clone())], at(5)).await.unwrap();
+    assert_eq!(queued, [(crm(), 1)].into());
+    assert!(store.replay_rendered(vec![(one.delivery, rendered)], at(5)).await.unwrap().is_empty(), "once");
+    assert_eq!((queue(store).await.backlog, queue(store).await.dead), (2, 0));
+    let again = settle(store, ticket, 6, Verdict::Delivered).await.expect("the replay goes last");
+    assert_eq!((&again.parcel.body[..], again.parcel.wire, again.parcel.replay), (&b"[1]"[..], Wire::Own, true));
+    settle(store, again, 7, Verdict::Delivered).await;
+    assert_eq!(replay(store, &filter, 9, 8).await, 2, "from now on it can be sent as it is");
+}
+
+fn held_of(sink: &str) -> DropFilter {
+    DropFilter { sink: Some(sink.to_owned()), ..DropFilter::default() }
+}
+
+pub(in crate::store) async fn what_is_held_is_dropped_by_a_persons_word(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let events = (1..=6).map(|number| event(if number % 2 == 0 { "a" } else { "b" }, number, &["crm", "erp"]));
+    let mut tickets = commit(store, vec![], events.collect(), 9).await;
+    let report = store.droppable(&held_of("crm")).await.unwrap();
+    assert_eq!((report.deliveries, report.on_their_way), (0, 0), "what may go is not held");
+    assert!(store.drop_held(&held_of("crm"), "no", at(7)).await.unwrap().is_empty());
+    store.pause_sink(&crm(), Some(at(7))).await.unwrap();
+    let claimed = tickets.remove(0);
+    store.release(tickets).await.unwrap();
+    let old = DropFilter { until: Some(at(6)), job: Some("orders".into()), ..held_of("crm") };
+    let report = store.droppable(&old).await.unwrap();
+    assert_eq!((report.deliveries, report.on_their_way, report.sinks), (4, 1, [("crm".to_owned(), 4)].into()));
+    assert_eq!(store.drop_held(&old, "dropped by hand", at(8)).await.unwrap(), [(crm(), 4)].into());
+    assert!(store.drop_held(&old, "dropped by hand", at(8)).await.unwrap().is_empty());
+    assert_eq!((queue(store).await.held, queue(store).await.dead), (2, 4));
+    let erp = store.queue(&SinkName::from("erp")).await.unwrap();
+    assert_eq!((erp.backlog, erp.dead), (6, 0), "another's");
+    let shown = store.event("evt_a_2").await.unwrap().unwrap().event.deliveries.remove(0);
+    assert_eq!((shown.state.as_str(), shown.reason.as_deref()), ("dead", Some("dropped by hand")));
+    assert!(store.untold(9).await.unwrap().is_empty(), "who said so needs not be told");
+    store.pause_sink(&crm(), None).await.unwrap();
+    settle(store, claimed, 9, Verdict::Delivered).await;
+    let rest = due(store, 9).await;
+    assert_eq!(sent(&rest), ["evt_a_6"]);
+    assert_eq!(rest[0].parcel.skipped.ids.len(), 2, "it says which went before it");
+    assert_eq!(replay(store, &in_state(DeliveryState::Dead), 9, 9).await, 4);
+    adopt(store).await;
+    assert_eq!((queue(store).await.backlog, queue(store).await.dead), (5, 0), "counted anew it is the same");
+}
+
+pub(in crate::store) async fn what_a_job_that_left_has_held_can_be_dropped(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    commit(store, vec![], (1..=700).map(|number| event("a", number, &["crm"])).collect(), 0).await;
+    store.adopt(&[JobName::from("other")], &[crm()], at(3)).await.unwrap();
+    let of_job = DropFilter { job: Some("orders".into()), ..DropFilter::default() };
+    let mut parts = Vec::new();
+    loop {
+        let dropped = store.drop_held(&of_job, "dropped by hand", at(4)).await.unwrap();
+        if dropped.is_empty() {
+            break;
+        }
+        parts.extend(dropped.into_values());
+    }
+    assert_eq!(parts, [500, 200], "others' commits go in between");
+    assert_eq!(queue(store).await, Queue { dead: 700, ..Queue::default() });
 }

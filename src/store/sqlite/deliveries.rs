@@ -63,7 +63,7 @@ fn newest(db: &Connection, filter: &DeliveryFilter, limit: usize) -> Result<Vec<
         match state {
             DeliveryState::Delivered => found.extend(delivered(db, filter, limit)?),
             _ => {
-                for sink in sinks(db, filter.sink.as_deref())? {
+                for sink in doors(db, filter.sink.as_deref())? {
                     found.extend(of_sink(db, filter, state, &sink, limit)?);
                 }
             }
@@ -81,16 +81,19 @@ fn delivered(db: &Connection, filter: &DeliveryFilter, limit: usize) -> Result<V
 }
 
 /// A sink, and whether its deliveries may go.
-struct Door {
-    id: i64,
-    open: bool,
+pub(super) struct Door {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) open: bool,
 }
 
-fn sinks(db: &Connection, name: Option<&str>) -> Result<Vec<Door>> {
+/// All of them, or that of this name.
+pub(super) fn doors(db: &Connection, name: Option<&str>) -> Result<Vec<Door>> {
     let mut statement = db.prepare_cached(
-        "SELECT id, adopted = 1 AND disabled IS NULL AND paused IS NULL FROM sink WHERE ?1 IS NULL OR name = ?1",
+        "SELECT id, name, adopted = 1 AND disabled IS NULL AND paused IS NULL FROM sink \
+         WHERE ?1 IS NULL OR name = ?1",
     )?;
-    let rows = statement.query_map([name], |row| Ok(Door { id: row.get(0)?, open: row.get(1)? }))?;
+    let rows = statement.query_map([name], |row| Ok(Door { id: row.get(0)?, name: row.get(1)?, open: row.get(2)? }))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -120,6 +123,7 @@ fn common(filter: &DeliveryFilter) -> Conditions {
         .with("event.job = (SELECT id FROM job WHERE name = ?)", filter.job.clone())
         .with("event.at >= ?", filter.since.map(|at| at.0))
         .with("event.at < ?", filter.until.map(|at| at.0))
+        .with("delivery.batch IN (SELECT id FROM batch WHERE uid = ?)", filter.batch.clone())
         .with("delivery.id < ?", filter.after)
 }
 

@@ -57,13 +57,14 @@ fn sign(file: &mut File, now: Timestamp) -> io::Result<()> {
 fn held(state: &Path, file: &mut File) -> String {
     let mut note = String::new();
     let read = file.take(NOTE_MAX).read_to_string(&mut note);
-    let (who, stop) = match note.trim().split_once(' ') {
-        Some((pid, since)) if read.is_ok() => (format!("process {pid} since {since}"), format!("kill {pid}")),
-        _ => ("another process".to_owned(), "kill PID".to_owned()),
+    let who = match note.trim().split_once(' ') {
+        Some((pid, since)) if read.is_ok() => format!("process {pid} since {since}"),
+        _ => "another process".to_owned(),
     };
     format!(
-        "the state `{}` is in use by {who}; stop it first, with `systemctl stop doorbell` or `{stop}`, or name another \
-         file with `state = \"…\"` under [daemon]",
+        "the state `{}` is in use by {who}, most likely a daemon of this config; end that one first, with \
+         `systemctl stop doorbell` or Ctrl-C where it was started, or give this one a file of its own with \
+         `state = \"…\"` under [daemon]",
         state.display()
     )
 }

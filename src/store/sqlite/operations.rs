@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use crate::core::names::{JobName, SinkName};
-use crate::core::operate::ReplayFilter;
+use crate::core::operate::{DropFilter, DropReport, ReplayFilter};
+use crate::core::rerender::Rerendered;
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::Result;
-use crate::store::sqlite::{SqliteStore, replay, sinks};
-use crate::store::{Operations, ReplayCursor, Replayable, Retried, SinkState, StoreError};
+use crate::store::sqlite::{SqliteStore, overflow, replay, sinks};
+use crate::store::{Operations, Renderable, ReplayCursor, Replayable, Retried, SinkState, StoreError};
 
 #[async_trait]
 impl Operations for SqliteStore {
@@ -54,13 +55,47 @@ impl Operations for SqliteStore {
         now: Timestamp,
     ) -> Result<(BTreeMap<SinkName, u64>, Option<ReplayCursor>)> {
         let filter = filter.clone();
-        let found = self.readers.read(move |db| replay::next(db, &filter, from, limit)).await?;
+        let found = self.readers.read(move |db| replay::next(db, &filter, from, limit, false)).await?;
         let next = found.last().filter(|_| found.len() >= limit).map(|last| ReplayCursor { last: *last, ..from });
         if found.is_empty() {
             return Ok((BTreeMap::new(), None));
         }
         let queued = self.writer.write(0, move |db| replay::again(db, &found, now), |_| {}).await?;
         Ok((queued, next))
+    }
+
+    async fn renderable(
+        &self,
+        filter: &ReplayFilter,
+        from: ReplayCursor,
+        limit: usize,
+    ) -> Result<(Vec<Renderable>, Option<ReplayCursor>)> {
+        let filter = filter.clone();
+        let read = move |db: &Connection| {
+            let found = replay::next(db, &filter, from, limit, true)?;
+            let next = found.last().filter(|_| found.len() >= limit).map(|last| ReplayCursor { last: *last, ..from });
+            let rows = found.iter().map(|(_, id)| replay::renderable(db, *id)).collect::<Result<_>>()?;
+            Ok((rows, next))
+        };
+        self.readers.read(read).await
+    }
+
+    async fn replay_rendered(
+        &self,
+        rendered: Vec<(i64, Rerendered)>,
+        now: Timestamp,
+    ) -> Result<BTreeMap<SinkName, u64>> {
+        self.writer.write(0, move |db| replay::again_as(db, &rendered, now), |_| {}).await
+    }
+
+    async fn droppable(&self, filter: &DropFilter) -> Result<DropReport> {
+        let (filter, epoch) = (filter.clone(), self.epoch);
+        self.readers.read(move |db| overflow::droppable(db, epoch, &filter)).await
+    }
+
+    async fn drop_held(&self, filter: &DropFilter, reason: &str, now: Timestamp) -> Result<BTreeMap<SinkName, u64>> {
+        let (filter, reason, epoch) = (filter.clone(), reason.to_owned(), self.epoch);
+        self.writer.write(0, move |db| overflow::drop_held(db, epoch, &filter, &reason, now), |_| {}).await
     }
 
     async fn retry(&self, delivery: i64, now: Timestamp) -> Result<Retried> {

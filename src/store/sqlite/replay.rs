@@ -4,16 +4,18 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use crate::core::names::SinkName;
+use crate::core::names::{EventId, JobName, SinkName};
 use crate::core::operate::{DeliveryState, ReplayFilter, ReplayReport};
+use crate::core::rerender::{Kept, Rerendered};
 use crate::core::time::Timestamp;
 use crate::store::sqlite::deliveries::Conditions;
 use crate::store::sqlite::error::{Result, count, int};
 use crate::store::sqlite::{archive, batches, outbox, sinks, upkeep};
-use crate::store::{ReplayCursor, Replayable, Retried};
+use crate::store::{Renderable, ReplayCursor, Replayable, Retried};
 
 /// The newest delivery of each event and sink, in the order of events.
 const NEWEST: &str = "FROM delivery INDEXED BY delivery_event CROSS JOIN event ON event.id = delivery.event \
@@ -50,17 +52,18 @@ pub(super) fn count_all(db: &Connection, filter: &ReplayFilter) -> Result<Replay
     Ok(Replayable { report, from })
 }
 
-/// The next deliveries that a replay sends again: event and number.
+/// The next deliveries that a replay sends again: event and number. With `all` also those that could not be sent.
 pub(super) fn next(
     db: &Connection,
     filter: &ReplayFilter,
     from: ReplayCursor,
     limit: usize,
+    all: bool,
 ) -> Result<Vec<(i64, i64)>> {
     let Some((source, conditions)) = source(db, filter)? else { return Ok(Vec::new()) };
+    let sendable = if all { "" } else { " AND delivery.sendable = 1" };
     let sql = format!(
-        "SELECT delivery.event, delivery.id {source}{} AND delivery.ended IS NOT NULL AND delivery.sendable = 1 \
-         AND delivery.event >= ? AND (delivery.event, delivery.id) > (?, ?) \
+        "SELECT delivery.event, delivery.id {source}{} AND delivery.ended IS NOT NULL{sendable} AND delivery.event >= ? AND (delivery.event, delivery.id) > (?, ?) \
          ORDER BY delivery.event, delivery.id LIMIT ?",
         conditions.as_str()
     );
@@ -71,6 +74,24 @@ pub(super) fn next(
         Ok((row.get(0)?, row.get(1)?))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What a delivery is rendered from anew.
+pub(super) fn renderable(db: &Connection, delivery: i64) -> Result<Renderable> {
+    let kept = db
+        .prepare_cached(
+            "SELECT event.uid, job.name, event.body, sink.name FROM delivery JOIN event ON event.id = delivery.event \
+             JOIN job ON job.id = event.job JOIN sink ON sink.id = delivery.sink WHERE delivery.id = ?1",
+        )?
+        .query_one([delivery], |row| {
+            Ok(Kept {
+                id: EventId::from(row.get_ref(0)?.as_str()?),
+                job: JobName::from(row.get_ref(1)?.as_str()?),
+                body: Bytes::from(row.get::<_, Vec<u8>>(2)?),
+                sink: SinkName::from(row.get_ref(3)?.as_str()?),
+            })
+        })?;
+    Ok(Renderable { delivery, kept })
 }
 
 fn values<const N: usize>(upto: i64, filter: Vec<Value>, more: [Value; N]) -> impl Iterator<Item = Value> {
@@ -106,14 +127,31 @@ struct Ended {
     lane: Option<[u8; 16]>,
     dead: bool,
     job_gone: bool,
+    sendable: bool,
 }
 
 /// Queues deliveries again, those that have ended and were not replayed meanwhile. How many for each sink.
 pub(super) fn again(db: &Connection, found: &[(i64, i64)], now: Timestamp) -> Result<BTreeMap<SinkName, u64>> {
     let mut queued = BTreeMap::new();
     for (_, id) in found {
+        if let Some(ended) = ended(db, *id)?.filter(|ended| ended.sendable) {
+            once_more(db, *id, &ended, None, now)?;
+            *queued.entry(SinkName::from(ended.name.as_str())).or_default() += 1;
+        }
+    }
+    Ok(queued)
+}
+
+/// The same with new bodies: nothing is too dead for that.
+pub(super) fn again_as(
+    db: &Connection,
+    rendered: &[(i64, Rerendered)],
+    now: Timestamp,
+) -> Result<BTreeMap<SinkName, u64>> {
+    let mut queued = BTreeMap::new();
+    for (id, body) in rendered {
         if let Some(ended) = ended(db, *id)? {
-            once_more(db, *id, &ended, now)?;
+            once_more(db, *id, &ended, Some(body), now)?;
             *queued.entry(SinkName::from(ended.name.as_str())).or_default() += 1;
         }
     }
@@ -124,10 +162,9 @@ fn ended(db: &Connection, id: i64) -> Result<Option<Ended>> {
     let found = db
         .prepare_cached(
             "SELECT delivery.sink, sink.name, delivery.lane, delivery.state = 'dead', \
-             job.removed IS NOT NULL FROM delivery JOIN sink ON sink.id = delivery.sink \
+             job.removed IS NOT NULL, delivery.sendable FROM delivery JOIN sink ON sink.id = delivery.sink \
              JOIN event ON event.id = delivery.event JOIN job ON job.id = event.job \
-             WHERE delivery.id = ?1 AND delivery.ended IS NOT NULL AND delivery.replayed IS NULL \
-             AND delivery.sendable = 1",
+             WHERE delivery.id = ?1 AND delivery.ended IS NOT NULL AND delivery.replayed IS NULL",
         )?
         .query_one([id], |row| {
             Ok(Ended {
@@ -136,14 +173,15 @@ fn ended(db: &Connection, id: i64) -> Result<Option<Ended>> {
                 lane: row.get(2)?,
                 dead: row.get(3)?,
                 job_gone: row.get(4)?,
+                sendable: row.get(5)?,
             })
         })
         .optional()?;
     Ok(found)
 }
 
-/// A new delivery of the same bytes, behind what stands in its lane; its number.
-fn once_more(db: &Connection, id: i64, ended: &Ended, now: Timestamp) -> Result<i64> {
+/// A new delivery of the same bytes, or of new ones, behind what stands in its lane; its number.
+fn once_more(db: &Connection, id: i64, ended: &Ended, rendered: Option<&Rerendered>, now: Timestamp) -> Result<i64> {
     let behind = match ended.lane {
         Some(lane) => db.prepare_cached(outbox::BEHIND)?.exists(params![ended.sink, lane])?,
         None => false,
@@ -156,9 +194,17 @@ fn once_more(db: &Connection, id: i64, ended: &Ended, now: Timestamp) -> Result<
     db.prepare_cached("UPDATE delivery SET replayed = ?2 WHERE id = ?1")?.execute([id, now.0])?;
     db.prepare_cached(
         "INSERT INTO delivery (event, sink, lane, state, due, reason, body, wire, replay) \
-         SELECT event, sink, lane, ?2, ?3, ?4, body, wire, 1 FROM delivery WHERE id = ?1",
+         SELECT event, sink, lane, ?2, ?3, ?4, iif(?5, ?6, body), iif(?5, ?7, wire), 1 FROM delivery WHERE id = ?1",
     )?
-    .execute(params![id, state, due, reason])?;
+    .execute(params![
+        id,
+        state,
+        due,
+        reason,
+        rendered.is_some(),
+        rendered.and_then(|new| new.body.as_deref()),
+        rendered.and_then(|new| new.wire.word()),
+    ])?;
     let new = db.last_insert_rowid();
     let held = i64::from(ended.job_gone);
     sinks::count_by(db, ended.sink, 1 - held, held, -i64::from(ended.dead))?;
@@ -200,7 +246,7 @@ pub(super) fn retry(db: &Connection, id: i64, epoch: i64, now: Timestamp) -> Res
     let refused = |why: &str| Ok(Retried::Refused(format!("delivery {id} {why}")));
     match asked.state.as_str() {
         _ if asked.replayed => refused("was replayed already; retry the newest of its event"),
-        _ if !asked.sendable => refused("could never be sent, so it can't be sent again"),
+        _ if !asked.sendable => refused("could never be sent; a replay with `render` writes it anew"),
         "due" | "waiting" if !asked.open => refused(&format!("is held: `doorbell resume {sink}` lets it go")),
         "due" if asked.claimed => refused("is on its way"),
         "due" => {
@@ -210,7 +256,7 @@ pub(super) fn retry(db: &Connection, id: i64, epoch: i64, now: Timestamp) -> Res
         "waiting" => refused("waits behind another of its key, which goes first"),
         "held" => refused("is held because its job is not in the config"),
         _ => match ended(db, id)? {
-            Some(ended) => Ok(Retried::Replay(sink, once_more(db, id, &ended, now)?)),
+            Some(ended) => Ok(Retried::Replay(sink, once_more(db, id, &ended, None, now)?)),
             None => Ok(Retried::Unknown),
         },
     }

@@ -143,6 +143,7 @@ CREATE TABLE batch (
     id  INTEGER PRIMARY KEY AUTOINCREMENT,
     uid TEXT NOT NULL
 ) STRICT;
+CREATE INDEX batch_uid ON batch (uid);
 
 -- `waiting`: behind another of its lane, or in a batch with another. `due`: may go from `due` on, unless `epoch` is the current one, which means
 -- that it is claimed. `held`: its job left the config. `body` is set only where it differs from its event's, and empty
