@@ -11,7 +11,6 @@ use async_trait::async_trait;
 
 use crate::core::alert::{Bell, DeadLetter, Notice, Ring};
 use crate::core::breaker::Open;
-use crate::core::config::Rename;
 use crate::core::cursor::CursorState;
 use crate::core::delivery::{Attempt, Parcel, Verdict};
 use crate::core::event::NewEvent;
@@ -31,10 +30,12 @@ mod error;
 mod operations;
 mod paces;
 pub mod sqlite;
+mod upkeep;
 
 pub use error::{OpenError, StoreError};
 pub use operations::{Operations, Renderable, ReplayCursor, Replayable, Retried};
 pub use paces::Paces;
+pub use upkeep::Upkeep;
 
 /// Everything that a daemon asks of a store.
 ///
@@ -474,35 +475,4 @@ pub struct Queue {
     pub oldest: Option<Timestamp>,
     /// True while some of it is held, or was: only a person drops that. Said by [`Outbox::queue`] alone.
     pub kept: bool,
-}
-
-/// What keeps a store well.
-#[async_trait]
-pub trait Upkeep: Send + Sync {
-    /// Makes the store's jobs and sinks those of the config: new ones get a row (a job also its uid), deliveries of
-    /// sinks and jobs that are gone are held, and those of sinks and jobs that came back are due again. A job that was
-    /// renamed takes over all that is remembered under its former name, once; [`StoreError::TwoPasts`] when both names
-    /// have a state, and then nothing changed. A claim on a job that is renamed is void.
-    async fn adopt_renamed(
-        &self,
-        jobs: &[JobName],
-        sinks: &[SinkName],
-        renames: &[Rename],
-        now: Timestamp,
-    ) -> Result<(), StoreError>;
-    /// [`Upkeep::adopt_renamed`] where nothing was renamed.
-    async fn adopt(&self, jobs: &[JobName], sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError> {
-        self.adopt_renamed(jobs, sinks, &[], now).await
-    }
-    /// Deletes what is older than `before`, at most `limit` rows of each kind: ended events with their deliveries and
-    /// attempts, ledger rows of items that are gone, the ledger of jobs that left the config. An event's age counts
-    /// from the end of its last delivery; a job keeps its uid and its sequences for ever. Returns how many; call again
-    /// until it is 0.
-    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError>;
-    /// Writes what [`Polls::note_poll`] kept in memory.
-    async fn flush(&self) -> Result<(), StoreError>;
-    /// Goes once round through the writer: proof of life.
-    async fn ping(&self) -> Result<(), StoreError>;
-    /// Flushes, checkpoints and closes; every later verb fails with [`StoreError::Closed`].
-    async fn close(&self) -> Result<(), StoreError>;
 }
