@@ -1,3 +1,5 @@
+//! Each kind of edit, and what the plan says of it. No state is read here.
+
 use std::sync::Arc;
 use std::time::Duration;
 
