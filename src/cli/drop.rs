@@ -17,9 +17,10 @@ use crate::engine::clock::{Clock, SystemClock};
 /// Give up deliveries that are held
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Held is what waits for a sink that is disabled or paused, or whose sink or job is not in the config. What is dropped is
-dead, with the reason `dropped by hand`: `doorbell deliveries --state dead` lists it, `doorbell replay` sends it after all.
-What waits for a sink that may be sent to is not held: `doorbell pause SINK` holds it.
+Held is what waits for a sink that is disabled or paused, or whose sink or job is not in the
+config. What is dropped is dead, with the reason `dropped by hand`: `doorbell deliveries
+--state dead` lists it, `doorbell replay` sends it after all. What waits for a sink that may be
+sent to is not held: `doorbell pause SINK` holds it.
 
 Examples:
   doorbell drop --sink crm --dry-run

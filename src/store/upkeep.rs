@@ -28,7 +28,7 @@ pub trait Upkeep: Send + Sync {
         self.adopt_renamed(jobs, sinks, &[], now).await
     }
     /// Deletes what is older than `before`, at most `limit` rows of each kind: ended events with their deliveries and
-    /// attempts, ledger rows of items that are gone, the ledger of jobs that left the config. An event's age counts
+    /// attempts, observations, ledger rows of items that are gone, the ledger of jobs that left the config. An event's age counts
     /// from the end of its last delivery; a job keeps its uid and its sequences for ever. Returns how many; call again
     /// until it is 0.
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError>;

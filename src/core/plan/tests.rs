@@ -20,7 +20,14 @@ fn config(jobs: Vec<Job>) -> Config {
         retention: Duration::from_secs(1),
     };
     let jobs = jobs.into_iter().map(Arc::new).collect();
-    Config { daemon, alerts: Alerts::default(), jobs, vendors: Vec::new(), sinks: vec![sink("crm")] }
+    Config {
+        daemon,
+        alerts: Alerts::default(),
+        jobs,
+        vendors: Vec::new(),
+        sinks: vec![sink("crm")],
+        secrets: Default::default(),
+    }
 }
 
 /// The job as it was when the plain one had been polled.
