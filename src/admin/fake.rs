@@ -11,7 +11,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::{AdminState, Controls, Listener, Metrics, Readiness, Refusal, serve};
 use crate::core::config::Listen;
-use crate::core::names::{JobName, SinkName};
+use crate::core::diff::Change;
+use crate::core::names::{JobName, Key, SinkName};
 use crate::core::observe::Pulse;
 use crate::core::operate::{
     DeliveryFilter, DeliveryRow, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport,
@@ -21,9 +22,10 @@ use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::view::{
-    AttemptView, DeliveryView, EventDetail, EventFilter, EventView, JobView, Page, PollReport, SinkView, TestReport,
-    VendorView,
+    AttemptView, DeliveryView, EventDetail, EventFilter, EventView, JobView, Page, PollReport, PollWish, SinkView,
+    TestReport, VendorView,
 };
+use crate::core::why::{Observation, ObservationView, Seen, Silence, WhyItem};
 use crate::store::{Archive, JobRecord, Queue, SinkState, StoreError};
 
 /// 2026-11-20T15:04:05Z.
@@ -161,7 +163,8 @@ impl Controls for Fake {
         Ok(self.vendors.clone())
     }
 
-    async fn poll(&self, job: &JobName, commit: bool) -> Result<PollReport, Refusal> {
+    async fn poll(&self, job: &JobName, wish: PollWish) -> Result<PollReport, Refusal> {
+        let commit = wish.commit;
         self.calls.lock().unwrap().push(format!("poll {job} {commit}"));
         if job.as_str() == "busy" {
             return Err(Refusal::Conflict("`busy` is being polled".to_owned()));
@@ -184,6 +187,8 @@ impl Controls for Fake {
             events: Vec::new(),
             events_total: 0,
             took_ms: 12,
+            recording: None,
+            unrecorded: None,
         })
     }
 
@@ -296,6 +301,43 @@ impl Archive for Fake {
 
     async fn event(&self, id: &str) -> Result<Option<EventDetail>, StoreError> {
         Ok(self.events.lock().unwrap().iter().find(|event| event.event.id == id).cloned())
+    }
+
+    /// The item `1` of the job `orders`: an event, and what was not said before it.
+    async fn why(&self, job: &JobName, key: &Key) -> Result<Vec<WhyItem>, StoreError> {
+        if (job.as_str(), key.as_str()) != ("orders", "1") {
+            return Ok(Vec::new());
+        }
+        let seen = |changed: &str, ignored: &str| Seen {
+            changed: vec![changed.to_owned()],
+            ignored: vec![ignored.to_owned()],
+            ..Seen::default()
+        };
+        let told = ObservationView::of_event(event(1, "orders"), seen("/status", "/seen"));
+        let observation = |seconds, silence, seen| Observation {
+            key: key.digest(),
+            at: before(seconds),
+            silence,
+            change: None,
+            seen,
+            polls: None,
+        };
+        let ignored = observation(90, Silence::Ignored, Seen { changed: Vec::new(), ..seen("", "/seen") });
+        let kept =
+            Observation { change: Some(Change::Updated), ..observation(80, Silence::When, seen("/total", "/x")) };
+        let item = WhyItem {
+            scope: None,
+            state: "present".to_owned(),
+            missed: 0,
+            deleted: None,
+            baseline: Some(before(600)),
+            observations: vec![told, kept.into(), ignored.into()],
+        };
+        Ok(vec![item.in_order()])
+    }
+
+    async fn keys(&self, job: &JobName, _limit: usize) -> Result<Vec<Key>, StoreError> {
+        Ok(if job.as_str() == "orders" { vec![Key::from("ORD-1")] } else { Vec::new() })
     }
 
     /// One delivery for each event; of the filter only the job and the page count.

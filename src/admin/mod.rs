@@ -16,7 +16,7 @@ use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, Re
 use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
-use crate::core::view::{JobView, PollReport, SinkView, TestReport, VendorView};
+use crate::core::view::{JobView, PollReport, PollWish, SinkView, TestReport, VendorView};
 use crate::store::Archive;
 
 mod api;
@@ -30,6 +30,7 @@ mod operate;
 mod problem;
 mod query;
 mod views;
+mod why;
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -42,6 +43,7 @@ pub use metrics::Metrics;
 pub use names::unknown_name;
 pub use nearest::nearest;
 pub use views::{job_view, sink_view};
+pub use why::explain;
 
 /// How long answers that are under way may take once the daemon stops.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -59,7 +61,7 @@ pub trait Controls: Send + Sync {
     /// What is left of vendors' limits, in the order of their names.
     async fn vendors(&self) -> Result<Vec<VendorView>, Refusal>;
     /// Polls a job now, within its vendor's limits; without `commit` nothing is kept.
-    async fn poll(&self, job: &JobName, commit: bool) -> Result<PollReport, Refusal>;
+    async fn poll(&self, job: &JobName, wish: PollWish) -> Result<PollReport, Refusal>;
     /// Sends a signed sample event through the real delivery path.
     async fn test(&self, sink: &SinkName) -> Result<TestReport, Refusal>;
     /// Keeps a job from being polled on schedule, or no longer; over restarts.

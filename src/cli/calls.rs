@@ -4,13 +4,14 @@
 
 use http::Method;
 
-use crate::admin::unknown_name;
+use crate::admin::{explain, unknown_name};
 use crate::cli::client::{Client, ClientError, CommandError, Source};
 use crate::core::operate::{
     DeliveryFilter, DeliveryRow, DeliveryState, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow,
     ReplayReport,
 };
 use crate::core::view::{EventFilter, EventView, Page};
+use crate::core::why::WhyView;
 
 impl Client {
     /// A page of deliveries.
@@ -75,6 +76,15 @@ impl Client {
         self.call(Method::POST, url).await
     }
 
+    /// What was last seen of an item, said or not.
+    ///
+    /// # Errors
+    ///
+    /// As every call: see [`ClientError`].
+    pub(super) async fn why(&self, job: &str, key: &str) -> Result<WhyView, ClientError> {
+        self.call(Method::GET, self.path(&["jobs", job, "items", key, "why"])).await
+    }
+
     /// Pauses or resumes; `kinds` is `jobs` or `sinks`.
     ///
     /// # Errors
@@ -98,6 +108,18 @@ fn append<const N: usize>(url: &mut url::Url, parameters: [(&str, Option<String>
 }
 
 impl Source {
+    /// What was last seen of an item, said or not.
+    ///
+    /// # Errors
+    ///
+    /// The daemon or the state does not answer, or there is no such job or item.
+    pub(super) async fn why(&self, job: &str, key: &str) -> Result<WhyView, CommandError> {
+        match self {
+            Self::Api(client) => Ok(client.why(job, key).await?),
+            Self::State { archive, .. } => explain(&**archive, job, key).await?.map_err(CommandError::Asked),
+        }
+    }
+
     /// A page of events.
     ///
     /// # Errors

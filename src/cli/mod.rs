@@ -27,6 +27,7 @@ mod pause;
 mod poll;
 mod reload;
 mod replay;
+mod replay_poll;
 mod run;
 mod say;
 mod schema;
@@ -34,6 +35,7 @@ mod show;
 mod status;
 mod table;
 mod test;
+mod why;
 
 /// Done.
 const DONE: u8 = 0;
@@ -55,6 +57,7 @@ First steps:
   doorbell poll orders           what would the job `orders` find and send now? Nothing is kept
   doorbell listen --port 9000    a receiver for trying, which verifies and prints what arrives
   doorbell run                   the daemon
+  doorbell why orders 7          why was (or wasn't) there a webhook for the item 7?
 
 The config is -c FILE, $DOORBELL_CONFIG, ./doorbell.toml or /etc/doorbell/doorbell.toml, in this order.
 Exit codes: 0 done, 1 failed, 2 bad usage or config, 75 the state is in use.";
@@ -82,6 +85,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Poll a job now and show what it finds and what would be sent; keeps nothing unless --commit.
     Poll(poll::PollArgs),
+    /// Recorded polls through the same code, offline: a regression test for a config.
+    ReplayPoll(replay_poll::ReplayPollArgs),
     /// Send one signed sample event to a sink, the way real ones go.
     Test(test::TestArgs),
     /// A local receiver: verifies the signature, prints what arrives, answers with a status of your choice.
@@ -94,6 +99,8 @@ enum Command {
     Event(event::EventArgs),
     /// List deliveries, the newest first, by state, sink, job and time.
     Deliveries(deliveries::DeliveriesArgs),
+    /// What was last seen of an item, what was said of it, and what was not and why.
+    Why(why::WhyArgs),
     /// Send again what was delivered or is dead: by event, or by job, sink, state and time.
     Replay(replay::ReplayArgs),
     /// Give up deliveries that are held, by sink, job and time: nothing else drops them.
@@ -120,6 +127,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => on_one_core(init::run(config, args)),
         Command::Check(args) => check::run(config, &args),
         Command::Poll(args) => on_half_the_cores(poll::run(config, args)),
+        Command::ReplayPoll(args) => on_half_the_cores(replay_poll::run(config, args)),
         Command::Test(args) => on_half_the_cores(test::run(config, args)),
         Command::Listen(args) => on_one_core(listen::run(args)),
         Command::Status(args) => on_one_core(look(config, &args.reach, async |source, screen, now| {
@@ -133,6 +141,9 @@ pub fn main() -> ExitCode {
         })),
         Command::Deliveries(args) => on_one_core(look(config, &args.reach, async |source, screen, now| {
             deliveries::run(&args, source, screen, now).await
+        })),
+        Command::Why(args) => on_one_core(look(config, &args.reach, async |source, screen, now| {
+            why::run(&args, source, screen, now).await
         })),
         Command::Replay(args) => on_one_core(replay::run(config, &args)),
         Command::Drop(args) => on_one_core(drop::run(config, &args)),

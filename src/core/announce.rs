@@ -16,6 +16,7 @@ use crate::core::names::{Digest, Key, KeyDigest, Lane};
 use crate::core::sink::Order;
 use crate::core::template::{Condition, Names};
 use crate::core::time::Timestamp;
+use crate::core::why::Silence;
 
 /// A change of one item that is about to be told.
 #[derive(Debug)]
@@ -50,12 +51,17 @@ impl Announcer {
         self.start.now = now;
     }
 
-    /// The event that tells a change, or `None` when `on` or `when` keep it back. `row` is the item's as it shall be
-    /// once the change is told.
-    pub(crate) fn announce(&mut self, news: &News<'_>, row: &Row, problems: &mut Vec<String>) -> Option<NewEvent> {
+    /// The event that tells a change, or what keeps it back: `on` or `when`. `row` is the item's as it shall be once the
+    /// change is told.
+    pub(crate) fn announce(
+        &mut self,
+        news: &News<'_>,
+        row: &Row,
+        problems: &mut Vec<String>,
+    ) -> Result<NewEvent, Silence> {
         let job = &self.start.job;
         if !job.on.contains(news.change) {
-            return None;
+            return Err(Silence::On);
         }
         let (before, after) = (news.before.map(|(tree, _)| tree), news.after.map(|(tree, _)| tree));
         let facts = Facts::of(&self.envelope(news, ""), &self.scope, before, after);
@@ -63,7 +69,7 @@ impl Announcer {
         if let Some(when) = &job.when
             && !holds(when.holds(&names), "when", problems)
         {
-            return None;
+            return Err(Silence::When);
         }
         let kind = self.kind(news.change, &names, problems);
         self.sequence += 1;
@@ -73,7 +79,7 @@ impl Announcer {
         let rendered = envelope.render();
         let telling = Telling { id: &id, envelope: &envelope, before, after, names: &names };
         let deliveries = self.deliveries(row.key, &telling, rendered.too_large, problems);
-        Some(NewEvent {
+        Ok(NewEvent {
             id,
             key: news.key.clone(),
             change: news.change,

@@ -20,6 +20,7 @@ use crate::core::outcome::{Failure, FailureKind};
 use crate::core::rules::Rules;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
+use crate::core::why::{Noted, Observation, Seen, Silence};
 
 /// What a poll says of the differences it finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,13 @@ pub struct Start {
     pub old_rules: Option<Rules>,
     /// The poll's moment, which its events carry.
     pub now: Timestamp,
+    /// Of which items it was noted lately that nothing that counts differs; `None` where nothing is noted.
+    pub noted: Option<Arc<Noted>>,
 }
+
+/// Items of one poll that are looked at closely though nothing that counts differs in them: a list of many that carry a
+/// field which changes with every poll is gone through in several polls.
+const CLOSER_LOOKS_MAX: u32 = 100;
 
 /// An item that differs from its row, or has none.
 #[derive(Debug)]
@@ -77,6 +84,15 @@ pub struct Differing {
     pub row: Option<Row>,
     fresh: Row,
     tree: Json,
+    /// It is equal under the rules, and looked at only to see what else differs.
+    alike: bool,
+}
+
+impl Differing {
+    /// True for one that is not what it was, as far as digests tell.
+    pub fn is_news(&self) -> bool {
+        !self.alike
+    }
 }
 
 /// What a poll has decided so far.
@@ -94,6 +110,8 @@ pub struct Decided {
     pub silent: u64,
     /// Expressions that failed; nothing is lost by them, but someone should know.
     pub problems: Vec<String>,
+    /// What was seen and not said, for who asks why. Worth no transaction of its own.
+    pub observations: Vec<Observation>,
 }
 
 /// Decides one poll of one scope, page by page.
@@ -101,13 +119,14 @@ pub struct Decider {
     start: Start,
     announcer: Announcer,
     decided: Decided,
+    closer_looks: u32,
 }
 
 impl Decider {
     /// Begins.
     pub fn new(start: Start) -> Self {
         let announcer = Announcer::new(&start);
-        Self { start, announcer, decided: Decided::default() }
+        Self { start, announcer, decided: Decided::default(), closer_looks: 0 }
     }
 
     /// Compares items with their rows, and returns those for which the body last reported is needed too. Items whose
@@ -145,6 +164,8 @@ impl Decider {
         let (gone, missing): (Vec<Row>, Vec<Row>) =
             rows.into_iter().partition(|row| row.missed + 1 >= self.start.job.deletes_after);
         for row in missing {
+            let polls = Some((row.missed + 1, self.start.job.deletes_after));
+            self.observe(Observation { polls, ..self.observed(row.key, Silence::Missing, Seen::default()) });
             self.keep(Row { missed: row.missed + 1, ..row });
         }
         gone
@@ -191,7 +212,8 @@ impl Decider {
         let Decided { rows, idle, events, .. } = &self.decided;
         let bodies: usize = rows.iter().filter_map(|write| Some(write.remembered.as_ref()?.body.len())).sum();
         let events: usize = events.iter().map(|(_, event)| event.weight()).sum();
-        (rows.len(), (rows.len() + idle.len()) * size_of::<RowWrite>() + bodies + events)
+        let observations: usize = self.decided.observations.iter().map(Observation::weight).sum();
+        (rows.len(), (rows.len() + idle.len()) * size_of::<RowWrite>() + bodies + events + observations)
     }
 
     /// Forgets rows of which only the bytes last seen differ, beyond so many.
@@ -221,13 +243,12 @@ impl Decider {
         let canonical = self.start.job.rules.digest(&tree);
         let base = row.unwrap_or_else(|| self.first_row(item.key_digest));
         let fresh = Row { raw: item.raw_digest, canonical, missed: 0, gone: None, ..base };
-        match known {
-            Some(row) if row.canonical == canonical => {
-                self.say_nothing(row, fresh);
-                Ok(None)
-            }
-            _ => Ok(Some(Differing { key: item.key.clone(), row, fresh, tree })),
+        let equal = known.filter(|row| row.canonical == canonical);
+        if let Some(row) = equal.filter(|row| !self.looks_closer(row.key)) {
+            self.say_nothing(row, fresh);
+            return Ok(None);
         }
+        Ok(Some(Differing { key: item.key.clone(), row, fresh, tree, alike: equal.is_some() }))
     }
 
     /// A row that is new starts its revision at the scope's current sequence, so that no id is used twice.
@@ -259,7 +280,7 @@ impl Decider {
         let difference = difference(&before, &item.tree, rules);
         let is_back = row.gone.is_some();
         if self.is_silent() || (!is_back && difference.changed.is_empty()) {
-            self.adopt(item, row);
+            self.adopt(item, row, &before);
             return Ok(());
         }
         let body = Bytes::from(item.tree.to_bytes());
@@ -277,15 +298,25 @@ impl Decider {
     /// Takes an item's body over without a word: under new rules, or as a baseline's (which may have begun in an
     /// earlier poll, when the item was another). An item that is equal under rules that stay keeps the body last
     /// reported, so that what its rules tolerate adds up and is seen.
-    fn adopt(&mut self, item: &Differing, row: Row) {
+    fn adopt(&mut self, item: &Differing, row: Row, before: &Json) {
+        let seen = |rules| Seen::between(before, &item.tree, Vec::new(), rules);
         match self.is_silent() || self.reads_everything() || row.gone.is_some() {
             true => {
+                if !self.is_silent() && row.raw != item.fresh.raw && self.looks_closer(row.key) {
+                    let seen = seen(self.start.old_rules.as_ref().unwrap_or(&self.start.job.rules));
+                    self.observe(self.observed(row.key, Silence::Edited, seen));
+                }
                 let body = Bytes::from(item.tree.to_bytes());
                 self.remember(item, item.fresh, &body);
                 self.decided.silent += u64::from(row.raw != item.fresh.raw);
             }
             // The digest stays that of the body last reported, from which tolerances are measured.
-            false => self.say_nothing(row, Row { canonical: row.canonical, ..item.fresh }),
+            false => {
+                if item.alike || self.looks_closer(row.key) {
+                    self.observe(self.observed(row.key, Silence::Ignored, seen(&self.start.job.rules)));
+                }
+                self.say_nothing(row, Row { canonical: row.canonical, ..item.fresh });
+            }
         }
     }
 
@@ -308,11 +339,43 @@ impl Decider {
         let Some((at, write)) = self.decided.rows.iter_mut().enumerate().next_back() else { return };
         let told = Row { revision: write.row.revision + 1, ..write.row };
         match self.announcer.announce(news, &told, &mut self.decided.problems) {
-            Some(event) => {
+            Ok(event) => {
                 write.row = told;
                 self.decided.events.push((at, event));
             }
-            None => self.decided.silent += 1,
+            Err(silence) => {
+                self.decided.silent += 1;
+                let changed = news.difference.changed.clone();
+                let seen = match (news.before, news.after) {
+                    (Some((before, _)), Some((after, _))) => {
+                        Seen::between(before, after, changed, &self.start.job.rules)
+                    }
+                    _ => Seen { changed, ..Seen::default() },
+                };
+                let observed = self.observed(told.key, silence, seen);
+                self.observe(Observation { change: Some(news.change), ..observed });
+            }
+        }
+    }
+
+    /// True when it is time to see what else differs in an item in which nothing that counts does.
+    fn looks_closer(&mut self, key: KeyDigest) -> bool {
+        let Some(noted) = self.start.noted.as_ref().filter(|_| self.closer_looks < CLOSER_LOOKS_MAX) else {
+            return false;
+        };
+        let is_due = noted.is_due(self.start.uid, &self.start.scope, key, self.start.now);
+        self.closer_looks += u32::from(is_due);
+        is_due
+    }
+
+    fn observed(&self, key: KeyDigest, silence: Silence, seen: Seen) -> Observation {
+        Observation { key, at: self.start.now, silence, change: None, seen, polls: None }
+    }
+
+    /// Keeps what was seen; bytes that differ in nothing but their spelling are nothing.
+    fn observe(&mut self, observation: Observation) {
+        if observation.silence == Silence::Missing || observation.change.is_some() || !observation.seen.is_empty() {
+            self.decided.observations.push(observation);
         }
     }
 

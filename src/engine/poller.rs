@@ -10,6 +10,7 @@ use crate::core::names::SinkName;
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
 use crate::core::sink::{Route, Sink};
 use crate::core::time::Timestamp;
+use crate::core::why::Noted;
 use crate::engine::World;
 use crate::engine::alarm::Alarm;
 use crate::engine::current::Current;
@@ -44,11 +45,12 @@ pub(super) struct Poller {
     current: Current,
     dispatcher: Dispatcher,
     alarm: Alarm,
+    pub(super) noted: Arc<Noted>,
 }
 
 impl Poller {
     pub(super) fn new(world: Arc<World>, current: Current, dispatcher: Dispatcher, alarm: Alarm) -> Self {
-        Self { world, current, dispatcher, alarm }
+        Self { world, current, dispatcher, alarm, noted: Arc::default() }
     }
 
     /// Who is to know how polls end.
@@ -73,12 +75,12 @@ impl Poller {
         mut trace: Trace,
         gate: Arc<dyn Gate>,
     ) -> Result<Polled, StoreError> {
-        let ended = Round::new(self, job, &ticket, mode, gate).run(&mut ticket, &mut trace).await?;
+        let ended = Round::new(self, job, &ticket, mode, trace.records(), gate).run(&mut ticket, &mut trace).await?;
         let outcome = ended.outcome;
         match ended.act {
             Act::Nothing => {}
-            Act::Note(seal) => {
-                let note = PollNote { outcome: outcome.clone(), at: self.world.clock.now(), seal };
+            Act::Note(seal, observations) => {
+                let note = PollNote { outcome: outcome.clone(), at: self.world.clock.now(), seal, observations };
                 self.world.store.note_poll(ticket, note).await?;
             }
             Act::Commit(last) => {

@@ -14,6 +14,7 @@ use crate::core::outcome::{Failure, PollOutcome};
 use crate::core::page::{Ask, Leaf, Seen, Turn, Turner};
 use crate::core::rules::Rules;
 use crate::core::secret::Masked;
+use crate::core::why::Observation;
 use crate::engine::World;
 use crate::engine::poller::{Mode, Poller};
 use crate::engine::reading::{Reading, recognise};
@@ -38,8 +39,8 @@ pub(super) struct Ended {
 pub(super) enum Act {
     /// Nothing: it was only a look.
     Nothing,
-    /// How it ended, and a seal whose validators were renewed.
-    Note(Option<(Scope, Seal)>),
+    /// How it ended, a seal whose validators were renewed, and what was seen and is not worth a transaction.
+    Note(Option<(Scope, Seal)>, Option<(Scope, Vec<Observation>)>),
     /// The last transaction.
     Commit(Box<Last>),
 }
@@ -64,6 +65,8 @@ pub(super) struct Round<'a> {
     world: &'a World,
     job: &'a Arc<Job>,
     mode: Mode,
+    /// All is asked for anew, whatever is known, so that a recording of it stands for itself.
+    whole: bool,
     gate: Arc<dyn Gate>,
     start: Start,
     /// The scope as the poll found it.
@@ -120,6 +123,7 @@ impl<'a> Round<'a> {
         job: &'a Arc<Job>,
         ticket: &PollTicket,
         mode: Mode,
+        whole: bool,
         gate: Arc<dyn Gate>,
     ) -> Self {
         let scope = Scope::default();
@@ -134,6 +138,7 @@ impl<'a> Round<'a> {
             phase: Phase::of(job, kept, state.baseline),
             old_rules: old_rules.and_then(|kept| Rules::from_text(&kept.rules)),
             now: poller.world.clock.now(),
+            noted: (mode == Mode::Commit).then(|| poller.noted.clone()),
             scope,
         };
         Self {
@@ -141,6 +146,7 @@ impl<'a> Round<'a> {
             world: &poller.world,
             job,
             mode,
+            whole,
             gate,
             decider: Decider::new(start.clone()),
             start,
@@ -212,14 +218,17 @@ impl<'a> Round<'a> {
     /// time to see deletions, and while items are missing that may be deleted.
     fn kept_cursor(&self) -> Option<Box<CursorState>> {
         let spec = self.job.cursor.as_ref()?;
-        let reads_all = self.start.phase != Phase::Watching || self.start.old_rules.is_some() || self.state.missing > 0;
+        let reads_all = self.whole
+            || self.start.phase != Phase::Watching
+            || self.start.old_rules.is_some()
+            || self.state.missing > 0;
         let kept = self.state.cursor.as_ref().filter(|kept| !reads_all && kept.print == spec.print)?;
         (!spec.is_full_due(kept, self.start.now)).then(|| kept.clone())
     }
 
     /// Ends the round without anything to read. What parts have committed stays; the next poll goes on from there.
     fn failed(self, failure: Failure) -> Ended {
-        let act = if self.mode == Mode::Look { Act::Nothing } else { Act::Note(None) };
+        let act = if self.mode == Mode::Look { Act::Nothing } else { Act::Note(None, None) };
         let tally = Tally { items: self.seen.len(), events: self.events };
         Ended { outcome: PollOutcome::Failed(failure), tally, act }
     }
@@ -248,7 +257,7 @@ impl<'a> Round<'a> {
             Some(PageSeal { seal, .. }) => request.recalling(seal.etag.clone(), seal.last_modified.clone()),
             None => request,
         };
-        let asked = trace.asking(&request);
+        let asked = trace.asking(&request, self.world.clock.now());
         let fetched = self.world.fetcher.fetch(request.through(self.gate.clone())).await;
         trace.answered(asked, &fetched);
         if self.seen.is_empty() {
@@ -268,8 +277,10 @@ impl<'a> Round<'a> {
 
     /// What this request's answer may be recognised by: nothing while everything has to be read.
     async fn known(&self, ticket: &PollTicket, request: Digest) -> Result<Option<PageSeal>, StoreError> {
-        let reads_all =
-            self.mode == Mode::Look || self.start.phase != Phase::Watching || self.start.old_rules.is_some();
+        let reads_all = self.whole
+            || self.mode == Mode::Look
+            || self.start.phase != Phase::Watching
+            || self.start.old_rules.is_some();
         if reads_all || self.state.gap {
             return Ok(None);
         }
@@ -326,7 +337,7 @@ impl<'a> Round<'a> {
         self.longest = self.longest.max(read.leaf.items);
         let until_known = self.job.pages.as_ref().is_some_and(|pages| pages.until_known);
         // After a gap what is known says nothing of what comes behind it.
-        let stops = until_known && !read.news && !self.state.gap && self.start.phase == Phase::Watching;
+        let stops = until_known && !self.whole && !read.news && !self.state.gap && self.start.phase == Phase::Watching;
         match turn {
             _ if stops => Next::End { early: true },
             Turn::On(ask) => Next::Ask(ask, read.url),

@@ -16,23 +16,25 @@ use crate::core::delivery::{Attempt, Parcel, Verdict};
 use crate::core::event::NewEvent;
 use crate::core::job::Fingerprints;
 use crate::core::ledger::{Remembered, Row, RowWrite};
-use crate::core::names::{Digest, JobName, JobUid, KeyDigest, Lane, Scope, SinkName};
+use crate::core::names::{Digest, JobName, JobUid, Key, KeyDigest, Lane, Scope, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::outcome::PollOutcome;
-use crate::core::page::Leaf;
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
+use crate::core::why::{Observation, WhyItem};
 
 #[cfg(test)]
 mod conformance;
 mod error;
 mod operations;
 mod paces;
+mod seals;
 pub mod sqlite;
 
 pub use error::{OpenError, StoreError};
 pub use operations::{Operations, Renderable, ReplayCursor, Replayable, Retried};
 pub use paces::Paces;
+pub use seals::{PageSeal, PageSeals, Seal};
 
 /// Everything that a daemon asks of a store.
 ///
@@ -60,39 +62,6 @@ pub struct ScopeState {
     pub gap: bool,
     /// How far the job has read, where it has a cursor. Boxed: most jobs have none, and all are in memory.
     pub cursor: Option<Box<CursorState>>,
-}
-
-/// What an answer can be recognised by. Kept only from complete polls.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seal {
-    /// Of the request that was rendered: a seal is void for any other.
-    pub request: Digest,
-    /// The answer's `ETag`, as sent.
-    pub etag: Option<String>,
-    /// The answer's `Last-Modified`, as sent.
-    pub last_modified: Option<String>,
-    /// Of the body's bytes, after decompression.
-    pub body: Digest,
-}
-
-/// What a page of a list of several can be recognised by, and what is known of it without reading it again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PageSeal {
-    /// Of its answer.
-    pub seal: Seal,
-    /// What led to the next page.
-    pub leaf: Leaf,
-    /// The keys of its items.
-    pub keys: Vec<KeyDigest>,
-}
-
-/// The seals of a scope's pages as they shall be after a complete poll; those of other requests are forgotten.
-#[derive(Clone, Debug, Default)]
-pub struct PageSeals {
-    /// Requests whose seals stay as they are.
-    pub keep: Vec<Digest>,
-    /// Seals that are new.
-    pub put: Vec<PageSeal>,
 }
 
 /// How a job's polls have gone.
@@ -178,6 +147,10 @@ pub struct PollChanges {
     pub notice: Option<Notice>,
     /// The seals of the scope's pages, where a complete poll says what they are.
     pub pages: Option<PageSeals>,
+    /// When a complete poll took the scope's items over without a word, where this one did.
+    pub baselined: Option<Timestamp>,
+    /// What was seen and not said.
+    pub observations: Vec<Observation>,
 }
 
 impl PollChanges {
@@ -280,6 +253,8 @@ pub struct PollNote {
     pub at: Timestamp,
     /// New validators for a scope's seal.
     pub seal: Option<(Scope, Seal)>,
+    /// What was seen in a scope and not said.
+    pub observations: Option<(Scope, Vec<Observation>)>,
 }
 
 /// Proof that this node alone may attempt this delivery.
@@ -453,6 +428,12 @@ pub trait Archive: Send + Sync {
     async fn events(&self, filter: &EventFilter) -> Result<Page<EventView>, StoreError>;
     /// One event with its body, deliveries and attempts.
     async fn event(&self, id: &str) -> Result<Option<EventDetail>, StoreError>;
+    /// What was last seen of an item, said or not, in each scope that has it or had it: at most
+    /// [`OBSERVATIONS_MAX`](crate::core::why::OBSERVATIONS_MAX) a scope, the newest first, with what polls have only
+    /// noted. Nothing for a key that no item and no event has.
+    async fn why(&self, job: &JobName, key: &Key) -> Result<Vec<WhyItem>, StoreError>;
+    /// Up to `limit` keys of a job's items.
+    async fn keys(&self, job: &JobName, limit: usize) -> Result<Vec<Key>, StoreError>;
     /// Deliveries by filter, the newest first.
     async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Page<DeliveryRow>, StoreError>;
 }
@@ -479,7 +460,7 @@ pub trait Upkeep: Send + Sync {
     /// sinks and jobs that are gone are held, and those of sinks and jobs that came back are due again.
     async fn adopt(&self, jobs: &[JobName], sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError>;
     /// Deletes what is older than `before`, at most `limit` rows of each kind: ended events with their deliveries and
-    /// attempts, ledger rows of items that are gone, the ledger of jobs that left the config. An event's age counts
+    /// attempts, observations, ledger rows of items that are gone, the ledger of jobs that left the config. An event's age counts
     /// from the end of its last delivery; a job keeps its uid and its sequences for ever. Returns how many; call again
     /// until it is 0.
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError>;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::core::job::Changes;
 use crate::core::names::SinkName;
 use crate::core::path::JsonPath;
 use crate::core::sink::Route;
@@ -33,6 +34,7 @@ struct World {
     baseline: bool,
     old_rules: Option<Rules>,
     events: Vec<NewEvent>,
+    noted: Option<Arc<Noted>>,
 }
 
 impl World {
@@ -55,6 +57,7 @@ impl World {
             phase: Phase::of(job, kept.as_ref(), self.baseline),
             old_rules: self.old_rules.clone(),
             now: Timestamp(1_000),
+            noted: self.noted.clone(),
         });
         let rows: Vec<Option<Row>> = items.iter().map(|item| self.row(item.key_digest)).collect();
         let differing = decider.examine(&items, &rows).unwrap();
@@ -231,6 +234,64 @@ fn what_is_ignored_is_no_event_and_no_transaction() {
     let decided = world.decide(&job, &[item(1, 2)]);
     assert!(decided.events.is_empty() && decided.rows.is_empty());
     assert_eq!(decided.idle.len(), 1);
+}
+
+fn silences(decided: &Decided) -> Vec<(Silence, Seen)> {
+    decided.observations.iter().map(|seen| (seen.silence, seen.seen.clone())).collect()
+}
+
+fn pointers(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_field_that_changes_with_every_poll_is_noted_once_an_hour_and_stays_idle() {
+    let job = job(|job| job.rules.ignore = vec![JsonPath::parse("$.v").unwrap()]);
+    let mut world = World { noted: Some(Arc::default()), ..World::default() };
+    world.poll(&job, &[item(1, 1), item(2, 1)]);
+    let decided = world.decide(&job, &[item(1, 2), item(2, 1)]);
+    let ignored = Seen { ignored: pointers("/v"), ..Seen::default() };
+    assert_eq!(silences(&decided), [(Silence::Ignored, ignored)]);
+    assert!(decided.events.is_empty() && decided.rows.is_empty());
+    assert_eq!(decided.idle.len(), 1);
+    world.commit(decided);
+    let decided = world.decide(&job, &[item(1, 3), item(2, 1)]);
+    assert_eq!((silences(&decided), decided.idle.len()), (vec![], 1));
+}
+
+#[test]
+fn a_list_of_many_noisy_items_is_looked_at_in_several_polls() {
+    let job = job(|job| job.rules.ignore = vec![JsonPath::parse("$.v").unwrap()]);
+    let mut world = World { noted: Some(Arc::default()), ..World::default() };
+    let many = |value| (0..150).map(|id| item(id, value)).collect::<Vec<_>>();
+    world.poll(&job, &many(1));
+    let mut seen = Vec::new();
+    for value in 2..5 {
+        let decided = world.decide(&job, &many(value));
+        seen.push(decided.observations.len());
+        world.commit(decided);
+    }
+    assert_eq!(seen, [100, 50, 0]);
+}
+
+#[test]
+fn what_keeps_a_change_silent_is_told_with_what_differed() {
+    let condition = Condition::compile("after.v > 5", &MEMBERS).unwrap();
+    let job = job(|job| {
+        job.when = Some(condition);
+        job.on = Changes::NONE.with(Change::Updated);
+        job.rules.ignore = vec![JsonPath::parse("$.noise").unwrap()];
+    });
+    let mut world = World::default();
+    world.poll(&job, &["{\"id\":1,\"v\":1,\"noise\":1}".to_owned()]);
+    let decided = world.decide(&job, &["{\"id\":1,\"v\":2,\"noise\":2}".to_owned(), item(2, 1)]);
+    let kept = Seen { changed: pointers("/v"), ignored: pointers("/noise"), ..Seen::default() };
+    assert_eq!(silences(&decided)[0], (Silence::When, kept));
+    assert_eq!(silences(&decided)[1].0, Silence::On);
+    world.commit(decided);
+    let decided = world.decide(&job, &[item(2, 1)]);
+    assert_eq!(decided.observations[0].polls, Some((1, 2)));
+    assert_eq!(silences(&decided), [(Silence::Missing, Seen::default())]);
 }
 
 #[test]

@@ -67,7 +67,13 @@ impl Round<'_> {
         }
         if self.is_idle(ticket, &outcome, &decided) {
             let seal = self.renewed.take().filter(|_| !matches!(outcome, PollOutcome::Partial(_)));
-            return Ok(Ended { outcome, tally, act: Act::Note(seal.map(|seal| (self.start.scope.clone(), seal))) });
+            let scope = &self.start.scope;
+            let observations = Some(decided.observations).filter(|some| !some.is_empty());
+            let act = Act::Note(
+                seal.map(|seal| (scope.clone(), seal)),
+                observations.map(|observations| (scope.clone(), observations)),
+            );
+            return Ok(Ended { outcome, tally, act });
         }
         let mut chunks = chunks(self.start.scope.clone(), decided, self.rows_max(), CHUNK_BYTES_MAX);
         let mut changes = chunks.pop().unwrap_or_default();
@@ -76,6 +82,7 @@ impl Round<'_> {
         }
         let mut last = self.last(ticket, &outcome, changes.events.len() as u64);
         if outcome == PollOutcome::Complete {
+            changes.baselined = (self.start.phase != Phase::Watching).then_some(self.start.now);
             changes.notice = self.rebaselined(ticket, tally.items);
             changes.pages = self.turner.is_some().then(|| std::mem::take(&mut self.seals));
         }
@@ -164,8 +171,13 @@ fn chunks(scope: Scope, decided: Decided, rows_max: usize, bytes_max: usize) -> 
     let mut events = decided.events.into_iter().peekable();
     let mut done = Vec::new();
     // Idle rows come first: an item that came twice may have changed after it was idle, and the later row counts.
-    let first =
-        PollChanges { scope: scope.clone(), remove: decided.remove, rows: decided.idle, ..PollChanges::default() };
+    let first = PollChanges {
+        scope: scope.clone(),
+        remove: decided.remove,
+        rows: decided.idle,
+        observations: decided.observations,
+        ..PollChanges::default()
+    };
     let mut chunk = first;
     let mut bytes = 0;
     for (at, row) in decided.rows.into_iter().enumerate() {

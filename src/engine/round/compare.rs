@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use crate::core::decide::Decider;
+use crate::core::decide::{Decider, Differing};
 use crate::core::document::to_json;
 use crate::core::extract::{Item, extract_counted};
 use crate::core::ledger::{Remembered, Row};
@@ -112,11 +112,11 @@ impl Round<'_> {
             Ok(differing) => differing,
             Err(failure) => return Ok(Err(failure)),
         };
-        if let Some(item) = differing.iter().find(|item| again.contains(&item.key.digest())) {
+        if let Some(item) = differing.iter().find(|item| item.is_news() && again.contains(&item.key.digest())) {
             self.twice.get_or_insert_with(|| item.key.clone());
         }
 
-        let news = !differing.is_empty();
+        let news = differing.iter().any(Differing::is_news);
         let rows: Vec<Option<KeyDigest>> = differing.iter().map(|item| item.row.map(|row| row.key)).collect();
         let remembered = self.remembered(ticket, &rows, &again).await?;
         let mut decider = self.lend();

@@ -10,6 +10,7 @@ pub(in crate::store) mod outbox;
 pub(in crate::store) mod paces;
 pub(in crate::store) mod polls;
 pub(in crate::store) mod upkeep;
+pub(in crate::store) mod whys;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,6 +108,12 @@ macro_rules! conformance {
                 pruning_forgets_items_that_are_gone, pruning_forgets_the_ledger_of_a_job_that_left,
                 a_poll_that_ends_after_its_job_left_is_held, a_closed_store_says_so, events_are_paged_both_ways, events_are_filtered,
                 an_event_is_found_by_the_beginning_of_its_id;
+            whys:
+                what_was_seen_and_not_said_is_read_back, at_most_twenty_observations_of_an_item_are_kept,
+                what_may_be_so_in_every_poll_has_one_row,
+                what_was_only_noted_is_shown_and_survives_once_it_is_flushed, events_stand_beside_what_was_not_said,
+                the_poll_that_took_all_over_is_remembered, an_item_that_is_missing_or_gone_is_shown_as_such,
+                old_observations_are_pruned;
         }
 
         #[test]

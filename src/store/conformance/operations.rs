@@ -278,7 +278,7 @@ pub(in crate::store) async fn a_paused_job_stays_paused_over_polls_and_restarts(
     assert_eq!(paused(bench.store()).await, Some(at(3)));
     let ticket = claim(bench.store()).await;
     assert_eq!(ticket.record.paused, Some(at(3)));
-    let note = PollNote { outcome: PollOutcome::Unchanged, at: at(5), seal: None };
+    let note = PollNote { outcome: PollOutcome::Unchanged, at: at(5), seal: None, observations: None };
     bench.store().note_poll(ticket, note).await.unwrap();
     bench.store().flush().await.unwrap();
     bench.restart();

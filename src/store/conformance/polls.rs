@@ -265,7 +265,7 @@ fn changed(prints: crate::core::job::Fingerprints) -> crate::core::job::Fingerpr
 
 fn failed(second: i64) -> PollNote {
     let failure = Failure::new(FailureKind::Timeout, "no answer within 30s");
-    PollNote { outcome: PollOutcome::Failed(failure), at: at(second), seal: None }
+    PollNote { outcome: PollOutcome::Failed(failure), at: at(second), seal: None, observations: None }
 }
 
 pub(in crate::store) async fn notes_count_failures(bench: &mut impl Bench) {
@@ -280,11 +280,12 @@ pub(in crate::store) async fn notes_count_failures(bench: &mut impl Bench) {
     assert_eq!(record.reason.as_deref(), Some("no answer within 30s"));
     assert_eq!((record.last_poll, record.last_success), (Some(at(3)), Some(at(0))));
     assert_eq!(store.jobs().await.unwrap()[0].1, record);
-    let partial = PollNote { outcome: PollOutcome::Partial("page 2 failed".into()), at: at(4), seal: None };
+    let partial =
+        PollNote { outcome: PollOutcome::Partial("page 2 failed".into()), at: at(4), seal: None, observations: None };
     store.note_poll(claim(store).await, partial).await.unwrap();
     let record = claim(store).await.record.clone();
     assert_eq!((record.failures, record.last_success), (0, Some(at(0))), "it read something, and is no success");
-    let unchanged = PollNote { outcome: PollOutcome::Unchanged, at: at(5), seal: None };
+    let unchanged = PollNote { outcome: PollOutcome::Unchanged, at: at(5), seal: None, observations: None };
     store.note_poll(claim(store).await, unchanged).await.unwrap();
     let record = claim(store).await.record.clone();
     assert_eq!((record.failures, record.last_success, record.reason), (0, Some(at(5)), None));
@@ -294,7 +295,12 @@ pub(in crate::store) async fn a_flushed_note_survives_a_crash(bench: &mut impl B
     adopt(bench.store()).await;
     commit(bench.store(), vec![row("a", 1)], vec![event("a", 1, &[])], 0).await;
     let renewed = Seal { etag: Some("\"2\"".into()), ..seal() };
-    let note = PollNote { outcome: PollOutcome::Unchanged, at: at(9), seal: Some((Scope::default(), renewed.clone())) };
+    let note = PollNote {
+        outcome: PollOutcome::Unchanged,
+        at: at(9),
+        seal: Some((Scope::default(), renewed.clone())),
+        observations: None,
+    };
     bench.store().note_poll(claim(bench.store()).await, note).await.unwrap();
     assert_eq!(claim(bench.store()).await.scopes[&Scope::default()].seal, Some(renewed.clone()));
     bench.store().flush().await.unwrap();

@@ -167,7 +167,14 @@ pub(super) fn delivery_view(row: &Row<'_>) -> rusqlite::Result<DeliveryView> {
 
 /// One event, by its id or by the beginning of it that no other has.
 pub(super) fn event(db: &Connection, id: &str) -> Result<Option<EventDetail>> {
-    let Some(id) = resolve(db, id)? else { return Ok(None) };
+    match resolve(db, id)? {
+        Some(id) => detail(db, id),
+        None => Ok(None),
+    }
+}
+
+/// One event, by its number.
+pub(super) fn detail(db: &Connection, id: i64) -> Result<Option<EventDetail>> {
     let sql = format!("{EVENT} WHERE event.id = ?1");
     let Some((_, event)) = db.prepare_cached(&sql)?.query_one([id], event_view).optional()? else { return Ok(None) };
     let body: Vec<u8> = db.prepare_cached("SELECT body FROM event WHERE id = ?1")?.query_one([id], |row| row.get(0))?;

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use crate::core::event::NewEvent;
+use crate::core::why::Observation;
 use crate::store::sqlite::bells;
 use crate::store::sqlite::error::{Result, int};
 use crate::store::sqlite::jobs::{self, Claim, Ended, Jobs, KnownScope};
 use crate::store::sqlite::ledger::Pen;
 use crate::store::sqlite::outbox::{self, Enqueue, Origin};
-use crate::store::sqlite::{pages, upkeep};
+use crate::store::sqlite::{observations, pages, upkeep};
 use crate::store::{DeliveryTicket, JobRecord, PollChanges, PollEnding, Room, ScopeState, StoreError};
 
 /// What a commit needs, owned, so that it goes on when nobody waits for it any more.
@@ -46,7 +47,8 @@ impl Commit {
         let rows = self.changes.rows.iter().map(|row| 200 + row.remembered.as_ref().map_or(0, |it| it.body.len()));
         let events = self.changes.events.iter().map(|event| 600 + event.weight());
         let pages = self.changes.pages.iter().flat_map(|seals| &seals.put).map(|page| 200 + 16 * page.keys.len());
-        rows.sum::<usize>() + events.sum::<usize>() + pages.sum::<usize>()
+        let observations = self.changes.observations.iter().map(Observation::weight);
+        rows.sum::<usize>() + events.sum::<usize>() + pages.sum::<usize>() + observations.sum::<usize>()
     }
 
     /// Writes everything, or nothing.
@@ -68,6 +70,10 @@ impl Commit {
         if let Some(seals) = &self.changes.pages {
             pages::replace(db, id, seals)?;
         }
+        if let Some(at) = self.changes.baselined {
+            db.prepare_cached("UPDATE scope SET baselined = ?2 WHERE id = ?1")?.execute([id, at.0])?;
+        }
+        observations::write(db, id, &self.changes.observations)?;
         let events = self.changes.events.len() as u64;
         let mut tickets = self.write_events(db, id)?;
         if events > 0 && upkeep::hold_if_gone(db, self.claim.id)? {

@@ -14,6 +14,7 @@ use crate::core::job::Fingerprints;
 use crate::core::json::parse;
 use crate::core::names::{Digest, JobName, JobUid, Scope};
 use crate::core::time::Timestamp;
+use crate::core::why::Observation;
 use crate::store::sqlite::error::{Result, count, int, small};
 use crate::store::{JobRecord, PollNote, PollTicket, ScopeState, Seal, StoreError};
 
@@ -64,6 +65,8 @@ impl Known {
 struct Table {
     jobs: HashMap<JobName, Known>,
     dirty: Vec<JobName>,
+    /// What polls have seen and only noted, with the numbers of their scopes.
+    observed: Vec<(i64, Observation)>,
 }
 
 /// All that are known.
@@ -201,6 +204,7 @@ impl Jobs {
         let record = known.record.after(&note.outcome, note.at);
         let turned = class(&record) != class(&known.record);
         known.record = record;
+        let observed = note.observations.and_then(|(scope, seen)| Some((known.scope(&scope)?.id, seen)));
         if let Some((scope, seal)) = note.seal
             && let Some(scope) = known.scope(&scope)
         {
@@ -209,7 +213,22 @@ impl Jobs {
         if !std::mem::replace(&mut known.dirty, true) {
             table.dirty.push(claim.job.clone());
         }
+        if let Some((scope, seen)) = observed {
+            table.observed.extend(seen.into_iter().map(|seen| (scope, seen)));
+        }
         turned
+    }
+
+    /// Up to `limit` observations that were only noted; who can't write them gives them back.
+    pub(super) fn take_observed(&self, limit: usize) -> Vec<(i64, Observation)> {
+        let observed = &mut self.lock().observed;
+        let taken = observed.len().min(limit);
+        observed.drain(..taken).collect()
+    }
+
+    /// They could not be written after all.
+    pub(super) fn give_back(&self, observed: Vec<(i64, Observation)>) {
+        self.lock().observed.splice(..0, observed);
     }
 
     /// Up to `limit` jobs that are newer than the file, no longer marked so. Claimed ones stay marked unless `all`:

@@ -7,7 +7,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::core::ledger::{Remembered, Row, RowWrite};
-use crate::core::names::{Digest, Key, KeyDigest};
+use crate::core::names::{Digest, JobName, Key, KeyDigest};
 use crate::core::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::sqlite::error::{Result, count, int, small};
@@ -98,6 +98,17 @@ pub(super) fn remembered(db: &Connection, scope: i64, keys: &[KeyDigest]) -> Res
         });
     }
     Ok(found)
+}
+
+/// Up to `limit` keys of a job's items.
+pub(super) fn keys(db: &Connection, job: &JobName, limit: usize) -> Result<Vec<Key>> {
+    let mut statement = db.prepare_cached(
+        "SELECT body.key FROM job JOIN scope ON scope.job = job.id JOIN item ON item.scope = scope.id \
+         JOIN body ON body.id = item.body WHERE job.name = ?1 LIMIT ?2",
+    )?;
+    let keys = statement
+        .query_map(params![job.as_str(), int(limit as u64)], |row| Ok(Key::from(row.get_ref(0)?.as_str()?)))?;
+    Ok(keys.collect::<rusqlite::Result<_>>()?)
 }
 
 fn body(row: &rusqlite::Row<'_>) -> Result<Remembered> {

@@ -14,6 +14,7 @@ mod jobs;
 mod ledger;
 mod lock;
 mod migrate;
+mod observations;
 mod operations;
 mod outbox;
 mod overflow;
@@ -144,16 +145,24 @@ impl SqliteStore {
         &self,
         limit: usize,
     ) -> (impl FnOnce(&Connection) -> Result<usize> + Send + use<>, impl FnOnce() + Send + use<>) {
-        let taken = Arc::new(Mutex::new(Vec::new()));
-        let (jobs, names) = (Arc::clone(&self.jobs), Arc::clone(&taken));
+        let taken = Arc::new(Mutex::new((Vec::new(), Vec::new())));
+        let (jobs, kept) = (Arc::clone(&self.jobs), Arc::clone(&taken));
         let run = move |db: &Connection| {
-            let dirty = jobs.take_dirty(limit, false);
-            *names.lock().unwrap_or_else(PoisonError::into_inner) = dirty.iter().map(|job| job.name.clone()).collect();
+            let (dirty, observed) = (jobs.take_dirty(limit, false), jobs.take_observed(limit));
+            let count = dirty.len().max(observed.len());
+            let names = dirty.iter().map(|job| job.name.clone()).collect();
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            *kept = (names, observed);
             jobs::write_dirty(db, &dirty)?;
-            Ok(dirty.len())
+            observations::write_noted(db, &kept.1)?;
+            Ok(count)
         };
         let jobs = Arc::clone(&self.jobs);
-        let undo = move || jobs.mark_dirty(std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner)));
+        let undo = move || {
+            let (names, observed) = std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner));
+            jobs.mark_dirty(names);
+            jobs.give_back(observed);
+        };
         (run, undo)
     }
 }

@@ -216,7 +216,7 @@ fn a_transition_is_written_without_being_asked_for() {
         store.adopt(std::slice::from_ref(&job), &[], Timestamp(0)).await.unwrap();
         let ticket = store.claim_poll(&job, Timestamp(0)).await.unwrap().unwrap();
         let failure = Failure::new(FailureKind::Dns, "no such host");
-        let note = PollNote { outcome: PollOutcome::Failed(failure), at: Timestamp(5), seal: None };
+        let note = PollNote { outcome: PollOutcome::Failed(failure), at: Timestamp(5), seal: None, observations: None };
         store.note_poll(ticket, note).await.unwrap();
         bench.restart();
         let store = bench.store.as_ref().unwrap();

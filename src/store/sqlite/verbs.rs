@@ -8,15 +8,17 @@ use std::sync::{Arc, PoisonError};
 use async_trait::async_trait;
 
 use crate::core::ledger::{Remembered, Row};
-use crate::core::names::{Digest, JobName, KeyDigest, Scope, SinkName};
+use crate::core::names::{Digest, JobName, Key, KeyDigest, Scope, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
+use crate::core::why::WhyItem;
 use crate::store::sqlite::commit::{Commit, Committed};
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::{Claimed, KnownScope};
 use crate::store::sqlite::{
-    SqliteStore, archive, batches, deliveries, jobs, ledger, outbox, overflow, pages, settle, sinks, upkeep,
+    SqliteStore, archive, batches, deliveries, jobs, ledger, observations, outbox, overflow, pages, settle, sinks,
+    upkeep,
 };
 use crate::store::{
     Archive, BatchRoom, DeliveryTicket, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote, PollTicket,
@@ -282,6 +284,17 @@ impl Archive for SqliteStore {
         self.readers.read(move |db| archive::event(db, &id)).await
     }
 
+    async fn why(&self, job: &JobName, key: &Key) -> Result<Vec<WhyItem>> {
+        self.flush().await?;
+        let (job, key) = (job.clone(), key.clone());
+        self.readers.read(move |db| observations::why(db, &job, &key)).await
+    }
+
+    async fn keys(&self, job: &JobName, limit: usize) -> Result<Vec<Key>> {
+        let job = job.clone();
+        self.readers.read(move |db| ledger::keys(db, &job, limit)).await
+    }
+
     async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Page<DeliveryRow>> {
         let filter = filter.clone();
         self.readers.read(move |db| deliveries::list(db, &filter)).await
@@ -312,6 +325,7 @@ impl Upkeep for SqliteStore {
                 0,
                 move |db| {
                     let deleted = upkeep::delete_events(db, &old)? + upkeep::delete_gone(db, before, most)?;
+                    let deleted = deleted + observations::forget(db, before, most)?;
                     let ledger = upkeep::delete_ledger(db, before, most)?;
                     upkeep::shrink(db)?;
                     Ok((deleted, ledger))
@@ -348,6 +362,10 @@ impl Upkeep for SqliteStore {
     async fn close(&self) -> Result<()> {
         self.readers.close().await;
         let jobs = Arc::clone(&self.jobs);
-        self.writer.close(move |db| jobs::write_dirty(db, &jobs.take_dirty(usize::MAX, true))).await
+        let rest = move |db: &rusqlite::Connection| {
+            jobs::write_dirty(db, &jobs.take_dirty(usize::MAX, true))?;
+            observations::write_noted(db, &jobs.take_observed(usize::MAX))
+        };
+        self.writer.close(rest).await
     }
 }

@@ -47,6 +47,8 @@ CREATE TABLE scope (
     cursor_print  BLOB CHECK (length(cursor_print) = 16),
     cursor_value  TEXT,
     cursor_full   INTEGER,
+    -- When its items were last taken over without a word.
+    baselined     INTEGER,
     UNIQUE (job, text),
     CHECK ((seal_request IS NULL) = (seal_body IS NULL)),
     CHECK ((cursor_print IS NULL) = (cursor_value IS NULL))
@@ -88,6 +90,22 @@ CREATE TABLE body (
     encoding INTEGER NOT NULL DEFAULT 0 CHECK (encoding IN (0, 1)),
     bytes    BLOB NOT NULL
 ) STRICT;
+
+-- What was seen of an item and not said, so that a person can ask why: at most 20 an item, and of what may be so in
+-- every poll only the last. `seen` is JSON: pointers to what differed. An item may be forgotten before they are.
+CREATE TABLE observation (
+    scope   INTEGER NOT NULL,
+    key     BLOB NOT NULL CHECK (length(key) = 16),
+    at      INTEGER NOT NULL,
+    silence TEXT NOT NULL CHECK (silence IN ('on', 'when', 'missing', 'ignored', 'edited')),
+    change  TEXT CHECK (change IN ('created', 'updated', 'deleted', 'restored')),
+    seen    TEXT NOT NULL,
+    polls   INTEGER CHECK (polls > 0),
+    of      INTEGER CHECK (of > 0),
+    PRIMARY KEY (scope, key, at, silence),
+    CHECK ((polls IS NULL) = (of IS NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX observation_at ON observation (at);
 
 -- The last eight kinds of change are those of system events, which belong to the job `doorbell` and its one scope.
 -- Numbers grow in the order of the commits, and so, but for a clock that was set back, do the moments: what is old or
