@@ -16,7 +16,7 @@ use doorbell::core::names::JobName;
 use doorbell::core::observe::{AttemptSeen, Observer, PollSeen, Pulse};
 use doorbell::core::sink::Sink;
 use doorbell::core::time::Timestamp;
-use doorbell::core::view::{EventFilter, PollReport};
+use doorbell::core::view::{EventFilter, PollReport, PollWish};
 use doorbell::engine::clock::{Clock, Dice};
 use doorbell::engine::tasks::Tasks;
 use doorbell::engine::{Begin, Engine, World};
@@ -164,7 +164,7 @@ impl House {
     pub(crate) async fn poll(&mut self, commit: bool) -> Option<PollReport> {
         let handle = self.engine.as_ref().expect("running").handle.clone();
         let report = tokio::select! {
-            report = handle.poll(&self.job, commit) => Some(report.expect("polled")),
+            report = handle.poll(&self.job, PollWish { commit, ..PollWish::default() }) => Some(report.expect("polled")),
             () = self.vendor.dying.notified() => None,
         };
         drop(handle);
