@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use doorbell::core::names::Digest;
 use doorbell::core::outcome::{Failure, FailureKind};
-use doorbell::source::{Answer, Fetched, Fetcher, Request};
+use doorbell::source::{Answer, Body, Fetched, Fetcher, Request};
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -191,7 +191,7 @@ impl Vendor {
             url: request.url.clone(),
             headers,
             content_type: Some("application/json".to_owned()),
-            body: (!is_known).then_some(body),
+            body: (!is_known).then_some(Body::Held(body)),
             digest: if is_known { Digest::default() } else { digest },
         }
     }
@@ -220,7 +220,12 @@ impl Vendor {
                 Fault::Garbage => {
                     let body = Bytes::from_static(b"{\"data\":[");
                     let answer = self.answer(request, None, true);
-                    return Ok(Answer { status: 200, digest: Digest::of(&body), body: Some(body), ..answer });
+                    return Ok(Answer {
+                        status: 200,
+                        digest: Digest::of(&body),
+                        body: Some(Body::Held(body)),
+                        ..answer
+                    });
                 }
                 Fault::Death => {
                     self.dying.notify_one();
