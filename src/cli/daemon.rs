@@ -3,6 +3,7 @@
 //!
 //! The composition root: the only place that names a concrete store, fetcher and sender.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,9 +15,12 @@ use crate::cli::operate::{self, internal, stopping};
 use crate::cli::reload::Reloader;
 use crate::cli::{FAILED, STATE_IN_USE, say};
 use crate::core::config::{Config, Listen};
+use crate::core::hold::Answer;
 use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
-use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport, RetryReport};
+use crate::core::operate::{
+    AnswerReport, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport, RetryReport,
+};
 use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::view::{JobView, PollReport, PollWish, SinkView, TestReport, VendorView};
 use crate::engine::clock::{Clock, SystemClock, SystemDice, wall_clock};
@@ -71,6 +75,12 @@ fn open(config: &Config, say_locked: impl FnOnce(&str)) -> Result<Arc<dyn Store>
     }
 }
 
+/// The state's folder: what is large goes there for a while, to a disk that is meant for it.
+fn beside(state: &Path) -> PathBuf {
+    let folder = state.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).to_owned()
+}
+
 impl Daemon {
     /// Starts the engine over an open state.
     pub(super) async fn start(config: &Arc<Config>, store: Arc<dyn Store>, begin: Begin) -> Result<Self, StoreError> {
@@ -79,7 +89,7 @@ impl Daemon {
         let world = World {
             clock: Arc::new(SystemClock),
             dice: Arc::new(SystemDice),
-            fetcher: Arc::new(HttpFetcher::new(wall_clock)),
+            fetcher: Arc::new(HttpFetcher::new(wall_clock).spooling_to(beside(&config.daemon.state))),
             sender: Arc::new(HttpSender::new()),
             store: store.clone(),
             observer: metrics.clone(),
@@ -197,6 +207,11 @@ impl Controls for EngineControls {
     async fn pause_job(&self, job: &JobName, paused: bool) -> Result<PauseReport, Refusal> {
         self.known_job(job)?;
         operate::pause_job(&self.handle, job, paused).await
+    }
+
+    async fn answer(&self, job: &JobName, answer: Answer) -> Result<AnswerReport, Refusal> {
+        self.known_job(job)?;
+        operate::answer(&self.handle, job, answer).await
     }
 
     async fn pause_sink(&self, sink: &SinkName, paused: bool) -> Result<PauseReport, Refusal> {

@@ -72,8 +72,16 @@ pub(in crate::store) async fn a_commit_survives_a_crash(bench: &mut impl Bench) 
 
 async fn check(store: &dyn Store) {
     let ticket = claim(store).await;
-    let state =
-        ScopeState { sequence: 2, baseline: true, items: 2, missing: 0, seal: Some(seal()), gap: false, cursor: None };
+    let state = ScopeState {
+        sequence: 2,
+        baseline: true,
+        items: 2,
+        missing: 0,
+        seal: Some(seal()),
+        gap: false,
+        cursor: None,
+        hold: None,
+    };
     assert_eq!(ticket.scopes[&Scope::default()], state);
     assert_eq!(ticket.fingerprints, Some(prints()));
     assert_eq!((ticket.record.items, ticket.record.events, ticket.record.failures), (2, 2, 0));
