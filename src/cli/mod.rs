@@ -39,6 +39,7 @@ mod show;
 mod status;
 mod table;
 mod test;
+mod vault;
 mod why;
 
 /// Done.

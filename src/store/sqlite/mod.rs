@@ -23,6 +23,7 @@ mod pages;
 mod readers;
 mod rename;
 mod replay;
+mod secrets;
 mod settle;
 mod sinks;
 mod standings;
