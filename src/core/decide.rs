@@ -37,15 +37,11 @@ impl Phase {
     /// Which phase a job is in, by the fingerprints its ledger was read under and whether its baseline is complete.
     pub fn of(job: &Job, kept: Option<&Fingerprints>, baseline: bool) -> Self {
         match kept {
-            Some(kept) if !same_selection(kept, &job.fingerprints) => Self::Rebaseline,
+            Some(kept) if !kept.edited(&job.fingerprints).is_empty() => Self::Rebaseline,
             Some(_) if baseline => Self::Watching,
             _ => Self::Baseline,
         }
     }
-}
-
-fn same_selection(kept: &Fingerprints, now: &Fingerprints) -> bool {
-    kept.request == now.request && kept.selection == now.selection
 }
 
 /// Where a poll starts from.
@@ -136,7 +132,7 @@ impl Decider {
         for (item, row) in items.iter().zip(rows) {
             let known = row.filter(|row| row.gone.is_none() && !self.reads_everything());
             match known {
-                Some(row) if row.raw == item.raw_digest && row.listed == item.listed => self.seen_again(row),
+                Some(row) if row.raw == item.raw_digest => self.seen_again(row),
                 _ => differing.extend(self.examine_tree(item, *row, known)?),
             }
         }
@@ -254,7 +250,7 @@ impl Decider {
         let tree = parse(&item.raw).map_err(|error| unreadable(&item.key, &error.to_string()))?;
         let canonical = self.start.job.rules.digest(&tree);
         let base = row.unwrap_or_else(|| self.first_row(item.key_digest));
-        let fresh = Row { raw: item.raw_digest, canonical, missed: 0, gone: None, listed: item.listed, ..base };
+        let fresh = Row { raw: item.raw_digest, canonical, missed: 0, gone: None, ..base };
         let equal = known.filter(|row| row.canonical == canonical);
         if let Some(row) = equal.filter(|row| !self.looks_closer(row.key)) {
             self.say_nothing(row, fresh);
@@ -266,15 +262,7 @@ impl Decider {
     /// A row that is new starts its revision at the scope's current sequence, so that no id is used twice.
     fn first_row(&self, key: KeyDigest) -> Row {
         let nothing = Digest::default();
-        Row {
-            key,
-            raw: nothing,
-            canonical: nothing,
-            revision: self.start.sequence,
-            missed: 0,
-            gone: None,
-            listed: None,
-        }
+        Row { key, raw: nothing, canonical: nothing, revision: self.start.sequence, missed: 0, gone: None }
     }
 
     fn created(&mut self, item: &Differing) {
@@ -406,8 +394,7 @@ impl Decider {
     /// An item that is equal under the rules: its row is rewritten for its new bytes, or because it is back in the list.
     fn say_nothing(&mut self, was: Row, row: Row) {
         self.decided.silent += 1;
-        // What the list says of it is written: else its detail would be asked for again.
-        match was.is_missing() || was.listed != row.listed {
+        match was.is_missing() {
             true => self.keep(row),
             false => self.decided.idle.push(RowWrite { row, remembered: None }),
         }

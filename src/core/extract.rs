@@ -32,8 +32,6 @@ pub struct Item {
     pub raw: Bytes,
     /// The digest of those bytes.
     pub raw_digest: Digest,
-    /// What the list says of it, where its detail is what counts.
-    pub listed: Option<Digest>,
 }
 
 /// Reads a body's items, in the order of the body.
@@ -197,7 +195,7 @@ impl std::fmt::Display for Place {
 impl Item {
     /// An item of these bytes.
     pub fn new(key: Key, raw: Bytes) -> Self {
-        Self { key_digest: key.digest(), key, raw_digest: Digest::of(&raw), raw, listed: None }
+        Self { key_digest: key.digest(), key, raw_digest: Digest::of(&raw), raw }
     }
 }
 

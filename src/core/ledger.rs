@@ -22,9 +22,6 @@ pub struct Row {
     pub missed: u32,
     /// When the item was reported (or silently taken) as deleted; it is remembered for the retention.
     pub gone: Option<Timestamp>,
-    /// What the list said of the item when its detail was read, where the job reads details: the same again means that
-    /// nothing has to be asked.
-    pub listed: Option<Digest>,
 }
 
 /// The wide half of a ledger row, read only for items that differ.

@@ -3,6 +3,7 @@
 //! Says what is wrong through the [`Reader`]; prints nothing.
 
 mod alerts;
+pub(super) mod auth;
 mod cursor;
 mod daemon;
 mod deletes;
@@ -11,6 +12,7 @@ mod each;
 mod format;
 mod job;
 mod pages;
+mod rename;
 mod request;
 mod route;
 pub(super) mod sign;
@@ -88,7 +90,7 @@ pub(crate) fn config<'a>(
     let daemon = daemon::lift(daemon.as_ref(), env, reader);
     let layers: BTreeMap<&str, vendor::Layer> = vendors
         .iter()
-        .map(|(name, section)| (*name, vendor::layer(section, &each::names_at(name, &jobs), reader)))
+        .map(|(name, section)| (*name, vendor::layer(section, &each::names_at(name, &jobs), None, reader)))
         .collect();
     let vendors = layers.iter().map(|(name, layer)| Vendor { name: VendorName::from(*name), courtesy: layer.courtesy });
     let vendors = vendors.collect();
@@ -96,7 +98,8 @@ pub(crate) fn config<'a>(
         sinks.iter().map(|(name, section)| (*name, sink::lift(name, section, reader).map(Arc::new))).collect();
     let mut lift = job::Lift::new(layers, &jobs, sinks.clone());
     let alerts = alerts::lift(parsed, &sinks, reader);
-    let jobs: Vec<_> = jobs.iter().map(|(name, section)| lift.job(name, section, reader).map(Arc::new)).collect();
+    let tables = &jobs;
+    let jobs: Vec<_> = tables.iter().map(|(name, section)| lift.job(name, section, reader).map(Arc::new)).collect();
     lift.finish(reader);
     if jobs.is_empty()
         && let Some(first) = parsed.first()
@@ -108,6 +111,7 @@ pub(crate) fn config<'a>(
                 .of_absence(),
         );
     }
+    rename::check(tables, reader);
     let config = Config {
         daemon: daemon?,
         jobs: jobs.into_iter().collect::<Option<_>>()?,

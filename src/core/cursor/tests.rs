@@ -23,7 +23,7 @@ fn items(values: &[&str]) -> Vec<Item> {
     let item = |value: &&str| {
         let raw = Bytes::from(format!("{{\"t\":{value}}}"));
         let key = Key::from(*value);
-        Item { key_digest: key.digest(), key, raw_digest: Digest::of(&raw), raw, listed: None }
+        Item { key_digest: key.digest(), key, raw_digest: Digest::of(&raw), raw }
     };
     values.iter().map(item).collect()
 }

@@ -140,8 +140,7 @@ fn a_total_must_match_the_items_that_were_read() {
 
 fn item(body: &str) -> Item {
     let key = Key::from("7");
-    let raw_digest = Digest::of(body.as_bytes());
-    Item { key_digest: key.digest(), key, raw: Bytes::from(body.to_owned()), raw_digest, listed: None }
+    Item { key_digest: key.digest(), key, raw: Bytes::from(body.to_owned()), raw_digest: Digest::of(body.as_bytes()) }
 }
 
 fn read(paging: &Paging, body: &str) -> Result<Leaf, Failure> {

@@ -7,6 +7,7 @@ use crate::core::cursor::CursorState;
 use crate::core::decide::{Decided, Phase};
 use crate::core::names::Scope;
 use crate::core::outcome::PollOutcome;
+use crate::core::plan::listed;
 use crate::engine::poller::Mode;
 use crate::engine::report::Trace;
 use crate::engine::round::{Act, Ended, Last, Round, Tally};
@@ -172,15 +173,14 @@ impl Round<'_> {
         if self.job.each.is_some() && ticket.scopes.values().any(is_done) {
             return None;
         }
-        let why = match (kept.request != now.request, kept.selection != now.selection) {
-            (true, true) => "its request and selection were edited",
-            (true, false) => "its request was edited",
-            (false, true) => "its selection was edited",
-            (false, false) if ticket.record.last_success.is_none() => return None,
-            (false, false) => "its last baseline was cut off or forgotten",
+        let edited = kept.edited(now);
+        let why = match edited[..] {
+            [] if ticket.record.last_success.is_none() => return None,
+            [] => "its last baseline was cut off or forgotten".to_owned(),
+            _ => format!("its {} was edited", listed(&edited)),
         };
         let since = ticket.record.last_poll.unwrap_or(self.start.now);
-        let news = Rebaselined { job: &self.job.name, why, since, items };
+        let news = Rebaselined { job: &self.job.name, why: &why, since, items };
         self.poller.alarm().rebaselined(&news, self.start.now)
     }
 

@@ -354,8 +354,8 @@ pub(super) fn load(db: &Connection, name: &JobName) -> Result<Option<Known>> {
     known.scopes = db
         .prepare_cached(
             "SELECT id, text, sequence, baseline, items, missing, seal_request, seal_etag, seal_modified, seal_body, \
-             gap, cursor_print, cursor_value, cursor_full, hold, request, selection, rules FROM scope WHERE job = ?1 \
-             ORDER BY text",
+             gap, cursor_print, cursor_value, cursor_full, hold, request, selection, identity, rules FROM scope \
+             WHERE job = ?1 ORDER BY text",
         )?
         .query_map([known.id], scope)?
         .collect::<rusqlite::Result<_>>()?;
@@ -371,6 +371,14 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
         claim: 0,
         dirty: false,
     })
+}
+
+/// What a scope's ledger was read under, from column `at` on.
+pub(super) fn fingerprints(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Fingerprints>> {
+    let parts = (row.get(at)?, row.get(at + 1)?, row.get(at + 2)?, row.get(at + 3)?);
+    let (Some(request), Some(selection), Some(identity), Some(rules)) = parts else { return Ok(None) };
+    let (request, selection, identity) = (Digest(request), Digest(selection), Digest(identity));
+    Ok(Some(Fingerprints { request, selection, identity, rules }))
 }
 
 /// A job's record, from column `at` on.
@@ -404,19 +412,9 @@ fn scope(row: &Row<'_>) -> rusqlite::Result<KnownScope> {
         gap: row.get(10)?,
         cursor: cursor(row)?,
         hold: hold(row, 14)?,
-        fingerprints: fingerprints(row)?,
+        fingerprints: fingerprints(row, 15)?,
     };
     Ok(KnownScope { id: row.get(0)?, name: Scope::from(row.get_ref(1)?.as_str()?), state })
-}
-
-/// What a scope's ledger was read under.
-fn fingerprints(row: &Row<'_>) -> rusqlite::Result<Option<Fingerprints>> {
-    Ok(match (row.get(15)?, row.get(16)?, row.get(17)?) {
-        (Some(request), Some(selection), Some(rules)) => {
-            Some(Fingerprints { request: Digest(request), selection: Digest(selection), rules })
-        }
-        _ => None,
-    })
 }
 
 /// How far a job has read; a value that is no JSON is as good as none, and all is read again.
@@ -445,7 +443,7 @@ pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &Scope
             "UPDATE scope SET sequence = ?3, baseline = ?4, items = ?5, missing = ?6, seal_request = ?7, \
              seal_etag = ?8, seal_modified = ?9, seal_body = ?10, gap = ?11, \
              cursor_print = ?12, cursor_value = ?13, cursor_full = ?14, hold = ?15, request = ?16, selection = ?17, \
-             rules = ?18 WHERE id = ?1 AND sequence = ?2",
+             identity = ?18, rules = ?19 WHERE id = ?1 AND sequence = ?2",
         )?
         .execute(params![
             id,
@@ -465,6 +463,7 @@ pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &Scope
             hold_text(state.hold.as_deref()),
             prints.map(|prints| prints.request.0),
             prints.map(|prints| prints.selection.0),
+            prints.map(|prints| prints.identity.0),
             prints.map(|prints| prints.rules.as_str()),
         ])?;
     Ok(changed == 1)

@@ -19,8 +19,8 @@ const RANGE_SHARE: u64 = 4;
 /// Plain bytes, the one encoding so far.
 const PLAIN: i64 = 0;
 
-const ONE: &str = "SELECT key, raw, canonical, revision, missed, gone, listed FROM item WHERE scope = ?1 AND key = ?2";
-const RANGE: &str = "SELECT key, raw, canonical, revision, missed, gone, listed FROM item \
+const ONE: &str = "SELECT key, raw, canonical, revision, missed, gone FROM item WHERE scope = ?1 AND key = ?2";
+const RANGE: &str = "SELECT key, raw, canonical, revision, missed, gone FROM item \
                      WHERE scope = ?1 AND key BETWEEN ?2 AND ?3 ORDER BY key";
 
 /// The rows for `keys`, in their order. `items` is about how many the scope has.
@@ -58,7 +58,7 @@ fn range(db: &Connection, scope: i64, keys: &[KeyDigest], order: &[usize], found
 /// Rows that are neither gone nor in `seen`, which is sorted.
 pub(super) fn missing(db: &Connection, scope: i64, seen: &[KeyDigest]) -> Result<Vec<Row>> {
     let mut statement = db.prepare_cached(
-        "SELECT key, raw, canonical, revision, missed, gone, listed FROM item WHERE scope = ?1 AND gone IS NULL ORDER BY key",
+        "SELECT key, raw, canonical, revision, missed, gone FROM item WHERE scope = ?1 AND gone IS NULL ORDER BY key",
     )?;
     let mut stored = statement.query([scope])?;
     let mut seen = seen.iter().peekable();
@@ -76,7 +76,7 @@ pub(super) fn missing(db: &Connection, scope: i64, seen: &[KeyDigest]) -> Result
 /// Rows that are not gone and were missing.
 pub(super) fn still_missing(db: &Connection, scope: i64) -> Result<Vec<Row>> {
     let mut statement = db.prepare_cached(
-        "SELECT key, raw, canonical, revision, missed, gone, listed FROM item \
+        "SELECT key, raw, canonical, revision, missed, gone FROM item \
          WHERE scope = ?1 AND missed > 0 AND gone IS NULL ORDER BY key",
     )?;
     let rows = statement.query_map([scope], row)?.collect::<rusqlite::Result<_>>()?;
@@ -151,7 +151,6 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         revision: count(row.get(3)?),
         missed: small(row.get(4)?),
         gone: row.get::<_, Option<i64>>(5)?.map(Timestamp),
-        listed: row.get::<_, Option<[u8; 16]>>(6)?.map(Digest),
     })
 }
 
@@ -210,11 +209,10 @@ impl<'db> Pen<'db> {
             find: db
                 .prepare_cached("SELECT body, gone IS NOT NULL, missed > 0 FROM item WHERE scope = ?1 AND key = ?2")?,
             put: db.prepare_cached(
-                "INSERT INTO item (scope, key, raw, canonical, revision, missed, gone, body, listed) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (scope, key) DO UPDATE SET raw = excluded.raw, \
+                "INSERT INTO item (scope, key, raw, canonical, revision, missed, gone, body) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (scope, key) DO UPDATE SET raw = excluded.raw, \
                  canonical = excluded.canonical, revision = excluded.revision, missed = excluded.missed, \
-                 gone = excluded.gone, body = excluded.body, \
-                 listed = excluded.listed",
+                 gone = excluded.gone, body = excluded.body",
             )?,
             drop: db.prepare_cached("DELETE FROM item WHERE scope = ?1 AND key = ?2")?,
             body_new: db.prepare_cached("INSERT INTO body (key, encoding, bytes) VALUES (?1, 0, ?2)")?,
@@ -251,7 +249,6 @@ impl<'db> Pen<'db> {
             row.missed,
             row.gone.map(|at| at.0),
             body,
-            row.listed.map(|listed| listed.0),
         ])?;
         self.tally.count(row.gone.is_some(), row.missed > 0, 1);
         Ok(())

@@ -47,12 +47,14 @@ CREATE TABLE scope (
     hold          TEXT,
     -- When its items were last taken over without a word.
     baselined     INTEGER,
-    -- What its ledger was read under: the job's request, selection and rules as they were.
+    -- What its ledger was read under: the job's request, selection, identity and rules as they were.
     request       BLOB CHECK (length(request) = 16),
     selection     BLOB CHECK (length(selection) = 16),
+    identity      BLOB CHECK (length(identity) = 16),
     rules         TEXT,
     UNIQUE (job, text),
-    CHECK ((request IS NULL) = (selection IS NULL) AND (request IS NULL) = (rules IS NULL)),
+    CHECK ((request IS NULL) = (selection IS NULL) AND (request IS NULL) = (identity IS NULL)
+       AND (request IS NULL) = (rules IS NULL)),
     CHECK ((seal_request IS NULL) = (seal_body IS NULL)),
     CHECK ((cursor_print IS NULL) = (cursor_value IS NULL))
 ) STRICT;
@@ -81,8 +83,6 @@ CREATE TABLE item (
     missed    INTEGER NOT NULL DEFAULT 0 CHECK (missed >= 0),
     gone      INTEGER,
     body      INTEGER,
-    -- What the list said of it when its detail was read.
-    listed    BLOB CHECK (length(listed) = 16),
     PRIMARY KEY (scope, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX item_missing ON item (scope, key) WHERE missed > 0 AND gone IS NULL;
@@ -218,6 +218,13 @@ CREATE TABLE bell (
     reason  TEXT NOT NULL,
     PRIMARY KEY (trouble, subject)
 ) STRICT, WITHOUT ROWID;
+
+-- Secrets that must survive, such as a refresh token that took the place of the one in the config. Sealed under a key
+-- that is made of the configured secret, and kept under a name that is: nothing in this file opens them.
+CREATE TABLE secret (
+    slot   BLOB PRIMARY KEY CHECK (length(slot) = 16),
+    sealed BLOB NOT NULL
+) WITHOUT ROWID;
 
 -- How far the limits of a vendor, or of a job that has its own, are used up: credits are millionths of a request, and
 -- what is written here is ahead of what was asked.
