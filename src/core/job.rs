@@ -58,6 +58,8 @@ pub struct Job {
     pub on: Changes,
     /// Which of those become events.
     pub when: Option<Condition>,
+    /// Polls in a row that must see a new value before it is an event. At least 1.
+    pub settle: u32,
     /// Complete polls without an item after which it counts as deleted. At least 1.
     pub deletes_after: u32,
     /// The event's type; `None`: `JOB.CHANGE`.
@@ -246,6 +248,7 @@ pub(crate) fn plain(name: &str) -> Job {
         first: First::Silent,
         on: Changes::ALL,
         when: None,
+        settle: 1,
         deletes_after: 2,
         event_type: None,
         send_to: Vec::new(),

@@ -38,6 +38,9 @@ const DELETES_AFTER: u32 = 2;
 /// Bounds of `deletes.after`.
 const DELETES_AFTER_BOUNDS: RangeInclusive<u32> = 1..=1000;
 
+/// Bounds of `settle`: what takes longer is no flicker.
+const SETTLE_BOUNDS: RangeInclusive<u32> = 1..=1000;
+
 /// The methods a poll may use. HEAD has no body to read.
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "REPORT", "PROPFIND", "SEARCH"];
 
@@ -84,6 +87,7 @@ impl<'a> Lift<'a> {
         let event_type = section.field("type").and_then(|field| event_type(&field, reader));
         let empty = section.field("empty").and_then(|field| reader.boolean(&field)).unwrap_or(false);
         let enabled = section.field("enabled").and_then(|field| reader.boolean(&field)).unwrap_or(true);
+        let settle = section.field("settle").and_then(|field| reader.whole(&field, &SETTLE_BOUNDS)).unwrap_or(1);
         let deletes_after = deletes_after(section, reader);
         let send_to = route::send_to(&self.sinks, section, enabled, reader);
         let (request, request_print) = request?;
@@ -111,6 +115,7 @@ impl<'a> Lift<'a> {
             first: first.unwrap_or(First::Silent),
             on: on?,
             when,
+            settle,
             deletes_after,
             event_type,
             send_to,

@@ -356,7 +356,8 @@ pub(super) fn load(db: &Connection, name: &JobName) -> Result<Option<Known>> {
     known.scopes = db
         .prepare_cached(
             "SELECT id, text, sequence, baseline, items, missing, seal_request, seal_etag, seal_modified, seal_body, \
-             gap, cursor_print, cursor_value, cursor_full FROM scope WHERE job = ?1 ORDER BY text",
+             gap, cursor_print, cursor_value, cursor_full, \
+             (SELECT count(*) FROM settling WHERE settling.scope = scope.id) FROM scope WHERE job = ?1 ORDER BY text",
         )?
         .query_map([known.id], scope)?
         .collect::<rusqlite::Result<_>>()?;
@@ -411,6 +412,7 @@ fn scope(row: &Row<'_>) -> rusqlite::Result<KnownScope> {
         seal,
         gap: row.get(10)?,
         cursor: cursor(row)?,
+        settling: count(row.get(14)?),
     };
     Ok(KnownScope { id: row.get(0)?, name: Scope::from(row.get_ref(1)?.as_str()?), state })
 }

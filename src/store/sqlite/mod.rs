@@ -23,6 +23,7 @@ mod pages;
 mod readers;
 mod replay;
 mod settle;
+mod settling;
 mod sinks;
 #[cfg(test)]
 mod tests;
