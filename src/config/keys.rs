@@ -75,22 +75,11 @@ impl Table {
     }
 }
 
-/// A value that a key may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Literal {
-    /// A whole number.
-    Whole(i64),
-    /// `true` or `false`.
-    Bool(bool),
-}
-
 /// What this version makes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// It has it.
     Built,
-    /// It only does what these values say, so only they may be written.
-    Default(&'static [Literal]),
     /// It does not have it yet.
     Later,
 }

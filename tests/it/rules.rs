@@ -45,10 +45,19 @@ fn another_order_is_silent_and_the_patch_of_a_line_is_small() {
 #[test]
 fn a_rule_that_can_not_be_meant_is_refused_with_its_place() {
     let (vendor, receiver) = (Vendor::in_lockstep(), Receiver::start());
-    let job = format!("{ORDERS}tolerance = {{ '$.price' = '-1%', 'price' = 2 }}\narrays = {{ '$.lines' = 'sku' }}");
+    let job = format!(
+        "{ORDERS}tolerance = {{ '$.price' = '-1%', 'price' = 2 }}\narrays = {{ '$.lines' = 'sku' }}\nsettle = 0"
+    );
     let done = Bridge::between(&vendor, &receiver, &job, "").cli(["check"]);
     assert_eq!(done.code, Some(2), "{done:#?}");
-    for part in ["`-1%` is not how far a number may move", "doorbell.toml:", "$.price", "$.sku"] {
+    for part in [
+        "`-1%` is not how far a number may move",
+        "doorbell.toml:",
+        "$.price",
+        "$.sku",
+        "`settle` can't be `0`",
+        "from 1 to 1000",
+    ] {
         assert!(done.output().contains(part), "{part}: {done:#?}");
     }
 }
