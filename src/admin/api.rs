@@ -24,7 +24,9 @@ use crate::admin::{AdminState, metrics, operate, why};
 use crate::core::batch;
 use crate::core::names::{JobName, SinkName};
 use crate::core::reload::{ConfigView, ReloadReport};
-use crate::core::view::{EventDetail, EventView, JobView, Page, PollReport, SinkView, TestReport, VendorView};
+use crate::core::view::{
+    EventDetail, EventView, JobView, Page, PollReport, PollWish, SinkView, TestReport, VendorView,
+};
 
 /// How long a read may take.
 const READ_WITHIN: Duration = Duration::from_secs(30);
@@ -153,9 +155,10 @@ async fn job(State(state): Shared, name: Name, query: RawQuery) -> Answer<JobVie
 }
 
 async fn poll(State(state): Shared, name: Name, RawQuery(query): RawQuery) -> Answer<PollReport> {
-    let commit = Query::parse(query.as_deref(), &["commit"])?.flag("commit")?;
+    let mut query = Query::parse(query.as_deref(), &["commit", "record"])?;
+    let wish = PollWish { commit: query.flag("commit")?, record: query.flag("record")? };
     let name = JobName::from(&*text(name)?);
-    Ok(Body(state.controls.poll(&name, commit).await?))
+    Ok(Body(state.controls.poll(&name, wish).await?))
 }
 
 async fn sinks(State(state): Shared, RawQuery(query): RawQuery) -> Answer<Named<SinkView>> {

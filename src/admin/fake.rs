@@ -22,8 +22,8 @@ use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::view::{
-    AttemptView, DeliveryView, EventDetail, EventFilter, EventView, JobView, Page, PollReport, SinkView, TestReport,
-    VendorView,
+    AttemptView, DeliveryView, EventDetail, EventFilter, EventView, JobView, Page, PollReport, PollWish, SinkView,
+    TestReport, VendorView,
 };
 use crate::core::why::{Observation, ObservationView, Seen, Silence, WhyItem};
 use crate::store::{Archive, JobRecord, Queue, SinkState, StoreError};
@@ -163,7 +163,8 @@ impl Controls for Fake {
         Ok(self.vendors.clone())
     }
 
-    async fn poll(&self, job: &JobName, commit: bool) -> Result<PollReport, Refusal> {
+    async fn poll(&self, job: &JobName, wish: PollWish) -> Result<PollReport, Refusal> {
+        let commit = wish.commit;
         self.calls.lock().unwrap().push(format!("poll {job} {commit}"));
         if job.as_str() == "busy" {
             return Err(Refusal::Conflict("`busy` is being polled".to_owned()));
@@ -186,6 +187,8 @@ impl Controls for Fake {
             events: Vec::new(),
             events_total: 0,
             took_ms: 12,
+            recording: None,
+            unrecorded: None,
         })
     }
 

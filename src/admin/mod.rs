@@ -16,7 +16,7 @@ use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, Re
 use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
-use crate::core::view::{JobView, PollReport, SinkView, TestReport, VendorView};
+use crate::core::view::{JobView, PollReport, PollWish, SinkView, TestReport, VendorView};
 use crate::store::Archive;
 
 mod api;
@@ -61,7 +61,7 @@ pub trait Controls: Send + Sync {
     /// What is left of vendors' limits, in the order of their names.
     async fn vendors(&self) -> Result<Vec<VendorView>, Refusal>;
     /// Polls a job now, within its vendor's limits; without `commit` nothing is kept.
-    async fn poll(&self, job: &JobName, commit: bool) -> Result<PollReport, Refusal>;
+    async fn poll(&self, job: &JobName, wish: PollWish) -> Result<PollReport, Refusal>;
     /// Sends a signed sample event through the real delivery path.
     async fn test(&self, sink: &SinkName) -> Result<TestReport, Refusal>;
     /// Keeps a job from being polled on schedule, or no longer; over restarts.

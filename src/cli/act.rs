@@ -140,7 +140,7 @@ where
             Err(CommandError::Client(error)) if error.is_no_daemon() && at.url.is_none() => load(config),
             done => return exit(done),
         },
-        Ok(Reached::Unreachable(loaded)) => Ok(loaded),
+        Ok(Reached::Unreachable(loaded)) => Ok(*loaded),
         Err(code) => return code,
     };
     let opened = loaded.and_then(|loaded| open_idle_state(&loaded.config).map(|store| (loaded, store)));

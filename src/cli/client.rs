@@ -18,7 +18,7 @@ use crate::core::reload::ConfigView;
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::core::view::{
-    EventDetail, EventFilter, EventView, JobView, Page, PollReport, SinkView, TestReport, VendorView,
+    EventDetail, EventFilter, EventView, JobView, Page, PollReport, PollWish, SinkView, TestReport, VendorView,
 };
 use crate::store::{Archive, StoreError};
 
@@ -206,9 +206,9 @@ impl Client {
     /// # Errors
     ///
     /// As every call: see [`ClientError`].
-    pub(super) async fn poll(&self, job: &str, commit: bool) -> Result<PollReport, ClientError> {
+    pub(super) async fn poll(&self, job: &str, wish: PollWish) -> Result<PollReport, ClientError> {
         let mut url = self.path(&["jobs", job, "poll"]);
-        url.set_query(Some(if commit { "commit=true" } else { "commit=false" }));
+        url.set_query(Some(&format!("commit={}&record={}", wish.commit, wish.record)));
         self.call(Method::POST, url).await
     }
 

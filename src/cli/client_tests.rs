@@ -17,7 +17,7 @@ async fn a_daemon_is_found_where_the_config_says() {
     assert!(event.body.get().contains("9007199254740993,\"total\":1.10"), "{}", event.body);
     assert_eq!(event.event.deliveries[0].state, "delivered");
     assert!(client.event("evt_99").await.unwrap().is_none());
-    assert!(client.poll("orders", true).await.unwrap().committed);
+    assert!(client.poll("orders", PollWish { commit: true, record: false }).await.unwrap().committed);
     assert!(client.test("shop").await.unwrap().delivered);
 }
 
@@ -46,7 +46,7 @@ async fn no_daemon_is_told_apart_from_one_that_refuses() {
     let error = at(&Listen::Unix(folder.path().join("none.sock"))).jobs().await.unwrap_err();
     assert!(error.is_no_daemon(), "{error:?}");
     let served = start(&loopback(), Fake::usual(), None).await;
-    let error = at(&Listen::Tcp(served.address.unwrap())).poll("busy", false).await.unwrap_err();
+    let error = at(&Listen::Tcp(served.address.unwrap())).poll("busy", PollWish::default()).await.unwrap_err();
     assert_eq!(error, ClientError::Refused { status: 409, detail: "`busy` is being polled".to_owned() });
 }
 
@@ -54,7 +54,7 @@ async fn no_daemon_is_told_apart_from_one_that_refuses() {
 async fn a_name_cannot_leave_its_segment() {
     let served = start(&loopback(), Fake::usual(), None).await;
     let client = at(&Listen::Tcp(served.address.unwrap()));
-    client.poll("../a b/ü?x#y%", false).await.unwrap();
+    client.poll("../a b/ü?x#y%", PollWish::default()).await.unwrap();
     assert_eq!(*served.fake.calls.lock().unwrap(), ["poll ../a b/ü?x#y% false"]);
 }
 

@@ -18,7 +18,7 @@ use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
 use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport, RetryReport};
 use crate::core::reload::{ConfigView, ReloadReport};
-use crate::core::view::{JobView, PollReport, SinkView, TestReport, VendorView};
+use crate::core::view::{JobView, PollReport, PollWish, SinkView, TestReport, VendorView};
 use crate::engine::clock::{Clock, SystemClock, SystemDice, wall_clock};
 use crate::engine::tasks::Tasks;
 use crate::engine::{Begin, Engine, Handle, World};
@@ -184,9 +184,9 @@ impl Controls for EngineControls {
         Ok(self.handle.vendors())
     }
 
-    async fn poll(&self, job: &JobName, commit: bool) -> Result<PollReport, Refusal> {
+    async fn poll(&self, job: &JobName, wish: PollWish) -> Result<PollReport, Refusal> {
         self.known_job(job)?;
-        self.handle.poll(job, commit).await.ok_or_else(stopping)
+        self.handle.poll(job, wish).await.ok_or_else(stopping)
     }
 
     async fn test(&self, sink: &SinkName) -> Result<TestReport, Refusal> {

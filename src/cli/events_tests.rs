@@ -133,6 +133,7 @@ async fn following_needs_a_daemon() {
         vendors: Vec::new(),
         sinks: Vec::new(),
         alerts: crate::core::alert::Alerts::default(),
+        secrets: Vec::new(),
     };
     let source = Source::State { archive: Fake::usual(), config: Arc::new(config), now: NOW };
     let mut out = Vec::new();

@@ -20,7 +20,7 @@ pub(super) enum Reached {
     /// A daemon may run there.
     Daemon(Client),
     /// The config says that a daemon can't be asked.
-    Unreachable(Loaded),
+    Unreachable(Box<Loaded>),
 }
 
 /// Finds the daemon: at `--url`, for which no config is needed, or where the config says that it listens. Of the config
@@ -35,7 +35,7 @@ pub(super) fn reach(config: Option<&Path>, reach: &Reach) -> Result<Reached, u8>
     let token = daemon.as_ref().and_then(|daemon| daemon.token.as_ref());
     match Client::new(reach, listen, token) {
         Ok(client) => Ok(Reached::Daemon(client)),
-        Err(ClientError::Off) => Ok(Reached::Unreachable(load(config)?)),
+        Err(ClientError::Off) => Ok(Reached::Unreachable(Box::new(load(config)?))),
         Err(error) => {
             say::problem(&error.to_string(), None);
             Err(USAGE)
@@ -58,7 +58,7 @@ where
             Err(CommandError::Client(error)) if error.is_no_daemon() && at.url.is_none() => load(config),
             found => return code(found),
         },
-        Ok(Reached::Unreachable(loaded)) => Ok(loaded),
+        Ok(Reached::Unreachable(loaded)) => Ok(*loaded),
         Err(code) => return code,
     };
     let loaded = match loaded {

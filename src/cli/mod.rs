@@ -27,6 +27,7 @@ mod pause;
 mod poll;
 mod reload;
 mod replay;
+mod replay_poll;
 mod run;
 mod say;
 mod schema;
@@ -84,6 +85,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Poll a job now and show what it finds and what would be sent; keeps nothing unless --commit.
     Poll(poll::PollArgs),
+    /// Recorded polls through the same code, offline: a regression test for a config.
+    ReplayPoll(replay_poll::ReplayPollArgs),
     /// Send one signed sample event to a sink, the way real ones go.
     Test(test::TestArgs),
     /// A local receiver: verifies the signature, prints what arrives, answers with a status of your choice.
@@ -124,6 +127,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => on_one_core(init::run(config, args)),
         Command::Check(args) => check::run(config, &args),
         Command::Poll(args) => on_half_the_cores(poll::run(config, args)),
+        Command::ReplayPoll(args) => on_half_the_cores(replay_poll::run(config, args)),
         Command::Test(args) => on_half_the_cores(test::run(config, args)),
         Command::Listen(args) => on_one_core(listen::run(args)),
         Command::Status(args) => on_one_core(look(config, &args.reach, async |source, screen, now| {

@@ -5,7 +5,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Loaded, Noting, Snapshot};
+use crate::config::{self, Loaded, Lookup, Noting, Snapshot};
 
 /// Says what is wrong, and what to type.
 pub(super) fn problem(what: &str, hint: Option<&str>) {
@@ -52,8 +52,19 @@ pub(super) fn load(explicit: Option<&Path>) -> Option<Loaded> {
     read(explicit).map(|(_, read)| read.loaded)
 }
 
+/// The same, on another machine than this one.
+pub(super) fn load_with(explicit: Option<&Path>, env: &dyn Lookup) -> Option<Loaded> {
+    load_from(explicit, env).map(|(_, loaded)| loaded)
+}
+
 /// The same, with what is needed to read it again.
 pub(super) fn read(explicit: Option<&Path>) -> Option<(PathBuf, Read)> {
+    let noting = Noting::default();
+    let (path, loaded) = load_from(explicit, &noting)?;
+    Some((path, Read { loaded, snapshot: noting.seen() }))
+}
+
+fn load_from(explicit: Option<&Path>, env: &dyn Lookup) -> Option<(PathBuf, Loaded)> {
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let mut out = io::stderr().lock();
     // Below, there is nobody left to tell when writing fails.
@@ -64,13 +75,12 @@ pub(super) fn read(explicit: Option<&Path>) -> Option<(PathBuf, Read)> {
             return None;
         }
     };
-    let noting = Noting::default();
-    match config::load(&path, &noting) {
+    match config::load(&path, env) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 let _ = writeln!(out, "{}\n", warning.render(colour).trim_end());
             }
-            Some((path, Read { loaded, snapshot: noting.seen() }))
+            Some((path, loaded))
         }
         Err(problems) => {
             let _ = writeln!(out, "{}", problems.render(colour).trim_end());

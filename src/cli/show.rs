@@ -211,6 +211,8 @@ mod tests {
             events: Vec::new(),
             events_total: 0,
             took_ms: 3,
+            recording: None,
+            unrecorded: None,
         };
         let text = poll_report(&report, Brush(false));
         assert_eq!(text, "failed: the name `x` does not resolve\n\nnothing was changed; the job will be tried again");

@@ -254,7 +254,7 @@ api     -     100/d   12
             })
         };
         let (sinks, alerts) = (vec![sink("new"), sink("shop")], crate::core::alert::Alerts::default());
-        let config = Config { daemon, jobs: Vec::new(), vendors: Vec::new(), sinks, alerts };
+        let config = Config { daemon, jobs: Vec::new(), vendors: Vec::new(), sinks, alerts, secrets: Vec::new() };
         let source = Source::State { archive: Fake::usual(), config: Arc::new(config), now: NOW };
         let mut out = Vec::new();
         run(&StatusArgs::default(), &source, &mut Screen::plain(&mut out), NOW).await.unwrap();

@@ -44,7 +44,7 @@ pub(super) async fn run(config: Option<&Path>, args: TestArgs) -> u8 {
             }
             Ok(report) => return print(&report, &args),
         },
-        Ok(Reached::Unreachable(loaded)) => Ok(loaded),
+        Ok(Reached::Unreachable(loaded)) => Ok(*loaded),
         Err(code) => return code,
     };
     match loaded {

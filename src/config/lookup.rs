@@ -34,6 +34,11 @@ pub trait Lookup {
 
     /// Is there a file of this name?
     fn exists(&self, path: &Path) -> bool;
+
+    /// What stands in for what a reference such as `env:NAME` yields, where secrets are not to be read.
+    fn stand_in(&self, _reference: &str) -> Option<String> {
+        None
+    }
 }
 
 /// The machine itself.

@@ -21,6 +21,7 @@ use crate::config::source::SourceFile;
 use crate::config::written::Written;
 use crate::core::path::{Complaint, JsonPath};
 use crate::core::schedule::Cron;
+use crate::core::secret::Secret;
 use crate::core::units;
 
 /// The most names that a hint lists.
@@ -129,6 +130,11 @@ impl<'e> Reader<'e> {
     /// The machine that the config is read on.
     pub(crate) fn machine(&self) -> &'e dyn Lookup {
         self.resolver.machine()
+    }
+
+    /// What references have yielded so far.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        self.resolver.found()
     }
 
     /// For a digest of tables.

@@ -93,13 +93,21 @@ impl<'e> Resolver<'e> {
         self.env
     }
 
+    /// Every value that was found.
+    pub(crate) fn found(&self) -> Vec<Secret> {
+        self.known.values().filter_map(|found| found.clone().ok()).collect()
+    }
+
     /// What a reference yields; `folder` is that of the file it stands in.
     pub(crate) fn resolve(&mut self, reference: &str, folder: &Path) -> Result<Secret, Unresolved> {
         let id = (folder.to_path_buf(), reference.to_owned());
         if let Some(known) = self.known.get(&id) {
             return known.clone();
         }
-        let found = look_up(self.env, reference, folder);
+        let found = match self.env.stand_in(reference) {
+            Some(stand_in) => Ok(Secret::new(&stand_in)),
+            None => look_up(self.env, reference, folder),
+        };
         self.known.insert(id, found.clone());
         found
     }

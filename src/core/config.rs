@@ -27,6 +27,8 @@ pub struct Config {
     pub sinks: Vec<Arc<Sink>>,
     /// Who is told of Doorbell's own troubles, and when.
     pub alerts: Alerts,
+    /// What its `${…}` yielded, to be left out of what is written down.
+    pub secrets: Vec<Secret>,
 }
 
 impl Config {

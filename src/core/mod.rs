@@ -34,6 +34,7 @@ pub mod event;
 pub mod ledger;
 pub mod outcome;
 pub mod pace;
+pub mod recording;
 pub mod reload;
 pub mod rules;
 pub mod schedule;

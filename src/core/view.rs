@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::core::outcome::FailureKind;
+use crate::core::recording::Recording;
 use crate::core::time::Timestamp;
 use crate::core::trace::{Phases, SentHeaders};
 
@@ -309,6 +310,21 @@ pub struct PollReport {
     pub events_total: u64,
     /// Milliseconds it took.
     pub took_ms: u64,
+    /// What was asked and what came back, where it was to be recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<Recording>,
+    /// Why it was not recorded, where it was to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unrecorded: Option<String>,
+}
+
+/// How a poll that someone asks for is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PollWish {
+    /// For real: what it finds is kept and sent.
+    pub commit: bool,
+    /// All is asked for, past cursors and validators, and what came back is in the report.
+    pub record: bool,
 }
 
 /// A request that a poll made.

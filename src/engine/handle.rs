@@ -19,7 +19,7 @@ use crate::core::rules::Rules;
 use crate::core::sink::Sink;
 use crate::core::skipped::Skipped;
 use crate::core::time::Timestamp;
-use crate::core::view::{AttemptView, PollReport, TestReport, TimingView, VendorView, by_name};
+use crate::core::view::{AttemptView, PollReport, PollWish, TestReport, TimingView, VendorView, by_name};
 use crate::engine::World;
 use crate::engine::alarm::Alarm;
 use crate::engine::clock::Clock;
@@ -27,9 +27,11 @@ use crate::engine::current::Current;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::gates::Gates;
 use crate::engine::poller::Mode;
+use crate::engine::report::Asker;
 use crate::engine::scheduler::{Order, Run};
 use crate::engine::tasks::HEAVY_BYTES;
 use crate::sink::Sender;
+use crate::source::Recorder;
 
 /// Asks a running engine.
 #[derive(Clone)]
@@ -62,10 +64,11 @@ impl Handle {
     }
 
     /// Polls a job as soon as it is free. `None`: there is no such job, or the engine has stopped.
-    pub async fn poll(&self, job: &JobName, commit: bool) -> Option<PollReport> {
+    pub async fn poll(&self, job: &JobName, wish: PollWish) -> Option<PollReport> {
         let (reply, answer) = oneshot::channel();
-        let mode = if commit { Mode::Commit } else { Mode::Look };
-        self.orders.send(Order::Poll(job.clone(), mode, reply)).await.ok()?;
+        let mode = if wish.commit { Mode::Commit } else { Mode::Look };
+        let recorder = wish.record.then(|| Box::new(Recorder::new(&self.current.get().secrets)));
+        self.orders.send(Order::Poll(job.clone(), mode, Asker { reply, recorder })).await.ok()?;
         answer.await.ok()
     }
 

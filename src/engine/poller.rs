@@ -75,7 +75,7 @@ impl Poller {
         mut trace: Trace,
         gate: Arc<dyn Gate>,
     ) -> Result<Polled, StoreError> {
-        let ended = Round::new(self, job, &ticket, mode, gate).run(&mut ticket, &mut trace).await?;
+        let ended = Round::new(self, job, &ticket, mode, trace.records(), gate).run(&mut ticket, &mut trace).await?;
         let outcome = ended.outcome;
         match ended.act {
             Act::Nothing => {}

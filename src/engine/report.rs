@@ -3,13 +3,15 @@
 //! A poll that nobody asked for records nothing here, so that it costs nothing.
 
 use serde_json::value::RawValue;
+use tokio::sync::oneshot;
 
 use crate::core::decide::{Decided, Phase};
 use crate::core::delivery::NewDelivery;
 use crate::core::extract::Item;
 use crate::core::outcome::PollOutcome;
+use crate::core::time::Timestamp;
 use crate::core::view::{BodyView, ItemView, PollEventView, PollReport, RequestView};
-use crate::source::{Fetched, Request};
+use crate::source::{Fetched, Recorder, Request};
 
 /// Items that a report shows as examples.
 const SAMPLE_ITEMS: usize = 3;
@@ -19,17 +21,44 @@ const EVENTS_SHOWN_MAX: usize = 1_000;
 
 /// Collects a report, or nothing.
 #[derive(Debug, Default)]
-pub(super) struct Trace(Option<Box<PollReport>>);
+pub(super) struct Trace(Option<Box<PollReport>>, Option<Box<Recorder>>);
+
+/// Who asked for a poll.
+pub(super) struct Asker {
+    pub(super) reply: oneshot::Sender<PollReport>,
+    /// To record it with.
+    pub(super) recorder: Option<Box<Recorder>>,
+}
+
+impl Asker {
+    /// Collects what this one wants to know.
+    pub(super) fn trace(&mut self, job: &str, committed: bool) -> Trace {
+        Trace(Trace::on(job, committed).0, self.recorder.take())
+    }
+
+    /// Tells how the poll went; whoever asked may have gone.
+    pub(super) fn send(self, report: PollReport) {
+        let _ = self.reply.send(report);
+    }
+}
+
+/// A request that is on its way.
+pub(super) struct OnItsWay {
+    view: RequestView,
+    /// The request, where it is recorded.
+    request: Option<Request>,
+    at: Timestamp,
+}
 
 impl Trace {
     /// Records nothing.
     pub(super) fn off() -> Self {
-        Self(None)
+        Self(None, None)
     }
 
     /// Records a report of `job`'s poll.
     pub(super) fn on(job: &str, committed: bool) -> Self {
-        Self(Some(Box::new(PollReport {
+        let report = PollReport {
             job: job.to_owned(),
             committed,
             requests: Vec::new(),
@@ -43,23 +72,37 @@ impl Trace {
             events: Vec::new(),
             events_total: 0,
             took_ms: 0,
-        })))
+            recording: None,
+            unrecorded: None,
+        };
+        Self(Some(Box::new(report)), None)
     }
 
     /// Notes a request before it is made.
-    pub(super) fn asking(&self, request: &Request) -> Option<RequestView> {
-        self.0.as_ref().map(|_| RequestView {
+    pub(super) fn asking(&self, request: &Request, at: Timestamp) -> Option<OnItsWay> {
+        let view = RequestView {
             method: request.method.to_string(),
             url: request.url.shown().to_owned(),
             status: None,
             bytes: 0,
             took_ms: 0,
-        })
+        };
+        let request = self.1.as_ref().map(|_| request.clone());
+        self.0.as_ref().map(|_| OnItsWay { view, request, at })
+    }
+
+    /// Is all of it to be asked for, to be recorded?
+    pub(super) fn records(&self) -> bool {
+        self.1.is_some()
     }
 
     /// Notes how it went.
-    pub(super) fn answered(&mut self, asked: Option<RequestView>, fetched: &Fetched) {
-        let (Some(report), Some(mut view)) = (&mut self.0, asked) else { return };
+    pub(super) fn answered(&mut self, asked: Option<OnItsWay>, fetched: &Fetched) {
+        let (Some(report), Some(asked)) = (&mut self.0, asked) else { return };
+        if let (Some(recorder), Some(request)) = (&mut self.1, &asked.request) {
+            recorder.note(request, asked.at, fetched);
+        }
+        let mut view = asked.view;
         view.took_ms = fetched.took.as_millis() as u64;
         match &fetched.result {
             Ok(answer) => {
@@ -102,8 +145,13 @@ impl Trace {
     }
 
     /// The report, once the poll has ended.
-    pub(super) fn finish(self, outcome: &PollOutcome, took_ms: u64) -> Option<PollReport> {
+    pub(super) fn finish(self, outcome: &PollOutcome, began: Timestamp, took_ms: u64) -> Option<PollReport> {
         let mut report = self.0?;
+        match self.1.map(|recorder| recorder.finish(&report.job, began)) {
+            Some(Ok(recording)) => report.recording = Some(recording),
+            Some(Err(why)) => report.unrecorded = Some(why),
+            None => {}
+        }
         report.outcome = outcome.as_str().to_owned();
         report.reason = outcome.reason().map(str::to_owned);
         if let PollOutcome::Failed(failure) = outcome {

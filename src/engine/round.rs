@@ -65,6 +65,8 @@ pub(super) struct Round<'a> {
     world: &'a World,
     job: &'a Arc<Job>,
     mode: Mode,
+    /// All is asked for anew, whatever is known, so that a recording of it stands for itself.
+    whole: bool,
     gate: Arc<dyn Gate>,
     start: Start,
     /// The scope as the poll found it.
@@ -121,6 +123,7 @@ impl<'a> Round<'a> {
         job: &'a Arc<Job>,
         ticket: &PollTicket,
         mode: Mode,
+        whole: bool,
         gate: Arc<dyn Gate>,
     ) -> Self {
         let scope = Scope::default();
@@ -144,6 +147,7 @@ impl<'a> Round<'a> {
             world: &poller.world,
             job,
             mode,
+            whole,
             gate,
             decider: Decider::new(start.clone()),
             start,
@@ -220,7 +224,8 @@ impl<'a> Round<'a> {
     /// time to see deletions, and while items are missing that may be deleted.
     fn kept_cursor(&self) -> Option<Box<CursorState>> {
         let spec = self.job.cursor.as_ref()?;
-        let reads_all = self.start.phase != Phase::Watching || self.start.old_rules.is_some() || self.is_unsettled();
+        let reads_all =
+            self.whole || self.start.phase != Phase::Watching || self.start.old_rules.is_some() || self.is_unsettled();
         let kept = self.state.cursor.as_ref().filter(|kept| !reads_all && kept.print == spec.print)?;
         (!spec.is_full_due(kept, self.start.now)).then(|| kept.clone())
     }
@@ -261,7 +266,7 @@ impl<'a> Round<'a> {
             Some(PageSeal { seal, .. }) => request.recalling(seal.etag.clone(), seal.last_modified.clone()),
             None => request,
         };
-        let asked = trace.asking(&request);
+        let asked = trace.asking(&request, self.world.clock.now());
         let fetched = self.world.fetcher.fetch(request.through(self.gate.clone())).await;
         trace.answered(asked, &fetched);
         if self.seen.is_empty() {
@@ -281,8 +286,10 @@ impl<'a> Round<'a> {
 
     /// What this request's answer may be recognised by: nothing while everything has to be read.
     async fn known(&self, ticket: &PollTicket, request: Digest) -> Result<Option<PageSeal>, StoreError> {
-        let reads_all =
-            self.mode == Mode::Look || self.start.phase != Phase::Watching || self.start.old_rules.is_some();
+        let reads_all = self.whole
+            || self.mode == Mode::Look
+            || self.start.phase != Phase::Watching
+            || self.start.old_rules.is_some();
         if reads_all || self.state.gap || self.state.settling > 0 {
             return Ok(None);
         }
@@ -340,6 +347,7 @@ impl<'a> Round<'a> {
         let until_known = self.job.pages.as_ref().is_some_and(|pages| pages.until_known);
         // After a gap what is known says nothing of what comes behind it.
         let stops = until_known
+            && !self.whole
             && !read.news
             && !self.state.gap
             && self.state.settling == 0

@@ -18,13 +18,12 @@ use crate::core::outcome::{Failure, FailureKind, PollOutcome};
 use crate::core::pace::{adapted, next_due, postponed};
 use crate::core::schedule::spread_of;
 use crate::core::time::Timestamp;
-use crate::core::view::PollReport;
 use crate::engine::World;
 use crate::engine::gates::{Blocked, Gates, Turn, Way};
 use crate::engine::journal;
 use crate::engine::parking::Parking;
 use crate::engine::poller::{Mode, Polled, Poller, store_failure};
-use crate::engine::report::Trace;
+use crate::engine::report::{Asker, Trace};
 use crate::store::JobRecord;
 
 mod apply;
@@ -58,7 +57,7 @@ pub enum Begin {
 /// What the scheduler can be asked for.
 pub(super) enum Order {
     /// Poll a job as soon as it is free.
-    Poll(JobName, Mode, oneshot::Sender<PollReport>),
+    Poll(JobName, Mode, Asker),
     /// A person has paused a job, or resumed it.
     Pause(JobName, bool),
     /// Take over the jobs of another config; what is remembered of them; to whom it is told when it is done.
@@ -157,7 +156,7 @@ struct Slot {
 struct Asked {
     slot: usize,
     mode: Mode,
-    reply: oneshot::Sender<PollReport>,
+    reply: Asker,
 }
 
 /// A poll that has ended.
@@ -270,9 +269,8 @@ impl Scheduler {
         {
             let sentence = format!("nothing was asked: {}", way.says(ready, now));
             let outcome = PollOutcome::Failed(Failure::new(FailureKind::Limited, sentence));
-            if let Some(report) = Trace::on(job.name.as_str(), false).finish(&outcome, 0) {
-                // Whoever asked may have gone.
-                let _ = asked.reply.send(report);
+            if let Some(report) = Trace::on(job.name.as_str(), false).finish(&outcome, now, 0) {
+                asked.reply.send(report);
             }
             return;
         }
@@ -317,7 +315,7 @@ impl Scheduler {
         }
     }
 
-    fn begin(&mut self, slot: usize, mode: Mode, reply: Option<oneshot::Sender<PollReport>>, turn: Turn) {
+    fn begin(&mut self, slot: usize, mode: Mode, reply: Option<Asker>, turn: Turn) {
         self.running += 1;
         self.slots[slot].running = true;
         let job = self.slots[slot].job.clone();
@@ -435,13 +433,13 @@ async fn poll(
     poller: &Poller,
     job: &Arc<Job>,
     mode: Mode,
-    reply: Option<oneshot::Sender<PollReport>>,
+    mut reply: Option<Asker>,
     gate: Arc<Turn>,
     mut notice: Notice,
 ) {
     let began = world.clock.now();
-    let trace = match reply {
-        Some(_) => Trace::on(job.name.as_str(), mode == Mode::Commit),
+    let trace = match &mut reply {
+        Some(asker) => asker.trace(job.name.as_str(), mode == Mode::Commit),
         None => Trace::off(),
     };
     let polled = claim_and_poll(world, poller, job, mode, trace, gate.clone()).await;
@@ -464,9 +462,8 @@ async fn poll(
             events: polled.events,
         });
     }
-    if let (Some(reply), Some(report)) = (reply, polled.trace.finish(&polled.outcome, took.as_millis() as u64)) {
-        // Whoever asked may have gone.
-        let _ = reply.send(report);
+    if let (Some(reply), Some(report)) = (reply, polled.trace.finish(&polled.outcome, began, took.as_millis() as u64)) {
+        reply.send(report);
     }
     notice.result = Some(Made { outcome: polled.outcome, events: polled.events, fresh_until });
 }

@@ -17,12 +17,16 @@ use crate::core::secret::Masked;
 mod fetcher;
 mod gate;
 mod paging;
+mod recorded;
+mod recorder;
 mod render;
 mod status;
 
 pub use self::fetcher::HttpFetcher;
 pub use self::gate::{Gate, Pass, open_gate};
 pub use self::paging::{first_page, next_page, page_fingerprint};
+pub use self::recorded::RecordedFetcher;
+pub use self::recorder::Recorder;
 
 /// Asks a vendor. The engine gets one handed in; a simulation hands in its own.
 #[async_trait]

@@ -28,9 +28,17 @@ fn help_teaches_every_command() {
     let bridge = Bridge::with("");
     let help = bridge.cli_raw(["--help"]).ok().stdout;
     let looking = ["run", "demo", "check", "poll", "test", "listen", "status", "events", "event"];
-    for command in
-        looking.into_iter().chain(["deliveries", "replay", "pause", "resume", "init", "schema", "completions", "man"])
-    {
+    for command in looking.into_iter().chain([
+        "deliveries",
+        "replay",
+        "replay-poll",
+        "pause",
+        "resume",
+        "init",
+        "schema",
+        "completions",
+        "man",
+    ]) {
         assert!(help.contains(command), "no `{command}` in:\n{help}");
         assert!(bridge.cli_raw([command, "--help"]).ok().stdout.len() > 100, "`{command} --help` says little");
     }

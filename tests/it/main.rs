@@ -29,6 +29,7 @@ mod paging;
 mod partial;
 mod politeness;
 mod queue;
+mod recordings;
 mod reload;
 mod rules;
 mod schema;

@@ -109,6 +109,7 @@ pub(crate) fn config<'a>(
         vendors,
         sinks: sinks.into_values().collect::<Option<_>>()?,
         alerts,
+        secrets: reader.secrets(),
     };
     Some((config, prints))
 }

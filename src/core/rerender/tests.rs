@@ -32,6 +32,7 @@ fn config(form: Form, thin: bool, route: Route) -> Config {
         vendors: Vec::new(),
         sinks: vec![Arc::new(sink)],
         alerts: Alerts::default(),
+        secrets: Vec::new(),
     }
 }
 

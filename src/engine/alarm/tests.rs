@@ -111,7 +111,14 @@ impl House {
             reload: Default::default(),
             retention: Duration::from_secs(30 * 86_400),
         };
-        let config = Config { daemon, jobs: vec![job()], vendors: Vec::new(), sinks: vec![plain("ops")], alerts };
+        let config = Config {
+            daemon,
+            jobs: vec![job()],
+            vendors: Vec::new(),
+            sinks: vec![plain("ops")],
+            alerts,
+            secrets: Vec::new(),
+        };
         let config = Arc::new(config);
         Self { folder: tempfile::tempdir().unwrap(), config }
     }

@@ -57,7 +57,8 @@ impl Bench {
             retention: Duration::from_secs(86_400),
         };
         let vendors = vec![Vendor { name: VendorName::from("shop"), courtesy: shop }];
-        let config = Config { daemon, jobs, vendors, sinks: Vec::new(), alerts: Alerts::default() };
+        let config =
+            Config { daemon, jobs, vendors, sinks: Vec::new(), alerts: Alerts::default(), secrets: Vec::new() };
         Self { folder: tempfile::tempdir().unwrap(), hand: Arc::new(Hand(watch::channel(NOON).0)), config }
     }
 

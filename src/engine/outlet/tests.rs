@@ -194,7 +194,7 @@ impl Life {
             retention: 30 * DAY,
         };
         let (alerts, sinks) = (Alerts::default(), vec![Arc::new(sink)]);
-        let config = Config { daemon, alerts, jobs: Vec::new(), vendors: Vec::new(), sinks };
+        let config = Config { daemon, alerts, jobs: Vec::new(), vendors: Vec::new(), sinks, secrets: Vec::new() };
         let shutdown = CancellationToken::new();
         let alarm = Alarm::new(&config, Begin::OnSchedule, &BTreeMap::new(), &[], BEGIN);
         let dispatcher = Dispatcher::start(&world, &config, &alarm, &shutdown).await.expect("started");
