@@ -3,6 +3,7 @@
 //!
 //! The composition root: the only place that names a concrete store, fetcher and sender.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -71,6 +72,12 @@ fn open(config: &Config, say_locked: impl FnOnce(&str)) -> Result<Arc<dyn Store>
     }
 }
 
+/// The state's folder: what is large goes there for a while, to a disk that is meant for it.
+fn beside(state: &Path) -> PathBuf {
+    let folder = state.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).to_owned()
+}
+
 impl Daemon {
     /// Starts the engine over an open state.
     pub(super) async fn start(config: &Arc<Config>, store: Arc<dyn Store>, begin: Begin) -> Result<Self, StoreError> {
@@ -79,7 +86,7 @@ impl Daemon {
         let world = World {
             clock: Arc::new(SystemClock),
             dice: Arc::new(SystemDice),
-            fetcher: Arc::new(HttpFetcher::new(wall_clock)),
+            fetcher: Arc::new(HttpFetcher::new(wall_clock).spooling_to(beside(&config.daemon.state))),
             sender: Arc::new(HttpSender::new()),
             store: store.clone(),
             observer: metrics.clone(),

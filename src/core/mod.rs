@@ -20,6 +20,7 @@ pub mod units;
 pub mod cursor;
 pub mod document;
 pub mod extract;
+pub mod index;
 pub mod json;
 pub mod page;
 pub mod path;

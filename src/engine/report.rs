@@ -11,7 +11,7 @@ use crate::core::extract::Item;
 use crate::core::outcome::PollOutcome;
 use crate::core::time::Timestamp;
 use crate::core::view::{BodyView, ItemView, PollEventView, PollReport, RequestView};
-use crate::source::{Fetched, Recorder, Request};
+use crate::source::{Body, Fetched, Recorder, Request};
 
 /// Items that a report shows as examples.
 const SAMPLE_ITEMS: usize = 3;
@@ -107,7 +107,7 @@ impl Trace {
         match &fetched.result {
             Ok(answer) => {
                 view.status = Some(answer.status);
-                view.bytes = answer.body.as_ref().map_or(0, |body| body.len() as u64);
+                view.bytes = answer.body.as_ref().map_or(0, Body::len);
             }
             Err(failure) => view.status = failure.status,
         }

@@ -24,6 +24,7 @@ use crate::store::{PageSeal, PageSeals, PollChanges, PollTicket, ScopeState, Sea
 
 mod commit;
 mod compare;
+mod listed;
 
 /// Keys that a scope's seals remember. Of a longer list, the pages beyond are read anew each time.
 const SEALED_KEYS_MAX: usize = 100_000;

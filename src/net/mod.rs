@@ -8,6 +8,7 @@ pub mod guard;
 pub mod headers;
 pub mod phases;
 pub mod redact;
+pub mod spool;
 pub mod trouble;
 
 mod dns;

@@ -2,6 +2,7 @@
 //!
 //! What an answer's body means is not its business.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use crate::core::outcome::{Failure, FailureKind};
 use crate::core::polite::Sign;
 use crate::core::secret::Masked;
 use crate::core::time::Timestamp;
-use crate::net::body::{self, Unread};
+use crate::net::body::{self, Body, Unread};
 use crate::net::client::{Clients, Setting, connect_timeout_within};
 use crate::net::guard;
 use crate::net::headers::{self, text};
@@ -57,12 +58,19 @@ const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, */*;q=0.
 pub struct HttpFetcher {
     clients: Clients,
     wall_clock: fn() -> Timestamp,
+    spool: Option<PathBuf>,
 }
 
 impl HttpFetcher {
     /// A fetcher that has built nothing yet. The clock is for a `Retry-After` that is a date, in an answer without one.
     pub fn new(wall_clock: fn() -> Timestamp) -> Self {
-        Self { clients: Clients::default(), wall_clock }
+        Self { clients: Clients::default(), wall_clock, spool: None }
+    }
+
+    /// The same, which keeps large bodies in files without a name in this folder, not in memory.
+    #[must_use]
+    pub fn spooling_to(self, folder: PathBuf) -> Self {
+        Self { spool: Some(folder), ..self }
     }
 }
 
@@ -127,6 +135,8 @@ struct Exchange<'a> {
     headers: HeaderMap,
     target: Target,
     wall_clock: fn() -> Timestamp,
+    /// Where a large body goes; nowhere when it has to be looked at as a whole anyway.
+    spool: Option<&'a Path>,
 }
 
 /// What one request on the wire comes to.
@@ -153,6 +163,7 @@ impl<'a> Exchange<'a> {
         let client = fetcher.clients.get(&setting, &url)?;
         let target = Target::of(request.url.shown()).behind(setting.proxy.as_ref());
         let wall_clock = fetcher.wall_clock;
+        let spool = fetcher.spool.as_deref().filter(|_| request.signs.is_empty());
         Ok(Self {
             request,
             clients: &fetcher.clients,
@@ -162,6 +173,7 @@ impl<'a> Exchange<'a> {
             headers: headers_of(request)?,
             target,
             wall_clock,
+            spool,
         })
     }
 
@@ -313,12 +325,15 @@ impl<'a> Exchange<'a> {
         let (url, headers) = (place_of(&response), headers.clone());
         let code = response.status();
         let max = self.request.access.max_body;
-        let whole = body::read_whole(response, max).await.map_err(|unread| match unread {
+        let whole = body::read_whole(response, max, self.spool).await.map_err(|unread| match unread {
             Unread::TooLarge => too_large(&self.target, status, max).into(),
             Unread::Broken(error) => self.stumble(&error),
+            Unread::Disk(error) => status::unspooled(&self.target, &error).into(),
         })?;
-        self.judge(code, &headers, Some(&whole.bytes)).await?;
-        let body = Some(whole.bytes);
+        if let Body::Held(bytes) = &whole.body {
+            self.judge(code, &headers, Some(bytes)).await?;
+        }
+        let body = Some(whole.body);
         Ok(Answer { status, etag, last_modified, url, headers, content_type, body, digest: whole.digest })
     }
 

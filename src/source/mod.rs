@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
 use crate::core::job::Access;
 use crate::core::names::Digest;
@@ -27,6 +26,8 @@ pub use self::gate::{Gate, Pass, open_gate};
 pub use self::paging::{first_page, next_page, page_fingerprint};
 pub use self::recorded::RecordedFetcher;
 pub use self::recorder::Recorder;
+pub use crate::net::body::Body;
+pub use crate::net::spool::{Spool, WINDOW};
 
 /// Asks a vendor. The engine gets one handed in; a simulation hands in its own.
 #[async_trait]
@@ -110,7 +111,7 @@ pub struct Answer {
     /// The answer's `Content-Type`, as sent.
     pub content_type: Option<String>,
     /// The body after decompression; `None` for 304.
-    pub body: Option<Bytes>,
+    pub body: Option<Body>,
     /// The digest of the body, made while it was read; zero for 304.
     pub digest: Digest,
 }

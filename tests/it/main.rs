@@ -22,6 +22,7 @@ mod formats;
 mod formats_in;
 mod init;
 mod kinto;
+mod large;
 mod numbers;
 mod operate;
 mod out;

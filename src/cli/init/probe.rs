@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::access::Access;
 use super::{Stop, target};
 use crate::cli::USAGE;
@@ -46,8 +48,7 @@ pub(super) async fn survey(access: &Access, wish: &Wish) -> Result<(Survey, Opti
 
 /// What the answer is, where that is worth a line: a feed that is served as XML reads better as a feed.
 fn format(job: &Job, answer: &Answer) -> Result<Option<Format>, Stop> {
-    let body = answer.body.as_deref().unwrap_or_default();
-    match document::format_of(answer.content_type.as_deref(), body) {
+    match document::format_of(answer.content_type.as_deref(), &bytes_of(answer)) {
         Format::Auto | Format::Json => Ok(None),
         Format::Xml => {
             let document = read(job, answer)?.document;
@@ -91,8 +92,13 @@ fn read(job: &Job, answer: &Answer) -> Result<Read, Stop> {
     Ok(Read { headers: headers.collect(), document: document_of(job, answer)? })
 }
 
+/// The body, which is held: this fetcher puts nothing on disk.
+fn bytes_of(answer: &Answer) -> Bytes {
+    answer.body.as_ref().and_then(|body| body.bytes().ok()).unwrap_or_default()
+}
+
 fn document_of(job: &Job, answer: &Answer) -> Result<Json, Stop> {
-    let body = answer.body.clone().unwrap_or_default();
+    let body = bytes_of(answer);
     let content_type = answer.content_type.as_deref().unwrap_or_default().to_ascii_lowercase();
     let beginning = String::from_utf8_lossy(&body[..body.len().min(TITLE_WITHIN)]).into_owned();
     let lower = beginning.trim_start().to_ascii_lowercase();

@@ -19,6 +19,9 @@ const CHUNK_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Rows of a baseline that are committed in one transaction: other jobs' commits wait no longer than for these.
 const BASELINE_CHUNK_ROWS: usize = 5_000;
 
+/// Bytes of a baseline that are committed in one transaction: items may be large.
+const BASELINE_CHUNK_BYTES: usize = 8 * 1024 * 1024;
+
 /// Rows of which only the bytes last seen differ that are kept in memory between two pages. Without the others the next
 /// poll compares a few items more.
 const IDLE_ROWS_MAX: usize = 10_000;
@@ -28,11 +31,15 @@ impl Round<'_> {
         if self.start.phase == Phase::Watching { usize::MAX } else { BASELINE_CHUNK_ROWS }
     }
 
+    fn bytes_max(&self) -> usize {
+        if self.start.phase == Phase::Watching { CHUNK_BYTES_MAX } else { BASELINE_CHUNK_BYTES }
+    }
+
     /// Commits what was decided so far when it is much, so that memory does not grow with the list.
     pub(super) async fn relieve(&mut self, ticket: &mut PollTicket, trace: &mut Trace) -> Result<(), StoreError> {
         self.decider.forget_idle(IDLE_ROWS_MAX);
         let (rows, bytes) = self.decider.weight();
-        if rows < self.rows_max() && bytes < CHUNK_BYTES_MAX {
+        if rows < self.rows_max() && bytes < self.bytes_max() {
             return Ok(());
         }
         let decided = self.decider.take();
@@ -40,7 +47,7 @@ impl Round<'_> {
         if self.mode == Mode::Look {
             return Ok(());
         }
-        for chunk in chunks(self.start.scope.clone(), decided, self.rows_max(), CHUNK_BYTES_MAX) {
+        for chunk in chunks(self.start.scope.clone(), decided, self.rows_max(), self.bytes_max()) {
             self.commit_part(ticket, chunk).await?;
         }
         Ok(())
@@ -75,7 +82,7 @@ impl Round<'_> {
             );
             return Ok(Ended { outcome, tally, act });
         }
-        let mut chunks = chunks(self.start.scope.clone(), decided, self.rows_max(), CHUNK_BYTES_MAX);
+        let mut chunks = chunks(self.start.scope.clone(), decided, self.rows_max(), self.bytes_max());
         let mut changes = chunks.pop().unwrap_or_default();
         for chunk in chunks {
             self.commit_part(ticket, chunk).await?;

@@ -5,19 +5,15 @@
 use std::collections::HashSet;
 
 use crate::core::decide::{Decider, Differing};
-use crate::core::document::to_json;
-use crate::core::extract::{Item, extract_counted};
+use crate::core::extract::Item;
 use crate::core::ledger::{Remembered, Row};
 use crate::core::names::KeyDigest;
 use crate::core::outcome::Failure;
-use crate::core::page::Leaf;
 use crate::engine::report::Trace;
+use crate::engine::round::listed::Listed;
 use crate::engine::round::{PageRead, Round};
 use crate::source::Answer;
 use crate::store::{PageSeal, PollTicket, Seal, StoreError};
-
-/// Items that are held against the ledger at once: of so many there may be trees in memory, not of a whole page's.
-const COMPARED_MAX: usize = 5_000;
 
 impl Round<'_> {
     /// A page that is not the last one known: items, differences, events.
@@ -29,57 +25,32 @@ impl Round<'_> {
         trace: &mut Trace,
     ) -> Result<Result<PageRead, Failure>, StoreError> {
         self.fresh = true;
-        let Answer { url, headers, content_type, body, .. } = answer;
-        let body = body.unwrap_or_default();
-        let weight = body.len();
-        let job = self.job.clone();
-        let mut reach = self.reach.clone();
-        let read = self.world.tasks.compute(weight, move || {
-            let body = to_json(&job, content_type.as_deref(), body)?;
-            let (items, count) = extract_counted(&job, &body)?;
-            let leaf = job.pages.as_ref().map(|pages| Leaf::read(pages, &headers, &body, &items, count)).transpose()?;
-            if let Some(spec) = &job.cursor {
-                reach.read(spec, &headers, &body, &items)?;
-            }
-            Ok((items, leaf.unwrap_or_default(), reach))
-        });
-        let (items, leaf, reach) = match read.await {
-            Ok(read) => read,
+        let url = answer.url.clone();
+        let Listed { keys, leaf, reach, mut items } = match self.list(answer).await {
+            Ok(listed) => listed,
             Err(failure) => return Ok(Err(failure)),
         };
-        trace.read(&items);
-        let keys: Vec<KeyDigest> = items.iter().map(|item| item.key_digest).collect();
-        let news = match self.compare_all(ticket, items, &keys, trace).await? {
-            Ok(news) => news,
-            Err(failure) => return Ok(Err(failure)),
-        };
-        self.reach = reach;
-        self.seen.add(keys.iter().copied());
-        self.seal(PageSeal { seal, leaf: leaf.clone(), keys });
-        Ok(Ok(PageRead { leaf, url, news }))
-    }
-
-    /// Holds a page's items against the ledger, some at a time; true when one of them is not what it was. What they
-    /// come to is committed in between when it is much.
-    async fn compare_all(
-        &mut self,
-        ticket: &mut PollTicket,
-        items: Vec<Item>,
-        keys: &[KeyDigest],
-        trace: &mut Trace,
-    ) -> Result<Result<bool, Failure>, StoreError> {
-        let mut items = items.into_iter();
         let mut news = false;
-        for keys in keys.chunks(COMPARED_MAX) {
-            let some: Vec<Item> = items.by_ref().take(keys.len()).collect();
-            let weight = some.iter().map(|item| item.raw.len()).sum();
-            match self.compare(ticket, some, keys, weight).await? {
+        loop {
+            let (some, weight) = match items.next(self.job, &self.world.tasks).await {
+                Ok(some) if some.is_empty() => break,
+                Ok(some) => {
+                    let weight = some.iter().map(|item| item.raw.len()).sum();
+                    (some, weight)
+                }
+                Err(failure) => return Ok(Err(failure)),
+            };
+            trace.read(&some);
+            match self.compare(ticket, some, weight).await? {
                 Ok(new) => news |= new,
                 Err(failure) => return Ok(Err(failure)),
             }
             self.relieve(ticket, trace).await?;
         }
-        Ok(Ok(news))
+        self.reach = reach;
+        self.seen.add(keys.iter().copied());
+        self.seal(PageSeal { seal, leaf: leaf.clone(), keys });
+        Ok(Ok(PageRead { leaf, url, news }))
     }
 
     /// Holds items of a page against the ledger; true when one of them is not what it was.
@@ -87,11 +58,11 @@ impl Round<'_> {
         &mut self,
         ticket: &PollTicket,
         items: Vec<Item>,
-        keys: &[KeyDigest],
         weight: usize,
     ) -> Result<Result<bool, Failure>, StoreError> {
+        let keys: Vec<KeyDigest> = items.iter().map(|item| item.key_digest).collect();
         let again: HashSet<KeyDigest> = keys.iter().copied().filter(|key| self.seen.contains(*key)).collect();
-        let mut rows = self.world.store.rows(ticket, &self.start.scope, keys).await?;
+        let mut rows = self.world.store.rows(ticket, &self.start.scope, &keys).await?;
         let first = |row: &&Row| row.is_live() && !again.contains(&row.key);
         self.live += rows.iter().flatten().filter(first).count() as u64;
         if !again.is_empty() {

@@ -55,6 +55,10 @@ async fn fetch(request: Request) -> Result<Answer, Failure> {
     fetched.result
 }
 
+fn body_of(answer: &Answer) -> Option<bytes::Bytes> {
+    answer.body.as_ref().map(|body| body.bytes().unwrap())
+}
+
 async fn fetch_from(server: &Server, access: Access) -> Result<Answer, Failure> {
     fetch(get(&server.url("/orders?page=1"), access)).await
 }
@@ -89,7 +93,7 @@ async fn an_answer_comes_whole_with_its_validators_and_digest() {
     assert_eq!(answer.last_modified.as_deref(), Some("Fri, 31 Dec 1999 23:59:59 GMT"));
     assert_eq!(answer.content_type.as_deref(), Some("application/json"));
     assert_eq!(answer.digest, Digest::of(b"[1.10]"));
-    assert_eq!(answer.body.as_deref(), Some(&b"[1.10]"[..]));
+    assert_eq!(body_of(&answer).as_deref(), Some(&b"[1.10]"[..]));
     let sent = &server.requests()[0];
     assert!(sent.starts_with("GET /orders?page=1 HTTP/1.1\r\n"), "{sent}");
     assert_eq!(header_of(sent, "accept").as_deref(), Some("application/json, */*;q=0.5"));
@@ -103,7 +107,7 @@ async fn an_answer_comes_whole_with_its_validators_and_digest() {
 async fn an_empty_answer_is_an_answer() {
     let server = Server::always(Act::Reply(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())).await;
     let answer = fetch_from(&server, access()).await.expect("an answer");
-    assert_eq!((answer.status, answer.body.as_deref()), (204, Some(&b""[..])));
+    assert_eq!((answer.status, body_of(&answer).as_deref()), (204, Some(&b""[..])));
     assert_eq!(answer.digest, Digest::of(b""));
 }
 
@@ -111,7 +115,7 @@ async fn an_empty_answer_is_an_answer() {
 async fn a_compressed_answer_is_digested_as_it_was_before() {
     let server = Server::always(ok("content-encoding: gzip\r\n", &gzip(b"{\"a\":1}"))).await;
     let answer = fetch_from(&server, access()).await.expect("an answer");
-    assert_eq!(answer.body.as_deref(), Some(&b"{\"a\":1}"[..]));
+    assert_eq!(body_of(&answer).as_deref(), Some(&b"{\"a\":1}"[..]));
     assert_eq!(answer.digest, Digest::of(b"{\"a\":1}"));
 }
 
@@ -131,7 +135,7 @@ async fn validators_are_sent_and_a_304_has_no_body() {
     let since = "Fri, 31 Dec 1999 23:59:59 GMT";
     let request = get(&server.url("/"), access()).recalling(Some("\"1\"".to_owned()), Some(since.to_owned()));
     let answer = fetch(request).await.expect("an answer");
-    assert_eq!((answer.status, answer.body), (304, None));
+    assert_eq!((answer.status, body_of(&answer)), (304, None));
     assert_eq!((answer.etag.as_deref(), answer.last_modified.as_deref()), (Some("\"2\""), Some(since)));
     let sent = &server.requests()[0];
     assert_eq!(header_of(sent, "if-none-match").as_deref(), Some("\"1\""));
