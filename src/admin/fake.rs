@@ -12,11 +12,12 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::admin::{AdminState, Controls, Listener, Metrics, Readiness, Refusal, serve};
 use crate::core::config::Listen;
 use crate::core::diff::Change;
+use crate::core::hold::{Answer, Hold};
 use crate::core::names::{JobName, Key, SinkName};
 use crate::core::observe::Pulse;
 use crate::core::operate::{
-    DeliveryFilter, DeliveryRow, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport,
-    RetryReport,
+    AnswerReport, DeliveryFilter, DeliveryRow, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow,
+    ReplayReport, RetryReport,
 };
 use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::secret::Secret;
@@ -48,6 +49,7 @@ pub(crate) fn job(name: &str) -> JobView {
         items: 7,
         events: 2,
         paused: None,
+        held: None,
     }
 }
 
@@ -183,6 +185,7 @@ impl Controls for Fake {
             baseline: false,
             items: 7,
             silent: 0,
+            held: None,
             sample: Vec::new(),
             events: Vec::new(),
             events_total: 0,
@@ -200,6 +203,17 @@ impl Controls for Fake {
 
     async fn pause_job(&self, job: &JobName, paused: bool) -> Result<PauseReport, Refusal> {
         Ok(self.paused("job", job.as_str(), paused))
+    }
+
+    async fn answer(&self, job: &JobName, answer: Answer) -> Result<AnswerReport, Refusal> {
+        self.called(format!("{} {job}", answer.as_str()));
+        match self.jobs.iter().find(|known| known.name == job.as_str()) {
+            Some(JobView { held: Some(held), .. }) => {
+                Ok(AnswerReport { job: job.to_string(), held: Hold { answer: Some(answer), ..held.clone() } })
+            }
+            Some(_) => Err(Refusal::Conflict(format!("the job `{job}` holds nothing"))),
+            None => Err(Refusal::NotFound(format!("there is no job `{job}`"))),
+        }
     }
 
     async fn pause_sink(&self, sink: &SinkName, paused: bool) -> Result<PauseReport, Refusal> {

@@ -9,11 +9,12 @@ use crate::admin::Refusal;
 use crate::cli::client::{Client, CommandError, Reach};
 use crate::cli::daemon::open_idle_state;
 use crate::cli::look::{Reached, code, load, reach};
-use crate::cli::operate::{known, known_names};
+use crate::cli::operate::{answered, known, known_names};
 use crate::cli::{DONE, FAILED, say};
 use crate::core::config::Config;
+use crate::core::hold::Answer;
 use crate::core::names::{JobName, SinkName};
-use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport};
+use crate::core::operate::{AnswerReport, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport};
 use crate::engine::clock::{Clock, SystemClock};
 use crate::engine::{drop_all, pause_job, pause_sink, replay_all};
 use crate::store::Store;
@@ -73,6 +74,22 @@ impl Hands {
             Self::State(store, config) => {
                 adopt(&**store, config).await?;
                 Ok(pause_job(&**store, &JobName::from(name), paused, SystemClock.now()).await?)
+            }
+        }
+    }
+
+    /// Answers what a job of the config holds.
+    ///
+    /// # Errors
+    ///
+    /// The daemon or the state does not answer, or the job holds nothing that can be answered so.
+    pub(super) async fn answer(&self, name: &str, answer: Answer) -> Result<AnswerReport, CommandError> {
+        match self {
+            Self::Api(client) => Ok(client.answer(name, answer).await?),
+            Self::State(store, config) => {
+                adopt(&**store, config).await?;
+                let held = store.answer(&JobName::from(name), answer).await?;
+                Ok(answered(name, answer, held)?)
             }
         }
     }

@@ -15,9 +15,12 @@ use crate::cli::operate::{self, internal, stopping};
 use crate::cli::reload::Reloader;
 use crate::cli::{FAILED, STATE_IN_USE, say};
 use crate::core::config::{Config, Listen};
+use crate::core::hold::Answer;
 use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
-use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport, RetryReport};
+use crate::core::operate::{
+    AnswerReport, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport, RetryReport,
+};
 use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::view::{JobView, PollReport, PollWish, SinkView, TestReport, VendorView};
 use crate::engine::clock::{Clock, SystemClock, SystemDice, wall_clock};
@@ -204,6 +207,11 @@ impl Controls for EngineControls {
     async fn pause_job(&self, job: &JobName, paused: bool) -> Result<PauseReport, Refusal> {
         self.known_job(job)?;
         operate::pause_job(&self.handle, job, paused).await
+    }
+
+    async fn answer(&self, job: &JobName, answer: Answer) -> Result<AnswerReport, Refusal> {
+        self.known_job(job)?;
+        operate::answer(&self.handle, job, answer).await
     }
 
     async fn pause_sink(&self, sink: &SinkName, paused: bool) -> Result<PauseReport, Refusal> {

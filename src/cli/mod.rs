@@ -8,7 +8,10 @@ use clap::{Parser, Subcommand};
 
 use look::look;
 
+use crate::core::hold::Answer;
+
 mod act;
+mod approve;
 mod attempt;
 mod calls;
 mod check;
@@ -103,6 +106,10 @@ enum Command {
     Why(why::WhyArgs),
     /// Send again what was delivered or is dead: by event, or by job, sink, state and time.
     Replay(replay::ReplayArgs),
+    /// Let go what a job holds: a mass deletion, or a poll with more events than it may have.
+    Approve(approve::ApproveArgs),
+    /// Keep back what a job holds.
+    Reject(approve::ApproveArgs),
     /// Give up deliveries that are held, by sink, job and time: nothing else drops them.
     Drop(drop::DropArgs),
     /// Keep a job from being polled, or a sink from being sent to, until it is resumed.
@@ -146,6 +153,8 @@ pub fn main() -> ExitCode {
             why::run(&args, source, screen, now).await
         })),
         Command::Replay(args) => on_one_core(replay::run(config, &args)),
+        Command::Approve(args) => on_one_core(approve::run(config, &args, Answer::Approved)),
+        Command::Reject(args) => on_one_core(approve::run(config, &args, Answer::Rejected)),
         Command::Drop(args) => on_one_core(drop::run(config, &args)),
         Command::Pause(args) => on_one_core(pause::run(config, &args, true)),
         Command::Resume(args) => on_one_core(pause::run(config, &args, false)),

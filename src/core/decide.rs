@@ -170,9 +170,9 @@ impl Decider {
             return Vec::new();
         }
         let (gone, missing): (Vec<Row>, Vec<Row>) =
-            rows.into_iter().partition(|row| row.missed + 1 >= self.start.job.deletes_after);
+            rows.into_iter().partition(|row| row.missed + 1 >= self.start.job.deletes.after);
         for row in missing {
-            let polls = Some((row.missed + 1, self.start.job.deletes_after));
+            let polls = Some((row.missed + 1, self.start.job.deletes.after));
             self.observe(Observation { polls, ..self.observed(row.key, Silence::Missing, Seen::default()) });
             self.keep(Row { missed: row.missed + 1, ..row });
         }
@@ -197,6 +197,13 @@ impl Decider {
         Ok(())
     }
 
+    /// Keeps rows that are not deleted after all, each as missed so often.
+    pub fn spare(&mut self, rows: impl IntoIterator<Item = Row>, missed: u32) {
+        for row in rows.into_iter().filter(|row| row.missed != missed) {
+            self.keep(Row { missed, ..row });
+        }
+    }
+
     /// The moment at which what follows was seen.
     pub fn seen_at(&mut self, now: Timestamp) {
         self.start.now = now;
@@ -213,6 +220,11 @@ impl Decider {
     pub fn pending(&self, keys: &HashSet<KeyDigest>) -> HashMap<KeyDigest, &RowWrite> {
         let writes = self.decided.idle.iter().chain(&self.decided.rows);
         writes.filter(|write| keys.contains(&write.row.key)).map(|write| (write.row.key, write)).collect()
+    }
+
+    /// Events that were decided and not taken yet.
+    pub fn events(&self) -> u64 {
+        self.decided.events.len() as u64
     }
 
     /// Rows that were decided and not taken yet, and about how many bytes of memory they take with their events.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::core::cursor::CursorSpec;
 use crate::core::diff::Change;
 use crate::core::document::DocumentSpec;
+use crate::core::hold::HoldLimits;
 use crate::core::homes::Homes;
 use crate::core::names::{Digest, JobName, VendorName};
 use crate::core::page::Paging;
@@ -18,6 +19,7 @@ use crate::core::schedule::Schedule;
 use crate::core::sink::Route;
 use crate::core::template::{Condition, Template, Text};
 use crate::core::transport::Transport;
+use crate::core::units::Share;
 
 /// What to poll, when, and how to see a change.
 #[derive(Debug)]
@@ -60,14 +62,43 @@ pub struct Job {
     pub when: Option<Condition>,
     /// Polls in a row that must see a new value before it is an event. At least 1.
     pub settle: u32,
-    /// Complete polls without an item after which it counts as deleted. At least 1.
-    pub deletes_after: u32,
+    /// When an item that is missing counts as deleted.
+    pub deletes: Deletes,
+    /// Events of one poll; a poll with more is held.
+    pub max_events: u64,
     /// The event's type; `None`: `JOB.CHANGE`.
     pub event_type: Option<Template>,
     /// Who gets the events, and as what.
     pub send_to: Vec<Route>,
     /// What of the config the job's state depends on.
     pub fingerprints: Fingerprints,
+}
+
+/// When an item that is missing counts as deleted.
+#[derive(Clone, Debug)]
+pub struct Deletes {
+    /// Complete polls without it. At least 1.
+    pub after: u32,
+    /// More than this share of the items at once is held.
+    pub hold_above: Share,
+    /// What must say 404 or 410 first.
+    pub confirm: Option<RequestSpec>,
+}
+
+impl Default for Deletes {
+    fn default() -> Self {
+        Self { after: 2, hold_above: Share::percent(20), confirm: None }
+    }
+}
+
+impl Job {
+    /// Events of one poll, when nothing is said.
+    pub const MAX_EVENTS: u64 = 1000;
+
+    /// Above what its polls are held.
+    pub fn hold_limits(&self) -> HoldLimits {
+        HoldLimits { share: self.deletes.hold_above, events: self.max_events }
+    }
 }
 
 /// How to ask for the first (or only) page.
@@ -249,7 +280,8 @@ pub(crate) fn plain(name: &str) -> Job {
         on: Changes::ALL,
         when: None,
         settle: 1,
-        deletes_after: 2,
+        deletes: Deletes::default(),
+        max_events: Job::MAX_EVENTS,
         event_type: None,
         send_to: Vec::new(),
     }

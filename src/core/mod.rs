@@ -32,6 +32,7 @@ pub mod decide;
 pub mod diff;
 pub mod envelope;
 pub mod event;
+pub mod hold;
 pub mod ledger;
 pub mod outcome;
 pub mod pace;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::core::cursor::{CursorState, Reach};
 use crate::core::decide::{Decider, Phase, Start};
+use crate::core::hold::{Hold, Holding};
 use crate::core::job::{Fingerprints, Job, ListKind};
 use crate::core::json::Json;
 use crate::core::names::{Digest, Key, Scope};
@@ -24,6 +25,7 @@ use crate::store::{PageSeal, PageSeals, PollChanges, PollTicket, ScopeState, Sea
 
 mod commit;
 mod compare;
+mod hold;
 mod listed;
 
 /// Keys that a scope's seals remember. Of a longer list, the pages beyond are read anew each time.
@@ -34,6 +36,8 @@ pub(super) struct Ended {
     pub(super) outcome: PollOutcome,
     pub(super) tally: Tally,
     pub(super) act: Act,
+    /// What waits for a person after it.
+    pub(super) hold: Option<Box<Hold>>,
 }
 
 /// What is to be written at its end.
@@ -98,6 +102,10 @@ pub(super) struct Round<'a> {
     /// Something was committed before the end.
     parts: bool,
     events: u64,
+    /// What may not be said yet.
+    holding: Holding,
+    /// The poll has more events than it may: it is only counted.
+    over: bool,
 }
 
 /// A page that was read or recognised.
@@ -151,6 +159,8 @@ impl<'a> Round<'a> {
             whole,
             gate,
             decider: Decider::new(start.clone()),
+            holding: Holding::new(job.hold_limits(), state.hold.clone(), state.items),
+            over: false,
             start,
             state,
             cursor: None,
@@ -215,7 +225,8 @@ impl<'a> Round<'a> {
                 break PollOutcome::Partial(reason);
             }
         };
-        match self.settle(ticket, &outcome).await? {
+        self.hold_part(&outcome);
+        match self.settle(ticket, &outcome, trace).await? {
             Ok(()) => self.end(ticket, outcome, trace).await,
             Err(failure) => Ok(self.failed(failure)),
         }
@@ -225,22 +236,20 @@ impl<'a> Round<'a> {
     /// time to see deletions, and while items are missing that may be deleted.
     fn kept_cursor(&self) -> Option<Box<CursorState>> {
         let spec = self.job.cursor.as_ref()?;
+        // What is held is not sought again by every poll, only when it may go.
+        let held = self.state.hold.as_ref().filter(|hold| hold.answer.is_none()).map_or(0, |hold| hold.deletions);
+        let unsettled = self.state.missing > held || self.state.settling > 0;
         let reads_all =
-            self.whole || self.start.phase != Phase::Watching || self.start.old_rules.is_some() || self.is_unsettled();
+            self.whole || self.start.phase != Phase::Watching || self.start.old_rules.is_some() || unsettled;
         let kept = self.state.cursor.as_ref().filter(|kept| !reads_all && kept.print == spec.print)?;
         (!spec.is_full_due(kept, self.start.now)).then(|| kept.clone())
-    }
-
-    /// True while something has to be seen again, or missed again, before it is said: then all is read.
-    fn is_unsettled(&self) -> bool {
-        self.state.missing > 0 || self.state.settling > 0
     }
 
     /// Ends the round without anything to read. What parts have committed stays; the next poll goes on from there.
     fn failed(self, failure: Failure) -> Ended {
         let act = if self.mode == Mode::Look { Act::Nothing } else { Act::Note(None, None) };
         let tally = Tally { items: self.seen.len(), events: self.events };
-        Ended { outcome: PollOutcome::Failed(failure), tally, act }
+        Ended { outcome: PollOutcome::Failed(failure), tally, act, hold: self.state.hold }
     }
 
     /// Asks for one page, and takes in what it holds.
@@ -377,7 +386,12 @@ impl<'a> Round<'a> {
     }
 
     /// Decides what is missing, as far as the outcome lets it be said.
-    async fn settle(&mut self, ticket: &PollTicket, outcome: &PollOutcome) -> Result<Result<(), Failure>, StoreError> {
+    async fn settle(
+        &mut self,
+        ticket: &PollTicket,
+        outcome: &PollOutcome,
+        trace: &mut Trace,
+    ) -> Result<Result<(), Failure>, StoreError> {
         let scope = &self.start.scope;
         let tells_absence = self.job.list == ListKind::Complete || self.start.phase != Phase::Watching;
         if *outcome == PollOutcome::Complete && self.cursor.is_none() && tells_absence {
@@ -391,8 +405,12 @@ impl<'a> Round<'a> {
                 let seen = self.seen.take_sorted();
                 self.world.store.missing(ticket, scope, seen).await?
             }
+            PollOutcome::Complete | PollOutcome::Unchanged => {
+                self.holding.deletions(0);
+                return Ok(Ok(()));
+            }
             _ => return Ok(Ok(())),
         };
-        self.miss(ticket, rows).await
+        self.miss(ticket, rows, trace).await
     }
 }

@@ -14,6 +14,7 @@ use crate::core::breaker::Open;
 use crate::core::cursor::CursorState;
 use crate::core::delivery::{Attempt, Parcel, Verdict};
 use crate::core::event::NewEvent;
+use crate::core::hold::Hold;
 use crate::core::job::Fingerprints;
 use crate::core::ledger::{Remembered, Row, RowWrite, SettleWrite};
 use crate::core::names::{Digest, JobName, JobUid, Key, KeyDigest, Lane, Scope, SinkName};
@@ -64,6 +65,9 @@ pub struct ScopeState {
     pub gap: bool,
     /// How far the job has read, where it has a cursor. Boxed: most jobs have none, and all are in memory.
     pub cursor: Option<Box<CursorState>>,
+    /// What of it waits for a person. An answer that was given while a poll was under way outlives what that poll says
+    /// here, unless it says that nothing waits any more.
+    pub hold: Option<Box<Hold>>,
 }
 
 /// How a job's polls have gone.
@@ -85,6 +89,8 @@ pub struct JobRecord {
     pub events: u64,
     /// Since when a person keeps it from being polled. Only [`Operations::pause_job`] changes it.
     pub paused: Option<Timestamp>,
+    /// What of it waits for a person, over all scopes.
+    pub hold: Option<Box<Hold>>,
 }
 
 impl JobRecord {

@@ -20,6 +20,7 @@ mod delivering;
 mod first_steps;
 mod formats;
 mod formats_in;
+mod holds;
 mod init;
 mod kinto;
 mod large;

@@ -14,7 +14,7 @@ use toml::de::DeValue;
 use super::cursor;
 use super::route::{self, Sinks};
 use super::vendor::{Layer, QueryValue, layer};
-use super::{EVENT_NAMES, document, pages, request};
+use super::{EVENT_NAMES, deletes, document, pages, request};
 use crate::config::keys::{self, Table};
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
@@ -31,12 +31,6 @@ use crate::core::template::{Condition, Template, Text};
 
 /// Bounds of `every`: shorter would be a loop, longer is a mistake.
 const EVERY_BOUNDS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(366 * 86_400);
-
-/// Complete polls without an item after which it counts as deleted, when nothing is said.
-const DELETES_AFTER: u32 = 2;
-
-/// Bounds of `deletes.after`.
-const DELETES_AFTER_BOUNDS: RangeInclusive<u32> = 1..=1000;
 
 /// Bounds of `settle`: what takes longer is no flicker.
 const SETTLE_BOUNDS: RangeInclusive<u32> = 1..=1000;
@@ -71,6 +65,7 @@ impl<'a> Lift<'a> {
         if let Some(accept) = document.format.accept().and_then(fixed) {
             layer.headers.entry(ACCEPT.to_string()).or_insert((ACCEPT, accept));
         }
+        let deletes = deletes::read(section, &layer, below, reader);
         let respect_cache = layer.respect_cache.unwrap_or(false);
         let request = self.request(section, layer, reader);
         let schedule = schedule(section, reader);
@@ -88,9 +83,10 @@ impl<'a> Lift<'a> {
         let empty = section.field("empty").and_then(|field| reader.boolean(&field)).unwrap_or(false);
         let enabled = section.field("enabled").and_then(|field| reader.boolean(&field)).unwrap_or(true);
         let settle = section.field("settle").and_then(|field| reader.whole(&field, &SETTLE_BOUNDS)).unwrap_or(1);
-        let deletes_after = deletes_after(section, reader);
+        let max_events = deletes::max_events(section, reader);
         let send_to = route::send_to(&self.sinks, section, enabled, reader);
         let (request, request_print) = request?;
+        let deletes = deletes.with(&request, reader);
         let fingerprints = Fingerprints {
             request: paged_fingerprint(request_print, pages.as_ref()),
             selection: selection_fingerprint(items.as_ref(), &key, &document),
@@ -116,7 +112,8 @@ impl<'a> Lift<'a> {
             on: on?,
             when,
             settle,
-            deletes_after,
+            deletes,
+            max_events,
             event_type,
             send_to,
             fingerprints,
@@ -152,7 +149,7 @@ impl<'a> Lift<'a> {
             reader.lacks(section, &["url"], format!("{} lacks its `url`", section.title), hint);
             return None;
         };
-        let url = request::url(&field, &layer, reader);
+        let url = request::url(&field, &layer, request::REQUEST_NAMES, reader);
         let homes = request::homes(url.as_ref().map(|(written, _)| written), &layer);
         let access = Access { homes, ..layer.access() };
         let signs = Arc::new(layer.signs());
@@ -375,10 +372,4 @@ fn event_type(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Template> {
     Template::compile(&written.template_source(), EVENT_NAMES)
         .map_err(|complaint| reader.complain(field, &written, complaint))
         .ok()
-}
-
-fn deletes_after(section: &Section<'_>, reader: &mut Reader<'_>) -> u32 {
-    let table = section.field("deletes").and_then(|field| reader.table(&field, Table::Deletes));
-    let after = table.and_then(|table| table.field("after"));
-    after.and_then(|field| reader.whole(&field, &DELETES_AFTER_BOUNDS)).unwrap_or(DELETES_AFTER)
 }

@@ -5,6 +5,7 @@
 mod alerts;
 mod cursor;
 mod daemon;
+mod deletes;
 mod document;
 mod format;
 mod job;

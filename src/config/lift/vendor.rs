@@ -206,7 +206,7 @@ fn allow_hosts(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Vec<Allowed
 
 fn base_url(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Written> {
     let written = reader.text(field)?;
-    compile_url(field, &written, reader)?;
+    compile_url(field, &written, REQUEST_NAMES, reader)?;
     let url = check_url(field, &written, reader)?;
     if url.query().is_some() || url.fragment().is_some() {
         reader.note(

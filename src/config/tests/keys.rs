@@ -163,7 +163,8 @@ fn the_example_loads_and_states_the_defaults() {
         (stated.list, stated.first, stated.on, stated.empty),
         (default.list, default.first, default.on, default.empty)
     );
-    assert_eq!((stated.deletes_after, stated.enabled), (default.deletes_after, default.enabled));
+    let held = |job: &crate::core::job::Job| (job.deletes.after, job.deletes.hold_above, job.max_events, job.enabled);
+    assert_eq!(held(stated), held(default));
     assert_eq!(stated.request.method, default.request.method);
 }
 

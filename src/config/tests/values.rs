@@ -47,7 +47,7 @@ fn a_job_is_read_whole() {
     assert_eq!(job.key.iter().map(JsonPath::as_str).collect::<Vec<_>>(), ["$.a", "$.b"]);
     assert_eq!((job.list, job.first, job.empty, job.enabled), (ListKind::Window, First::Emit, true, false));
     assert!(job.on.contains(Change::Deleted) && !job.on.contains(Change::Updated));
-    assert_eq!((job.rules.watch.len(), job.rules.ignore.len(), job.deletes_after), (1, 1, 5));
+    assert_eq!((job.rules.watch.len(), job.rules.ignore.len(), job.deletes.after), (1, 1, 5));
     assert!(job.when.is_some() && job.event_type.is_some());
     assert_eq!(job.send_to.iter().map(|route| route.sink.as_str()).collect::<Vec<_>>(), ["s"]);
     assert!(loaded.warnings.is_empty());

@@ -38,6 +38,10 @@ impl Round<'_> {
     /// Commits what was decided so far when it is much, so that memory does not grow with the list.
     pub(super) async fn relieve(&mut self, ticket: &mut PollTicket, trace: &mut Trace) -> Result<(), StoreError> {
         self.decider.forget_idle(IDLE_ROWS_MAX);
+        if self.overflows() {
+            self.put_aside();
+            return Ok(());
+        }
         let (rows, bytes) = self.decider.weight();
         if rows < self.rows_max() && bytes < self.bytes_max() {
             return Ok(());
@@ -66,13 +70,22 @@ impl Round<'_> {
         outcome: PollOutcome,
         trace: &mut Trace,
     ) -> Result<Ended, StoreError> {
+        if self.over {
+            self.put_aside();
+            trace.held(self.next_hold(&outcome).as_deref());
+            let tally = Tally { items: self.seen.len(), events: self.events };
+            return Ok(self.end_held(ticket, outcome, tally));
+        }
+        let accepted = self.accepts(&outcome);
+        let hold = self.next_hold(&outcome);
+        trace.held(hold.as_deref());
         let decided = self.decider.take();
         self.tell(&decided, trace);
         let tally = Tally { items: self.seen.len(), events: self.events };
         if self.mode == Mode::Look {
-            return Ok(Ended { outcome, tally, act: Act::Nothing });
+            return Ok(Ended { outcome, tally, act: Act::Nothing, hold });
         }
-        if self.is_idle(ticket, &outcome, &decided) {
+        if !accepted && hold == self.state.hold && self.is_idle(ticket, &outcome, &decided) {
             let seal = self.renewed.take().filter(|_| !matches!(outcome, PollOutcome::Partial(_)));
             let scope = &self.start.scope;
             let observations = Some(decided.observations).filter(|some| !some.is_empty());
@@ -80,21 +93,24 @@ impl Round<'_> {
                 seal.map(|seal| (scope.clone(), seal)),
                 observations.map(|observations| (scope.clone(), observations)),
             );
-            return Ok(Ended { outcome, tally, act });
+            return Ok(Ended { outcome, tally, act, hold });
         }
         let mut chunks = chunks(self.start.scope.clone(), decided, self.rows_max(), self.bytes_max());
         let mut changes = chunks.pop().unwrap_or_default();
         for chunk in chunks {
             self.commit_part(ticket, chunk).await?;
         }
-        let mut last = self.last(ticket, &outcome, changes.events.len() as u64);
-        if outcome == PollOutcome::Complete {
+        let mut last = self.last(ticket, &outcome, accepted, changes.events.len() as u64);
+        last.scope.hold = hold.clone();
+        if outcome == PollOutcome::Complete || accepted {
             changes.baselined = (self.start.phase != Phase::Watching).then_some(self.start.now);
             changes.notice = self.rebaselined(ticket, tally.items);
+        }
+        if outcome == PollOutcome::Complete {
             changes.pages = self.turner.is_some().then(|| std::mem::take(&mut self.seals));
         }
         last.changes = changes;
-        Ok(Ended { outcome, tally, act: Act::Commit(Box::new(last)) })
+        Ok(Ended { outcome, tally, act: Act::Commit(Box::new(last)), hold })
     }
 
     /// True when there is nothing that is worth a transaction.
@@ -111,16 +127,16 @@ impl Round<'_> {
     }
 
     /// The scope as it shall be, and what its ledger is read under from now on. What a partial poll has read is neither
-    /// a baseline nor something to recognise an answer by, and it leaves the job's old rules and selection in force.
-    fn last(&self, ticket: &PollTicket, outcome: &PollOutcome, events: u64) -> Last {
+    /// a baseline (unless a person has accepted it) nor something to recognise an answer by, and it leaves the job's old rules and selection in force.
+    fn last(&self, ticket: &PollTicket, outcome: &PollOutcome, accepted: bool, events: u64) -> Last {
         let now = ticket.scopes.get(&self.start.scope).cloned().unwrap_or_default();
         let sequence = now.sequence + events;
         let own = &self.job.fingerprints;
         let cursor = self.next_cursor(outcome);
         let (scope, fingerprints) = match outcome {
             PollOutcome::Partial(_) => {
-                let baseline = self.start.phase == Phase::Watching && self.state.baseline;
-                let kept: Option<&Fingerprints> = ticket.fingerprints.as_ref();
+                let baseline = accepted || (self.start.phase == Phase::Watching && self.state.baseline);
+                let kept: Option<&Fingerprints> = ticket.fingerprints.as_ref().filter(|_| !accepted);
                 (ScopeState { sequence, baseline, gap: true, cursor, ..self.state.clone() }, kept.unwrap_or(own))
             }
             _ => {

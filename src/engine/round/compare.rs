@@ -57,9 +57,13 @@ impl Round<'_> {
     async fn compare(
         &mut self,
         ticket: &PollTicket,
-        items: Vec<Item>,
+        mut items: Vec<Item>,
         weight: usize,
     ) -> Result<Result<bool, Failure>, StoreError> {
+        if self.over {
+            // What was decided of an item that comes again is forgotten, and it was counted.
+            items.retain(|item| !self.seen.contains(item.key_digest));
+        }
         let keys: Vec<KeyDigest> = items.iter().map(|item| item.key_digest).collect();
         let again: HashSet<KeyDigest> = keys.iter().copied().filter(|key| self.seen.contains(*key)).collect();
         let mut rows = self.world.store.rows(ticket, &self.start.scope, &keys).await?;
@@ -135,17 +139,5 @@ impl Round<'_> {
     /// The decider, for work that goes on elsewhere; it has to be put back.
     fn lend(&mut self) -> Decider {
         std::mem::replace(&mut self.decider, Decider::new(self.start.clone()))
-    }
-
-    /// Counts rows as missing once more, and decides those that are deleted by that.
-    pub(super) async fn miss(
-        &mut self,
-        ticket: &PollTicket,
-        rows: Vec<Row>,
-    ) -> Result<Result<(), Failure>, StoreError> {
-        let gone = self.decider.miss(rows);
-        let keys: Vec<KeyDigest> = gone.iter().map(|row| row.key).collect();
-        let bodies = self.world.store.remembered(ticket, &self.start.scope, &keys).await?;
-        Ok(self.decider.delete(gone, bodies))
     }
 }

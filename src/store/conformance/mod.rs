@@ -4,6 +4,7 @@
 
 pub(in crate::store) mod batches;
 pub(in crate::store) mod bells;
+pub(in crate::store) mod holds;
 pub(in crate::store) mod model;
 pub(in crate::store) mod operations;
 pub(in crate::store) mod outbox;
@@ -103,6 +104,9 @@ macro_rules! conformance {
                 deliveries_are_paged_and_filtered, what_was_replayed_is_not_skipped, a_resume_closes_the_breaker,
                 what_was_dropped_can_be_replayed, what_was_born_dead_goes_with_a_body_that_was_rendered_anew,
                 what_is_held_is_dropped_by_a_persons_word, what_a_job_that_left_has_held_can_be_dropped;
+            holds:
+                an_answer_to_what_is_held_survives_a_crash, an_answer_outlives_the_poll_that_was_under_way,
+                what_holds_nothing_can_not_be_answered;
             upkeep:
                 pruning_keeps_what_has_not_ended, pruning_keeps_what_ended_lately,
                 pruning_forgets_items_that_are_gone, pruning_forgets_the_ledger_of_a_job_that_left,

@@ -82,6 +82,7 @@ async fn check(store: &dyn Store) {
         gap: false,
         cursor: None,
         settling: 0,
+        hold: None,
     };
     assert_eq!(ticket.scopes[&Scope::default()], state);
     assert_eq!(ticket.fingerprints, Some(prints()));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use crate::core::event::NewEvent;
+use crate::core::hold::Hold;
 use crate::core::why::Observation;
 use crate::store::sqlite::bells;
 use crate::store::sqlite::error::{Result, int};
@@ -64,7 +65,8 @@ impl Commit {
         let state = ScopeState { sequence, ..self.state() };
         let (items, missing) = self.write_rows(db, id)?;
         let settling = settling::write(db, id, &self.changes.settle, self.before.settling)?;
-        let state = ScopeState { items, missing, settling, ..state };
+        let hold = self.answered(db, id, state.hold.clone())?;
+        let state = ScopeState { items, missing, settling, hold, ..state };
         if !jobs::write_scope(db, id, self.before.sequence, &state)? {
             return Err(self.overtaken());
         }
@@ -115,6 +117,18 @@ impl Commit {
             }
             None => ScopeState { gap: true, ..self.before.clone() },
         }
+    }
+
+    /// What waits for a person after this poll: an answer that was given since the poll began stands.
+    fn answered(&self, db: &Connection, scope: i64, hold: Option<Box<Hold>>) -> Result<Option<Box<Hold>>> {
+        if hold.is_none() || self.before.hold.is_none() {
+            return Ok(hold);
+        }
+        let stored = db
+            .prepare_cached("SELECT hold FROM scope WHERE id = ?1")?
+            .query_one([scope], |row| jobs::hold(row, 0))?
+            .filter(|stored| stored.answer != self.before.hold.as_ref().and_then(|before| before.answer));
+        Ok(stored.or(hold))
     }
 
     fn new_scope(&self, db: &Connection) -> Result<i64> {

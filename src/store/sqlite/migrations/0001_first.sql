@@ -47,6 +47,8 @@ CREATE TABLE scope (
     cursor_print  BLOB CHECK (length(cursor_print) = 16),
     cursor_value  TEXT,
     cursor_full   INTEGER,
+    -- What of it waits for a person, as JSON.
+    hold          TEXT,
     -- When its items were last taken over without a word.
     baselined     INTEGER,
     UNIQUE (job, text),
@@ -217,7 +219,7 @@ CREATE INDEX delivery_unrung ON delivery (id) WHERE state = 'dead' AND rang IS N
 
 -- A trouble that was told and is not over.
 CREATE TABLE bell (
-    trouble TEXT NOT NULL CHECK (trouble IN ('failing', 'stale', 'disabled', 'backlog')),
+    trouble TEXT NOT NULL CHECK (trouble IN ('failing', 'stale', 'held', 'disabled', 'backlog')),
     subject TEXT NOT NULL CHECK (subject <> ''),
     since   INTEGER NOT NULL,
     rang    INTEGER NOT NULL,
