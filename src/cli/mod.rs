@@ -38,6 +38,7 @@ mod show;
 mod status;
 mod table;
 mod test;
+mod vault;
 mod why;
 
 /// Done.

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::core::auth::Auth;
 use crate::core::cursor::CursorSpec;
 use crate::core::diff::Change;
 use crate::core::document::DocumentSpec;
@@ -131,35 +132,13 @@ pub enum BodySpec {
     Json(crate::core::template::JsonTemplate),
 }
 
-/// The credentials of a request.
-#[derive(Clone, Debug)]
-pub enum Auth {
-    /// `authorization: Bearer TOKEN`.
-    Bearer {
-        /// Sent as it is.
-        token: Text,
-    },
-    /// `authorization: Basic BASE64` (RFC 7617).
-    Basic {
-        /// Without a colon.
-        username: Text,
-        /// Anything.
-        password: Text,
-    },
-    /// A header of the vendor's own.
-    ApiKeyHeader {
-        /// The header.
-        name: http::HeaderName,
-        /// What it says.
-        value: Text,
-    },
-    /// A query parameter of the vendor's own.
-    ApiKeyQuery {
-        /// The parameter.
-        name: String,
-        /// What it says.
-        value: Text,
-    },
+impl BodySpec {
+    /// What a body is said to be where no header says it. A table is JSON. Of a string it is said that it is JSON when it
+    /// is; else that it is text.
+    pub fn content_type(&self, body: &str) -> &'static str {
+        let is_json = matches!(self, Self::Json(_)) || serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok();
+        if is_json { "application/json" } else { "text/plain; charset=utf-8" }
+    }
 }
 
 /// How to connect to a vendor, and what to put up with. Jobs with equal settings share a client.

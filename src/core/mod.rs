@@ -41,6 +41,9 @@ pub mod reload;
 pub mod rules;
 pub mod schedule;
 
+// Being let in: what requests carry, on either side.
+pub mod auth;
+
 // Asking: how often, and what a vendor says of that.
 pub mod bucket;
 pub mod limits;
@@ -50,7 +53,6 @@ pub mod polite;
 pub mod backlog;
 pub mod batch;
 pub mod breaker;
-pub mod credentials;
 pub mod delivery;
 pub mod formats;
 pub mod rerender;

@@ -30,20 +30,22 @@ mod error;
 mod operations;
 mod paces;
 mod seals;
+mod secrets;
 pub mod sqlite;
 
 pub use error::{OpenError, StoreError};
 pub use operations::{Operations, Renderable, ReplayCursor, Replayable, Retried};
 pub use paces::Paces;
 pub use seals::{PageSeal, PageSeals, Seal};
+pub use secrets::{Secrets, Slot};
 
 /// Everything that a daemon asks of a store.
 ///
 /// Wait for a verb to its end: one whose future is dropped half-way may still happen, and the delivery tickets that it
 /// would have handed over are lost until the daemon starts again.
-pub trait Store: Polls + Outbox + Operations + Bells + Paces + Archive + Upkeep {}
+pub trait Store: Polls + Outbox + Operations + Bells + Paces + Secrets + Archive + Upkeep {}
 
-impl<T: Polls + Outbox + Operations + Bells + Paces + Archive + Upkeep> Store for T {}
+impl<T: Polls + Outbox + Operations + Bells + Paces + Secrets + Archive + Upkeep> Store for T {}
 
 /// What is remembered of a job's scope, beside its items.
 #[derive(Clone, Debug, Default, PartialEq)]

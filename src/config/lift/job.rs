@@ -53,12 +53,12 @@ impl<'a> Lift<'a> {
     /// One job; every problem with it is noted before it is given up.
     pub(super) fn job(&mut self, name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Job> {
         let vendor = section.field("vendor").and_then(|field| self.vendor(&field, reader));
-        let own = layer(section, reader);
         let below = match vendor.as_ref().and_then(|name| self.vendors.get(name.as_str())) {
             Some(layer) => layer,
             None if section.has("vendor") => &Layer::lost(),
             None => &Layer::default(),
         };
+        let own = layer(section, below.base_url.as_ref(), reader);
         let courtesy = own.courtesy;
         let document = document::document(section, reader);
         let mut layer = own.over(below);
@@ -208,7 +208,7 @@ fn word<T: Copy>(section: &Section<'_>, name: &str, words: &[(&str, T)], reader:
     section.field(name).and_then(|field| reader.one_of(&field, words))
 }
 
-fn method(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<http::Method> {
+pub(super) fn method(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<http::Method> {
     reader.parsed(field, |text| {
         let known = METHODS.iter().find(|known| **known == text);
         known.and_then(|known| http::Method::from_bytes(known.as_bytes()).ok()).ok_or_else(|| Complaint {

@@ -3,6 +3,7 @@
 //! Says what is wrong through the [`Reader`]; prints nothing.
 
 mod alerts;
+pub(super) mod auth;
 mod cursor;
 mod daemon;
 mod deletes;
@@ -86,7 +87,7 @@ pub(crate) fn config<'a>(
     let prints = prints(&vendors, &jobs, &sinks, reader);
     let daemon = daemon::lift(daemon.as_ref(), env, reader);
     let layers: BTreeMap<&str, vendor::Layer> =
-        vendors.iter().map(|(name, section)| (*name, vendor::layer(section, reader))).collect();
+        vendors.iter().map(|(name, section)| (*name, vendor::layer(section, None, reader))).collect();
     let vendors = layers.iter().map(|(name, layer)| Vendor { name: VendorName::from(*name), courtesy: layer.courtesy });
     let vendors = vendors.collect();
     let sinks: route::Sinks<'_> =

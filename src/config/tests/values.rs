@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{Problem, Severity, find_with};
+use crate::core::auth::Auth;
 use crate::core::config::Listen;
 use crate::core::diff::Change;
-use crate::core::job::{Auth, BodySpec, First, Job, ListKind};
+use crate::core::job::{BodySpec, First, Job, ListKind};
 use crate::core::path::JsonPath;
 use crate::core::schedule::Schedule;
 use crate::core::sign::{Algorithm, Encoding, Scheme};

@@ -10,6 +10,7 @@ pub(in crate::store) mod operations;
 pub(in crate::store) mod outbox;
 pub(in crate::store) mod paces;
 pub(in crate::store) mod polls;
+pub(in crate::store) mod secrets;
 pub(in crate::store) mod upkeep;
 pub(in crate::store) mod whys;
 
@@ -94,6 +95,8 @@ macro_rules! conformance {
                 a_death_is_told_once_and_again_after_the_next, the_job_of_system_events_is_nobodys;
             paces:
                 what_was_used_survives_a_crash, a_limit_that_is_gone_is_not_kept;
+            secrets:
+                a_sealed_secret_survives_a_crash;
             operations:
                 a_replay_is_a_new_delivery_of_the_same_bytes, a_replay_stands_behind_its_lane_in_the_order_of_events,
                 a_replay_of_what_is_dead_leaves_none_dead, what_can_not_be_replayed_is_left_out,

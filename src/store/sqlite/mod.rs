@@ -22,6 +22,7 @@ mod paces;
 mod pages;
 mod readers;
 mod replay;
+mod secrets;
 mod settle;
 mod settling;
 mod sinks;

@@ -228,6 +228,13 @@ CREATE TABLE bell (
     PRIMARY KEY (trouble, subject)
 ) STRICT, WITHOUT ROWID;
 
+-- Secrets that must survive, such as a refresh token that took the place of the one in the config. Sealed under a key
+-- that is made of the configured secret, and kept under a name that is: nothing in this file opens them.
+CREATE TABLE secret (
+    slot   BLOB PRIMARY KEY CHECK (length(slot) = 16),
+    sealed BLOB NOT NULL
+) WITHOUT ROWID;
+
 -- How far the limits of a vendor, or of a job that has its own, are used up: credits are millionths of a request, and
 -- what is written here is ahead of what was asked.
 CREATE TABLE pace (
