@@ -192,7 +192,7 @@ pub const KEYS: &[Key] = &[
     key(Job, "type", Built, "the type of the events"),
     key(Job, "send_to", Built, "the sinks that get the events"),
     key(Job, "enabled", Built, "is it polled"),
-    key(Job, "rename", Later, "the job's former name"),
+    key(Job, "rename", Built, "the name that the job had before: its state is taken over"),
     key(Job, "pages", Built, "how to read a list of several pages"),
     key(Job, "cursor", Built, "how to fetch only what is new"),
     key(Job, "detail", Later, "one more request for each item"),

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::core::auth::Auth;
 use crate::core::cursor::CursorSpec;
 use crate::core::diff::Change;
@@ -71,6 +73,8 @@ pub struct Job {
     pub event_type: Option<Template>,
     /// Who gets the events, and as what.
     pub send_to: Vec<Route>,
+    /// The name that it had before, whose state it takes over.
+    pub rename: Option<JobName>,
     /// What of the config the job's state depends on.
     pub fingerprints: Fingerprints,
 }
@@ -202,14 +206,28 @@ impl Changes {
 }
 
 /// Digests of the parts of a job's config that its state depends on, of the spelling before secrets are put in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprints {
     /// Method, URL, query and body. A change drops validators and re-baselines silently.
     pub request: Digest,
-    /// `format`, `csv`, `array`, `items` and `key`. A change drops validators and re-baselines silently.
+    /// `format`, `csv`, `array` and `items`. A change drops validators and re-baselines silently.
     pub selection: Digest,
+    /// `key`. A change re-baselines silently.
+    pub identity: Digest,
     /// `watch` and `ignore` as written, kept whole so that the old rules can be applied once more.
     pub rules: String,
+}
+
+impl Fingerprints {
+    /// The parts of which an edit makes another list of what was remembered, so that the job re-baselines.
+    pub fn edited(&self, now: &Self) -> Vec<&'static str> {
+        let parts = [
+            ("request", self.request != now.request),
+            ("selection", self.selection != now.selection),
+            ("identity", self.identity != now.identity),
+        ];
+        parts.into_iter().filter(|(_, edited)| *edited).map(|(name, _)| name).collect()
+    }
 }
 
 /// A job with nothing special, for tests: the document at one address, every half minute.
@@ -253,7 +271,12 @@ pub(crate) fn plain(name: &str) -> Job {
         key: Vec::new(),
         list: ListKind::Complete,
         empty: false,
-        fingerprints: Fingerprints { request: digest(1), selection: digest(2), rules: rules.to_text() },
+        fingerprints: Fingerprints {
+            request: digest(1),
+            selection: digest(2),
+            identity: digest(3),
+            rules: rules.to_text(),
+        },
         rules,
         first: First::Silent,
         on: Changes::ALL,
@@ -263,5 +286,6 @@ pub(crate) fn plain(name: &str) -> Job {
         max_events: Job::MAX_EVENTS,
         event_type: None,
         send_to: Vec::new(),
+        rename: None,
     }
 }

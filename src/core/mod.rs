@@ -36,6 +36,7 @@ pub mod hold;
 pub mod ledger;
 pub mod outcome;
 pub mod pace;
+pub mod plan;
 pub mod recording;
 pub mod reload;
 pub mod rules;

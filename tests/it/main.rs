@@ -18,6 +18,7 @@ mod crash;
 mod cursors;
 mod daemon;
 mod delivering;
+mod edits;
 mod first_steps;
 mod formats;
 mod formats_in;

@@ -11,10 +11,10 @@ use chrono_tz::Tz;
 use http::header::ACCEPT;
 use toml::de::DeValue;
 
-use super::cursor;
 use super::route::{self, Sinks};
 use super::vendor::{Layer, QueryValue, layer};
 use super::{EVENT_NAMES, deletes, document, pages, request};
+use super::{cursor, rename};
 use crate::config::keys::{self, Table};
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
@@ -84,12 +84,14 @@ impl<'a> Lift<'a> {
         let enabled = section.field("enabled").and_then(|field| reader.boolean(&field)).unwrap_or(true);
         let settle = section.field("settle").and_then(|field| reader.whole(&field, &SETTLE_BOUNDS)).unwrap_or(1);
         let max_events = deletes::max_events(section, reader);
+        let rename = section.field("rename").and_then(|field| rename::rename(name, &field, reader));
         let send_to = route::send_to(&self.sinks, section, enabled, reader);
         let (request, request_print) = request?;
         let deletes = deletes.with(&request, reader);
         let fingerprints = Fingerprints {
             request: paged_fingerprint(request_print, pages.as_ref()),
-            selection: selection_fingerprint(items.as_ref(), &key, &document),
+            selection: selection_fingerprint(items.as_ref(), &document),
+            identity: fingerprint(key.iter().map(JsonPath::as_str)),
             rules: rules.to_text(),
         };
         Some(Job {
@@ -116,6 +118,7 @@ impl<'a> Lift<'a> {
             max_events,
             event_type,
             send_to,
+            rename,
             fingerprints,
         })
     }
@@ -183,8 +186,8 @@ fn request_fingerprint(method: &http::Method, url: &Written, layer: &Layer, body
 }
 
 /// Which items there are.
-fn selection_fingerprint(items: Option<&JsonPath>, key: &[JsonPath], document: &DocumentSpec) -> Digest {
-    let paths = items.into_iter().chain(key).map(JsonPath::as_str);
+fn selection_fingerprint(items: Option<&JsonPath>, document: &DocumentSpec) -> Digest {
+    let paths = items.into_iter().map(JsonPath::as_str);
     let document = document.fingerprint();
     fingerprint(paths.chain(document.as_deref()))
 }

@@ -11,6 +11,7 @@ mod document;
 mod format;
 mod job;
 mod pages;
+mod rename;
 mod request;
 mod route;
 pub(super) mod sign;
@@ -94,7 +95,8 @@ pub(crate) fn config<'a>(
         sinks.iter().map(|(name, section)| (*name, sink::lift(name, section, reader).map(Arc::new))).collect();
     let mut lift = job::Lift::new(layers, sinks.clone());
     let alerts = alerts::lift(parsed, &sinks, reader);
-    let jobs: Vec<_> = jobs.iter().map(|(name, section)| lift.job(name, section, reader).map(Arc::new)).collect();
+    let tables = &jobs;
+    let jobs: Vec<_> = tables.iter().map(|(name, section)| lift.job(name, section, reader).map(Arc::new)).collect();
     if jobs.is_empty()
         && let Some(first) = parsed.first()
     {
@@ -105,6 +107,7 @@ pub(crate) fn config<'a>(
                 .of_absence(),
         );
     }
+    rename::check(tables, reader);
     let config = Config {
         daemon: daemon?,
         jobs: jobs.into_iter().collect::<Option<_>>()?,

@@ -175,7 +175,6 @@ fn job(name: &str) -> Shape {
         "body" => Either(&[Text, Map(&Any)]),
         "csv" => Shape::Table(Table::Csv),
         "array" => List(&Text, 0),
-        "rename" => OneOrList(&Text),
         _ => Text,
     }
 }

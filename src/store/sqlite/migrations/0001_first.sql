@@ -14,6 +14,7 @@ CREATE TABLE job (
     name         TEXT NOT NULL UNIQUE CHECK (name <> ''),
     request      BLOB CHECK (length(request) = 16),
     selection    BLOB CHECK (length(selection) = 16),
+    identity     BLOB CHECK (length(identity) = 16),
     rules        TEXT,
     failures     INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
     outcome      TEXT CHECK (outcome IN ('complete', 'partial', 'unchanged', 'failed')),
@@ -25,7 +26,8 @@ CREATE TABLE job (
     paused       INTEGER,
     -- When it left the config.
     removed      INTEGER,
-    CHECK ((request IS NULL) = (selection IS NULL) AND (request IS NULL) = (rules IS NULL))
+    CHECK ((request IS NULL) = (selection IS NULL) AND (request IS NULL) = (identity IS NULL)
+       AND (request IS NULL) = (rules IS NULL))
 ) STRICT;
 CREATE INDEX job_removed ON job (removed) WHERE removed IS NOT NULL;
 
