@@ -160,7 +160,9 @@ fn s5_a_renamed_job_goes_on_where_it_was_once_and_for_all() {
 #[test]
 fn s5_a_running_daemon_plans_renames_and_goes_on() {
     let (receiver, vendor) = (Receiver::scripted(|_| Reply::status(503)), Vendor::of(&orders([1, 1], 0)));
-    let bridge = Bridge::with(&config(&vendor, &receiver, BY_HAND, "retry = ['50ms', '50ms', '50ms', '50ms']"));
+    // Long enough a ladder that nothing dies before the receiver is well again.
+    let retry = format!("retry = [{}]", ["'250ms'"; 30].join(", "));
+    let bridge = Bridge::with(&config(&vendor, &receiver, BY_HAND, &retry));
     let daemon = bridge.run();
     daemon.job_until("orders", "the baseline", |job| job["outcome"] == "complete");
     let port = format!("listen = '{}'", daemon.addr);
