@@ -19,6 +19,7 @@ use crate::core::operate::{
     AnswerReport, DeliveryFilter, DeliveryRow, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow,
     ReplayReport, RetryReport,
 };
+use crate::core::plan::{JobStanding, SinkStanding, Standings};
 use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
@@ -278,6 +279,13 @@ impl Archive for Fake {
             ..JobRecord::default()
         };
         Ok(self.jobs.iter().map(|job| (JobName::from(&*job.name), record(job))).collect())
+    }
+
+    async fn standings(&self) -> Result<Standings, StoreError> {
+        let job = |job: &JobView| JobStanding { name: job.name.clone(), items: job.items, ..JobStanding::default() };
+        let sink = |sink: &SinkView| SinkStanding { name: sink.name.clone(), in_config: true, waiting: sink.backlog };
+        let (jobs, sinks) = (self.jobs.iter().map(job).collect(), self.sinks.iter().map(sink).collect());
+        Ok(Standings { jobs, sinks })
     }
 
     async fn sinks(&self) -> Result<Vec<(SinkName, SinkState, Queue)>, StoreError> {

@@ -32,6 +32,7 @@ mod nearest;
 mod operate;
 mod problem;
 mod query;
+mod state;
 mod views;
 mod why;
 

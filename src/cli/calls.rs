@@ -11,10 +11,20 @@ use crate::core::operate::{
     AnswerReport, DeliveryFilter, DeliveryRow, DeliveryState, DropFilter, DropReport, PauseReport, ReplayFilter,
     ReplayHow, ReplayReport,
 };
+use crate::core::plan::Standings;
 use crate::core::view::{EventFilter, EventView, Page};
 use crate::core::why::WhyView;
 
 impl Client {
+    /// What the daemon's state remembers of all jobs and sinks.
+    ///
+    /// # Errors
+    ///
+    /// As every call: see [`ClientError`].
+    pub(super) async fn standings(&self) -> Result<Standings, ClientError> {
+        Ok(Standings { jobs: self.all(&["state", "jobs"]).await?, sinks: self.all(&["state", "sinks"]).await? })
+    }
+
     /// A page of deliveries.
     ///
     /// # Errors

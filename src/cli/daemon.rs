@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, AdminState, Controls, Listener, Metrics, Readiness, Refusal, nearest};
 use crate::cli::client::ClientError;
 use crate::cli::operate::{self, internal, stopping};
 use crate::cli::reload::Reloader;
+use crate::cli::vault::StateVault;
 use crate::cli::{FAILED, STATE_IN_USE, say};
 use crate::core::config::{Config, Listen};
 use crate::core::hold::Answer;
@@ -26,6 +28,7 @@ use crate::core::view::{JobView, PollReport, PollWish, SinkView, TestReport, Ven
 use crate::engine::clock::{Clock, SystemClock, SystemDice, wall_clock};
 use crate::engine::tasks::Tasks;
 use crate::engine::{Begin, Engine, Handle, World};
+use crate::net::auth::Credentialer;
 use crate::sink::HttpSender;
 use crate::source::HttpFetcher;
 use crate::store::sqlite::{Options, SqliteStore};
@@ -86,15 +89,24 @@ impl Daemon {
     pub(super) async fn start(config: &Arc<Config>, store: Arc<dyn Store>, begin: Begin) -> Result<Self, StoreError> {
         let metrics = Arc::new(Metrics::new(config.jobs.len(), config.sinks.len(), env!("CARGO_PKG_VERSION")));
         let pulse = Arc::new(Pulse::default());
+        let tasks = Tasks::default();
+        let spawn = {
+            let tasks = tasks.clone();
+            Arc::new(move |work: BoxFuture<'static, ()>| tasks.spawn(work))
+        };
+        let vault = Arc::new(StateVault(store.clone()));
+        let credentialer = Arc::new(Credentialer::new(wall_clock, spawn, vault));
         let world = World {
             clock: Arc::new(SystemClock),
             dice: Arc::new(SystemDice),
-            fetcher: Arc::new(HttpFetcher::new(wall_clock).spooling_to(beside(&config.daemon.state))),
-            sender: Arc::new(HttpSender::new()),
+            fetcher: Arc::new(
+                HttpFetcher::new(wall_clock, credentialer.clone()).spooling_to(beside(&config.daemon.state)),
+            ),
+            sender: Arc::new(HttpSender::new(credentialer)),
             store: store.clone(),
             observer: metrics.clone(),
             pulse: pulse.clone(),
-            tasks: Tasks::default(),
+            tasks,
         };
         let engine = Engine::start(world, config, begin).await?;
         Ok(Self {

@@ -27,6 +27,7 @@ mod listen;
 mod look;
 mod operate;
 mod pause;
+mod plan;
 mod poll;
 mod reload;
 mod replay;
@@ -38,6 +39,7 @@ mod show;
 mod status;
 mod table;
 mod test;
+mod vault;
 mod why;
 
 /// Done.
@@ -60,6 +62,7 @@ First steps:
   doorbell poll orders           what would the job `orders` find and send now? Nothing is kept
   doorbell listen --port 9000    a receiver for trying, which verifies and prints what arrives
   doorbell run                   the daemon
+  doorbell plan                  after an edit: what would it do to what is remembered?
   doorbell why orders 7          why was (or wasn't) there a webhook for the item 7?
 
 The config is -c FILE, $DOORBELL_CONFIG, ./doorbell.toml or /etc/doorbell/doorbell.toml, in this order.
@@ -86,6 +89,8 @@ enum Command {
     Init(init::InitArgs),
     /// Validate the config: every problem at once, or the jobs with their next runs.
     Check(check::CheckArgs),
+    /// What the config would change against the state: keeps, re-hashes, re-baselines, new, gone.
+    Plan(plan::PlanArgs),
     /// Poll a job now and show what it finds and what would be sent; keeps nothing unless --commit.
     Poll(poll::PollArgs),
     /// Recorded polls through the same code, offline: a regression test for a config.
@@ -133,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => on_half_the_cores(demo::run(args)),
         Command::Init(args) => on_one_core(init::run(config, args)),
         Command::Check(args) => check::run(config, &args),
+        Command::Plan(args) => on_one_core(plan::run(config, &args)),
         Command::Poll(args) => on_half_the_cores(poll::run(config, args)),
         Command::ReplayPoll(args) => on_half_the_cores(replay_poll::run(config, args)),
         Command::Test(args) => on_half_the_cores(test::run(config, args)),

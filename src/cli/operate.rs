@@ -96,6 +96,7 @@ pub(super) async fn pause_sink(handle: &Handle, sink: &SinkName, paused: bool) -
 pub(super) fn internal(error: StoreError) -> Refusal {
     match error {
         StoreError::Closed => stopping(),
+        StoreError::TwoPasts { .. } => Refusal::Conflict(error.to_string()),
         error => Refusal::Internal(error.to_string()),
     }
 }

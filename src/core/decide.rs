@@ -37,15 +37,11 @@ impl Phase {
     /// Which phase a job is in, by the fingerprints its ledger was read under and whether its baseline is complete.
     pub fn of(job: &Job, kept: Option<&Fingerprints>, baseline: bool) -> Self {
         match kept {
-            Some(kept) if !same_selection(kept, &job.fingerprints) => Self::Rebaseline,
+            Some(kept) if !kept.edited(&job.fingerprints).is_empty() => Self::Rebaseline,
             Some(_) if baseline => Self::Watching,
             _ => Self::Baseline,
         }
     }
-}
-
-fn same_selection(kept: &Fingerprints, now: &Fingerprints) -> bool {
-    kept.request == now.request && kept.selection == now.selection
 }
 
 /// Where a poll starts from.

@@ -5,6 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::core::auth::Auth;
 use crate::core::cursor::CursorSpec;
 use crate::core::diff::Change;
 use crate::core::document::DocumentSpec;
@@ -68,6 +71,8 @@ pub struct Job {
     pub event_type: Option<Template>,
     /// Who gets the events, and as what.
     pub send_to: Vec<Route>,
+    /// The name that it had before, whose state it takes over.
+    pub rename: Option<JobName>,
     /// What of the config the job's state depends on.
     pub fingerprints: Fingerprints,
 }
@@ -129,35 +134,13 @@ pub enum BodySpec {
     Json(crate::core::template::JsonTemplate),
 }
 
-/// The credentials of a request.
-#[derive(Clone, Debug)]
-pub enum Auth {
-    /// `authorization: Bearer TOKEN`.
-    Bearer {
-        /// Sent as it is.
-        token: Text,
-    },
-    /// `authorization: Basic BASE64` (RFC 7617).
-    Basic {
-        /// Without a colon.
-        username: Text,
-        /// Anything.
-        password: Text,
-    },
-    /// A header of the vendor's own.
-    ApiKeyHeader {
-        /// The header.
-        name: http::HeaderName,
-        /// What it says.
-        value: Text,
-    },
-    /// A query parameter of the vendor's own.
-    ApiKeyQuery {
-        /// The parameter.
-        name: String,
-        /// What it says.
-        value: Text,
-    },
+impl BodySpec {
+    /// What a body is said to be where no header says it. A table is JSON. Of a string it is said that it is JSON when it
+    /// is; else that it is text.
+    pub fn content_type(&self, body: &str) -> &'static str {
+        let is_json = matches!(self, Self::Json(_)) || serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok();
+        if is_json { "application/json" } else { "text/plain; charset=utf-8" }
+    }
 }
 
 /// How to connect to a vendor, and what to put up with. Jobs with equal settings share a client.
@@ -221,14 +204,28 @@ impl Changes {
 }
 
 /// Digests of the parts of a job's config that its state depends on, of the spelling before secrets are put in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprints {
     /// Method, URL, query and body. A change drops validators and re-baselines silently.
     pub request: Digest,
-    /// `format`, `csv`, `array`, `items` and `key`. A change drops validators and re-baselines silently.
+    /// `format`, `csv`, `array` and `items`. A change drops validators and re-baselines silently.
     pub selection: Digest,
+    /// `key`. A change re-baselines silently.
+    pub identity: Digest,
     /// `watch` and `ignore` as written, kept whole so that the old rules can be applied once more.
     pub rules: String,
+}
+
+impl Fingerprints {
+    /// The parts of which an edit makes another list of what was remembered, so that the job re-baselines.
+    pub fn edited(&self, now: &Self) -> Vec<&'static str> {
+        let parts = [
+            ("request", self.request != now.request),
+            ("selection", self.selection != now.selection),
+            ("identity", self.identity != now.identity),
+        ];
+        parts.into_iter().filter(|(_, edited)| *edited).map(|(name, _)| name).collect()
+    }
 }
 
 /// A job with nothing special, for tests: the document at one address, every half minute.
@@ -272,7 +269,12 @@ pub(crate) fn plain(name: &str) -> Job {
         key: Vec::new(),
         list: ListKind::Complete,
         empty: false,
-        fingerprints: Fingerprints { request: digest(1), selection: digest(2), rules: rules.to_text() },
+        fingerprints: Fingerprints {
+            request: digest(1),
+            selection: digest(2),
+            identity: digest(3),
+            rules: rules.to_text(),
+        },
         rules,
         first: First::Silent,
         on: Changes::ALL,
@@ -281,5 +283,6 @@ pub(crate) fn plain(name: &str) -> Job {
         max_events: Job::MAX_EVENTS,
         event_type: None,
         send_to: Vec::new(),
+        rename: None,
     }
 }

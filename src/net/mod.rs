@@ -2,6 +2,7 @@
 //!
 //! This room knows nothing of vendors or receivers: what is asked and what an answer means stands elsewhere.
 
+pub mod auth;
 pub mod body;
 pub mod client;
 pub mod guard;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::core::auth::Live;
 use crate::core::job::Access;
 use crate::core::names::Digest;
 use crate::core::outcome::Failure;
@@ -48,6 +49,8 @@ pub struct Request {
     pub url: Masked,
     /// Headers, credentials among them.
     pub headers: Vec<(http::HeaderName, Masked)>,
+    /// Credentials that are made as it goes.
+    pub live: Option<Live>,
     /// The body, with its content type where `headers` has none.
     pub body: Option<Masked>,
     /// `If-None-Match`.

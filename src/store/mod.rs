@@ -20,6 +20,7 @@ use crate::core::ledger::{Remembered, Row, RowWrite};
 use crate::core::names::{Digest, JobName, JobUid, Key, KeyDigest, Lane, Scope, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::outcome::PollOutcome;
+use crate::core::plan::Standings;
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
 use crate::core::why::{Observation, WhyItem};
@@ -30,20 +31,24 @@ mod error;
 mod operations;
 mod paces;
 mod seals;
+mod secrets;
 pub mod sqlite;
+mod upkeep;
 
 pub use error::{OpenError, StoreError};
 pub use operations::{Operations, Renderable, ReplayCursor, Replayable, Retried};
 pub use paces::Paces;
 pub use seals::{PageSeal, PageSeals, Seal};
+pub use secrets::{Secrets, Slot};
+pub use upkeep::Upkeep;
 
 /// Everything that a daemon asks of a store.
 ///
 /// Wait for a verb to its end: one whose future is dropped half-way may still happen, and the delivery tickets that it
 /// would have handed over are lost until the daemon starts again.
-pub trait Store: Polls + Outbox + Operations + Bells + Paces + Archive + Upkeep {}
+pub trait Store: Polls + Outbox + Operations + Bells + Paces + Secrets + Archive + Upkeep {}
 
-impl<T: Polls + Outbox + Operations + Bells + Paces + Archive + Upkeep> Store for T {}
+impl<T: Polls + Outbox + Operations + Bells + Paces + Secrets + Archive + Upkeep> Store for T {}
 
 /// What is remembered of a job's scope, beside its items.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -430,6 +435,8 @@ pub trait Archive: Send + Sync {
     async fn jobs(&self) -> Result<Vec<(JobName, JobRecord)>, StoreError>;
     /// Each sink's state and queue.
     async fn sinks(&self) -> Result<Vec<(SinkName, SinkState, Queue)>, StoreError>;
+    /// What is remembered of all jobs and sinks, for a plan.
+    async fn standings(&self) -> Result<Standings, StoreError>;
     /// Events by filter, each with its deliveries.
     async fn events(&self, filter: &EventFilter) -> Result<Page<EventView>, StoreError>;
     /// One event with its body, deliveries and attempts.
@@ -457,23 +464,4 @@ pub struct Queue {
     pub oldest: Option<Timestamp>,
     /// True while some of it is held, or was: only a person drops that. Said by [`Outbox::queue`] alone.
     pub kept: bool,
-}
-
-/// What keeps a store well.
-#[async_trait]
-pub trait Upkeep: Send + Sync {
-    /// Makes the store's jobs and sinks those of the config: new ones get a row (a job also its uid), deliveries of
-    /// sinks and jobs that are gone are held, and those of sinks and jobs that came back are due again.
-    async fn adopt(&self, jobs: &[JobName], sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError>;
-    /// Deletes what is older than `before`, at most `limit` rows of each kind: ended events with their deliveries and
-    /// attempts, observations, ledger rows of items that are gone, the ledger of jobs that left the config. An event's age counts
-    /// from the end of its last delivery; a job keeps its uid and its sequences for ever. Returns how many; call again
-    /// until it is 0.
-    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError>;
-    /// Writes what [`Polls::note_poll`] kept in memory.
-    async fn flush(&self) -> Result<(), StoreError>;
-    /// Goes once round through the writer: proof of life.
-    async fn ping(&self) -> Result<(), StoreError>;
-    /// Flushes, checkpoints and closes; every later verb fails with [`StoreError::Closed`].
-    async fn close(&self) -> Result<(), StoreError>;
 }

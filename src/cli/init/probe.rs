@@ -17,6 +17,7 @@ use crate::core::json::{Json, parse};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::survey::{self, Puzzle, Seen, Survey, Wish};
 use crate::engine::clock::wall_clock;
+use crate::net::auth::Credentialer;
 use crate::source::{Answer, Fetcher as _, HttpFetcher, first_page};
 
 /// Between the two fetches: long enough for a clock that counts seconds to go on.
@@ -31,7 +32,7 @@ const TITLE_WITHIN: usize = 16 * 1024;
 /// Asks twice and looks at the answers; the format where it is not JSON.
 pub(super) async fn survey(access: &Access, wish: &Wish) -> Result<(Survey, Option<Format>), Stop> {
     let mut job = job(access, None)?;
-    let fetcher = HttpFetcher::new(wall_clock);
+    let fetcher = HttpFetcher::new(wall_clock, Arc::new(Credentialer::alone(wall_clock)));
     let answer = ask(&fetcher, &job, access).await?;
     let format = format(&job, &answer)?;
     if let Some(format) = format {

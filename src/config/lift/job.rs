@@ -11,10 +11,10 @@ use chrono_tz::Tz;
 use http::header::ACCEPT;
 use toml::de::DeValue;
 
-use super::cursor;
 use super::route::{self, Sinks};
 use super::vendor::{Layer, QueryValue, layer};
 use super::{EVENT_NAMES, deletes, document, pages, request};
+use super::{cursor, rename};
 use crate::config::keys::{self, Table};
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
@@ -50,12 +50,12 @@ impl<'a> Lift<'a> {
     /// One job; every problem with it is noted before it is given up.
     pub(super) fn job(&mut self, name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Job> {
         let vendor = section.field("vendor").and_then(|field| self.vendor(&field, reader));
-        let own = layer(section, reader);
         let below = match vendor.as_ref().and_then(|name| self.vendors.get(name.as_str())) {
             Some(layer) => layer,
             None if section.has("vendor") => &Layer::lost(),
             None => &Layer::default(),
         };
+        let own = layer(section, below.base_url.as_ref(), reader);
         let courtesy = own.courtesy;
         let document = document::document(section, reader);
         let mut layer = own.over(below);
@@ -80,12 +80,14 @@ impl<'a> Lift<'a> {
         let empty = section.field("empty").and_then(|field| reader.boolean(&field)).unwrap_or(false);
         let enabled = section.field("enabled").and_then(|field| reader.boolean(&field)).unwrap_or(true);
         let max_events = deletes::max_events(section, reader);
+        let rename = section.field("rename").and_then(|field| rename::rename(name, &field, reader));
         let send_to = route::send_to(&self.sinks, section, enabled, reader);
         let (request, request_print) = request?;
         let deletes = deletes.with(&request, reader);
         let fingerprints = Fingerprints {
             request: paged_fingerprint(request_print, pages.as_ref()),
-            selection: selection_fingerprint(items.as_ref(), &key, &document),
+            selection: selection_fingerprint(items.as_ref(), &document),
+            identity: fingerprint(key.iter().map(JsonPath::as_str)),
             rules: rules.to_text(),
         };
         Some(Job {
@@ -111,6 +113,7 @@ impl<'a> Lift<'a> {
             max_events,
             event_type,
             send_to,
+            rename,
             fingerprints,
         })
     }
@@ -178,8 +181,8 @@ fn request_fingerprint(method: &http::Method, url: &Written, layer: &Layer, body
 }
 
 /// Which items there are.
-fn selection_fingerprint(items: Option<&JsonPath>, key: &[JsonPath], document: &DocumentSpec) -> Digest {
-    let paths = items.into_iter().chain(key).map(JsonPath::as_str);
+fn selection_fingerprint(items: Option<&JsonPath>, document: &DocumentSpec) -> Digest {
+    let paths = items.into_iter().map(JsonPath::as_str);
     let document = document.fingerprint();
     fingerprint(paths.chain(document.as_deref()))
 }
@@ -203,7 +206,7 @@ fn word<T: Copy>(section: &Section<'_>, name: &str, words: &[(&str, T)], reader:
     section.field(name).and_then(|field| reader.one_of(&field, words))
 }
 
-fn method(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<http::Method> {
+pub(super) fn method(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<http::Method> {
     reader.parsed(field, |text| {
         let known = METHODS.iter().find(|known| **known == text);
         known.and_then(|known| http::Method::from_bytes(known.as_bytes()).ok()).ok_or_else(|| Complaint {

@@ -11,6 +11,7 @@ pub use event::event;
 use serde_json::{Map, Value, json};
 
 use crate::config::keys::{self, Key, Literal, Status, Table};
+use crate::config::lift::auth::KINDS;
 use shapes::{Shape, shape};
 
 /// Which JSON Schema this is written in.
@@ -77,17 +78,13 @@ fn needs(table: Table) -> Value {
         Table::Pages => json!({ "required": ["style"] }),
         Table::Detail => json!({ "required": ["url"] }),
         Table::Sign => json!({ "required": ["header"] }),
-        Table::Auth => json!({ "required": ["type"], "allOf": AUTH_NEEDS.map(|(kind, needs)| json!({
-            "if": { "properties": { "type": { "const": kind } } },
-            "then": { "required": needs },
+        Table::Auth => json!({ "required": ["type"], "allOf": KINDS.each_ref().map(|kind| json!({
+            "if": { "properties": { "type": { "const": kind.name } } },
+            "then": { "required": kind.needs },
         })) }),
         _ => json!({}),
     }
 }
-
-/// What credentials of a kind can't be without.
-const AUTH_NEEDS: [(&str, &[&str]); 3] =
-    [("bearer", &["token"]), ("basic", &["username", "password"]), ("api_key", &["name", "value"])];
 
 fn of_key(key: &Key, seen: &mut Vec<Table>) -> Value {
     let mut schema = match key.status {

@@ -128,9 +128,24 @@ fn collect(kind: Table, table: &DeTable<'_>, found: &mut HashSet<(Table, String)
 #[test]
 fn the_example_loads_and_states_the_defaults() {
     let text = include_str!("../../../config.example.toml");
-    let names = ["DOORBELL_TOKEN", "SHOP_TOKEN", "LEDGER_PASSWORD", "WEATHER_KEY", "CRM_SECRET", "CRM_TOKEN"];
-    let machine =
-        names.iter().fold(with(text), |machine, name| machine.variable(name, "whsec_c2VjcmV0c2VjcmV0c2VjcmV0"));
+    let names = [
+        "DOORBELL_TOKEN",
+        "SHOP_TOKEN",
+        "LEDGER_PASSWORD",
+        "WEATHER_KEY",
+        "CRM_SECRET",
+        "CRM_TOKEN",
+        "BOOKS_SECRET",
+        "BOOKS_REFRESH",
+        "BANK_KEY",
+        "TILL_PASSWORD",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "DOOR_PASSWORD",
+        "EXCHANGE_KEY",
+    ];
+    let secret = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0";
+    let machine = names.iter().fold(with(text), |machine, name| machine.variable(name, secret));
     let loaded = loaded(&machine);
     assert_eq!(loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{Problem, Severity, find_with};
+use crate::core::auth::Auth;
 use crate::core::config::Listen;
 use crate::core::diff::Change;
-use crate::core::job::{Auth, BodySpec, First, Job, ListKind};
+use crate::core::job::{BodySpec, First, Job, ListKind};
 use crate::core::path::JsonPath;
 use crate::core::schedule::Schedule;
 use crate::core::sign::{Algorithm, Encoding, Scheme};
@@ -226,8 +227,14 @@ fn state_depends_on_what_is_asked_and_selected_and_on_nothing_else() {
         "url = \"orders\"\nevery = \"30s\"\nbody = { a = \"1\" }",
     ] {
         assert_ne!(prints(BASE, other).request, first.request, "{other}");
-        assert_eq!(prints(BASE, other).selection, first.selection, "{other}");
+        assert_eq!(prints(BASE, other).edited(&first), ["request"], "{other}");
     }
+    let keyed = |lines: &str| only(&job(BASE, &format!("{REST}\n{lines}"))).fingerprints.clone();
+    let kept = keyed("items = \"$.d[*]\"\nkey = \"$.id\"");
+    assert_eq!(kept.edited(&keyed("items = \"$.d[*]\"\nkey = [\"$.id\", \"$.shop\"]")), ["identity"]);
+    assert_eq!(kept.edited(&keyed("items = \"$.e[*]\"\nkey = \"$.id\"")), ["selection"]);
+    let watched = keyed("items = \"$.d[*]\"\nkey = \"$.id\"\nwatch = [\"$.x\"]");
+    assert_eq!((kept.edited(&watched).len(), kept == watched), (0, false), "rules need no new baseline");
     let secret = |value: &str| {
         let text = config("base_url = \"https://a.example\"", "url = \"x/${env:TOKEN}\"\nevery = \"1s\"");
         only(&loaded(&with(&text).variable("TOKEN", value))).fingerprints.clone()

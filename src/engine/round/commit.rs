@@ -8,6 +8,7 @@ use crate::core::decide::{Decided, Phase};
 use crate::core::job::Fingerprints;
 use crate::core::names::Scope;
 use crate::core::outcome::PollOutcome;
+use crate::core::plan::listed;
 use crate::engine::poller::Mode;
 use crate::engine::report::Trace;
 use crate::engine::round::{Act, Ended, Last, Round, Tally};
@@ -166,16 +167,14 @@ impl Round<'_> {
     /// says so.
     fn rebaselined(&self, ticket: &PollTicket, items: u64) -> Option<Notice> {
         let kept = ticket.fingerprints.as_ref().filter(|_| self.start.phase != Phase::Watching)?;
-        let now = &self.job.fingerprints;
-        let why = match (kept.request != now.request, kept.selection != now.selection) {
-            (true, true) => "its request and selection were edited",
-            (true, false) => "its request was edited",
-            (false, true) => "its selection was edited",
-            (false, false) if ticket.record.last_success.is_none() => return None,
-            (false, false) => "its last baseline was cut off or forgotten",
+        let edited = kept.edited(&self.job.fingerprints);
+        let why = match edited[..] {
+            [] if ticket.record.last_success.is_none() => return None,
+            [] => "its last baseline was cut off or forgotten".to_owned(),
+            _ => format!("its {} was edited", listed(&edited)),
         };
         let since = ticket.record.last_poll.unwrap_or(self.start.now);
-        let news = Rebaselined { job: &self.job.name, why, since, items };
+        let news = Rebaselined { job: &self.job.name, why: &why, since, items };
         self.poller.alarm().rebaselined(&news, self.start.now)
     }
 

@@ -35,6 +35,7 @@ fn get(url: &str, access: Access) -> Request {
         method: Method::GET,
         url: Masked::open(url),
         headers: Vec::new(),
+        live: None,
         body: None,
         etag: None,
         last_modified: None,
@@ -49,7 +50,7 @@ fn clock() -> Timestamp {
 
 async fn fetch(request: Request) -> Result<Answer, Failure> {
     let (timeout, retries) = (request.access.timeout, request.access.retries);
-    let fetched = HttpFetcher::new(clock).fetch(request).await;
+    let fetched = HttpFetcher::new(clock, Arc::new(Credentialer::alone(clock))).fetch(request).await;
     let most = (timeout + PAUSE_MAX * 2) * (retries + 1);
     assert!(fetched.took < most, "took {:?}", fetched.took);
     fetched.result
@@ -122,7 +123,7 @@ async fn a_compressed_answer_is_digested_as_it_was_before() {
 #[tokio::test]
 async fn connections_are_used_again() {
     let server = Server::always(ok("", b"{}")).await;
-    let fetcher = HttpFetcher::new(clock);
+    let fetcher = HttpFetcher::new(clock, Arc::new(Credentialer::alone(clock)));
     for _ in 0..5 {
         assert!(fetcher.fetch(get(&server.url("/"), access())).await.result.is_ok());
     }

@@ -10,6 +10,7 @@ pub(in crate::store) mod operations;
 pub(in crate::store) mod outbox;
 pub(in crate::store) mod paces;
 pub(in crate::store) mod polls;
+pub(in crate::store) mod secrets;
 pub(in crate::store) mod upkeep;
 pub(in crate::store) mod whys;
 
@@ -94,6 +95,8 @@ macro_rules! conformance {
                 a_death_is_told_once_and_again_after_the_next, the_job_of_system_events_is_nobodys;
             paces:
                 what_was_used_survives_a_crash, a_limit_that_is_gone_is_not_kept;
+            secrets:
+                a_sealed_secret_survives_a_crash;
             operations:
                 a_replay_is_a_new_delivery_of_the_same_bytes, a_replay_stands_behind_its_lane_in_the_order_of_events,
                 a_replay_of_what_is_dead_leaves_none_dead, what_can_not_be_replayed_is_left_out,
@@ -108,6 +111,8 @@ macro_rules! conformance {
                 an_answer_to_what_is_held_survives_a_crash, an_answer_outlives_the_poll_that_was_under_way,
                 what_holds_nothing_can_not_be_answered;
             upkeep:
+                a_renamed_job_takes_over_its_state_once, a_poll_under_way_can_not_commit_under_the_former_name,
+                a_job_with_a_past_takes_over_no_other,
                 pruning_keeps_what_has_not_ended, pruning_keeps_what_ended_lately,
                 pruning_forgets_items_that_are_gone, pruning_forgets_the_ledger_of_a_job_that_left,
                 a_poll_that_ends_after_its_job_left_is_held, a_closed_store_says_so, events_are_paged_both_ways, events_are_filtered,
@@ -155,7 +160,12 @@ fn key(name: &str) -> KeyDigest {
 }
 
 fn prints() -> Fingerprints {
-    Fingerprints { request: Digest::of(b"request"), selection: Digest::of(b"selection"), rules: "ignore = []".into() }
+    Fingerprints {
+        request: Digest::of(b"request"),
+        selection: Digest::of(b"selection"),
+        identity: Digest::of(b"identity"),
+        rules: "ignore = []".into(),
+    }
 }
 
 fn seal() -> Seal {

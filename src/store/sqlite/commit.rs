@@ -190,8 +190,8 @@ impl Commit {
         let record = self.record.after(&ending.outcome, ending.at);
         jobs::write_record(db, self.claim.id, &record)?;
         let prints = &ending.fingerprints;
-        db.prepare_cached("UPDATE job SET request = ?2, selection = ?3, rules = ?4 WHERE id = ?1")?
-            .execute(params![self.claim.id, prints.request.0, prints.selection.0, prints.rules])?;
+        db.prepare_cached("UPDATE job SET request = ?2, selection = ?3, identity = ?4, rules = ?5 WHERE id = ?1")?
+            .execute(params![self.claim.id, prints.request.0, prints.selection.0, prints.identity.0, prints.rules])?;
         if self.alone {
             db.prepare_cached(
                 "UPDATE scope SET baseline = 0, seal_request = NULL, seal_etag = NULL, seal_modified = NULL, \

@@ -359,7 +359,7 @@ pub(super) fn write_record(db: &Connection, job: i64, record: &JobRecord) -> Res
     Ok(())
 }
 
-const JOB: &str = "SELECT id, uid, request, selection, rules, failures, outcome, reason, last_poll, last_success, events, \
+const JOB: &str = "SELECT id, uid, request, selection, identity, rules, failures, outcome, reason, last_poll, last_success, events, \
                    paused FROM job WHERE name = ?1";
 
 /// Loads a job from the file; `None` when it isn't there.
@@ -378,21 +378,24 @@ pub(super) fn load(db: &Connection, name: &JobName) -> Result<Option<Known>> {
 }
 
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
-    let fingerprints = match (row.get(2)?, row.get(3)?, row.get(4)?) {
-        (Some(request), Some(selection), Some(rules)) => {
-            Some(Fingerprints { request: Digest(request), selection: Digest(selection), rules })
-        }
-        _ => None,
-    };
+    let fingerprints = fingerprints(row, 2)?;
     Ok(Known {
         id: row.get(0)?,
         uid: JobUid(row.get(1)?),
         fingerprints,
-        record: record(row, 5)?,
+        record: record(row, 6)?,
         scopes: Vec::new(),
         claim: 0,
         dirty: false,
     })
+}
+
+/// A job's fingerprints, from column `at` on.
+pub(super) fn fingerprints(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Fingerprints>> {
+    let parts = (row.get(at)?, row.get(at + 1)?, row.get(at + 2)?, row.get(at + 3)?);
+    let (Some(request), Some(selection), Some(identity), Some(rules)) = parts else { return Ok(None) };
+    let (request, selection, identity) = (Digest(request), Digest(selection), Digest(identity));
+    Ok(Some(Fingerprints { request, selection, identity, rules }))
 }
 
 /// A job's record, from column `at` on.

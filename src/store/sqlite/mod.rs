@@ -21,9 +21,12 @@ mod overflow;
 mod paces;
 mod pages;
 mod readers;
+mod rename;
 mod replay;
+mod secrets;
 mod settle;
 mod sinks;
+mod standings;
 #[cfg(test)]
 mod tests;
 mod upkeep;

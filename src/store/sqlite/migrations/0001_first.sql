@@ -14,6 +14,7 @@ CREATE TABLE job (
     name         TEXT NOT NULL UNIQUE CHECK (name <> ''),
     request      BLOB CHECK (length(request) = 16),
     selection    BLOB CHECK (length(selection) = 16),
+    identity     BLOB CHECK (length(identity) = 16),
     rules        TEXT,
     failures     INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
     outcome      TEXT CHECK (outcome IN ('complete', 'partial', 'unchanged', 'failed')),
@@ -25,7 +26,8 @@ CREATE TABLE job (
     paused       INTEGER,
     -- When it left the config.
     removed      INTEGER,
-    CHECK ((request IS NULL) = (selection IS NULL) AND (request IS NULL) = (rules IS NULL))
+    CHECK ((request IS NULL) = (selection IS NULL) AND (request IS NULL) = (identity IS NULL)
+       AND (request IS NULL) = (rules IS NULL))
 ) STRICT;
 CREATE INDEX job_removed ON job (removed) WHERE removed IS NOT NULL;
 
@@ -215,6 +217,13 @@ CREATE TABLE bell (
     reason  TEXT NOT NULL,
     PRIMARY KEY (trouble, subject)
 ) STRICT, WITHOUT ROWID;
+
+-- Secrets that must survive, such as a refresh token that took the place of the one in the config. Sealed under a key
+-- that is made of the configured secret, and kept under a name that is: nothing in this file opens them.
+CREATE TABLE secret (
+    slot   BLOB PRIMARY KEY CHECK (length(slot) = 16),
+    sealed BLOB NOT NULL
+) WITHOUT ROWID;
 
 -- How far the limits of a vendor, or of a job that has its own, are used up: credits are millionths of a request, and
 -- what is written here is ahead of what was asked.
