@@ -289,7 +289,12 @@ async fn fill(path: &Path, count: usize, bytes: usize) {
         let ending = PollEnding {
             outcome: PollOutcome::Complete,
             at: now,
-            fingerprints: Fingerprints { request: Digest::of(b"1"), selection: Digest::of(b"2"), rules: String::new() },
+            fingerprints: Fingerprints {
+                request: Digest::of(b"1"),
+                selection: Digest::of(b"2"),
+                identity: Digest::of(b"3"),
+                rules: String::new(),
+            },
             scope: ScopeState { sequence, baseline: true, ..ScopeState::default() },
         };
         let changes = PollChanges { scope: Scope::default(), events, ..PollChanges::default() };

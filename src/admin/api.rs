@@ -20,7 +20,7 @@ use crate::admin::names::unknown_name;
 use crate::admin::nearest::unknown;
 use crate::admin::problem::Problem;
 use crate::admin::query::{Query, event_filter};
-use crate::admin::{AdminState, metrics, operate, why};
+use crate::admin::{AdminState, metrics, operate, state, why};
 use crate::core::batch;
 use crate::core::names::{JobName, SinkName};
 use crate::core::reload::{ConfigView, ReloadReport};
@@ -53,6 +53,7 @@ pub(super) fn router(state: AdminState, gate: Gate) -> Router {
         .route("/api/v1/events", get(events))
         .route("/api/v1/events/{id}", get(event))
         .merge(operate::routes())
+        .merge(state::routes())
         .merge(why::routes())
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -110,14 +111,14 @@ impl<T: Serialize> IntoResponse for Body<T> {
 
 /// A page of a list that is ordered by name.
 #[derive(Serialize)]
-struct Named<T> {
+pub(super) struct Named<T> {
     data: Vec<T>,
     /// Hand this in as `after` for the next page; none on the last.
     next: Option<String>,
 }
 
 impl<T> Named<T> {
-    fn page(rows: Vec<T>, query: Option<&str>, name: impl Fn(&T) -> &str) -> Result<Self, Problem> {
+    pub(super) fn page(rows: Vec<T>, query: Option<&str>, name: impl Fn(&T) -> &str) -> Result<Self, Problem> {
         let mut query = Query::parse(query, &["after", "limit"])?;
         let limit = query.limit()? as usize;
         let after = query.take("after");

@@ -12,12 +12,14 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::admin::{AdminState, Controls, Listener, Metrics, Readiness, Refusal, serve};
 use crate::core::config::Listen;
 use crate::core::diff::Change;
+use crate::core::hold::{Answer, Hold};
 use crate::core::names::{JobName, Key, SinkName};
 use crate::core::observe::Pulse;
 use crate::core::operate::{
-    DeliveryFilter, DeliveryRow, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport,
-    RetryReport,
+    AnswerReport, DeliveryFilter, DeliveryRow, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow,
+    ReplayReport, RetryReport,
 };
+use crate::core::plan::{JobStanding, SinkStanding, Standings};
 use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
@@ -48,6 +50,7 @@ pub(crate) fn job(name: &str) -> JobView {
         items: 7,
         events: 2,
         paused: None,
+        held: None,
     }
 }
 
@@ -183,6 +186,7 @@ impl Controls for Fake {
             baseline: false,
             items: 7,
             silent: 0,
+            held: None,
             sample: Vec::new(),
             events: Vec::new(),
             events_total: 0,
@@ -200,6 +204,17 @@ impl Controls for Fake {
 
     async fn pause_job(&self, job: &JobName, paused: bool) -> Result<PauseReport, Refusal> {
         Ok(self.paused("job", job.as_str(), paused))
+    }
+
+    async fn answer(&self, job: &JobName, answer: Answer) -> Result<AnswerReport, Refusal> {
+        self.called(format!("{} {job}", answer.as_str()));
+        match self.jobs.iter().find(|known| known.name == job.as_str()) {
+            Some(JobView { held: Some(held), .. }) => {
+                Ok(AnswerReport { job: job.to_string(), held: Hold { answer: Some(answer), ..held.clone() } })
+            }
+            Some(_) => Err(Refusal::Conflict(format!("the job `{job}` holds nothing"))),
+            None => Err(Refusal::NotFound(format!("there is no job `{job}`"))),
+        }
     }
 
     async fn pause_sink(&self, sink: &SinkName, paused: bool) -> Result<PauseReport, Refusal> {
@@ -264,6 +279,13 @@ impl Archive for Fake {
             ..JobRecord::default()
         };
         Ok(self.jobs.iter().map(|job| (JobName::from(&*job.name), record(job))).collect())
+    }
+
+    async fn standings(&self) -> Result<Standings, StoreError> {
+        let job = |job: &JobView| JobStanding { name: job.name.clone(), items: job.items, ..JobStanding::default() };
+        let sink = |sink: &SinkView| SinkStanding { name: sink.name.clone(), in_config: true, waiting: sink.backlog };
+        let (jobs, sinks) = (self.jobs.iter().map(job).collect(), self.sinks.iter().map(sink).collect());
+        Ok(Standings { jobs, sinks })
     }
 
     async fn sinks(&self) -> Result<Vec<(SinkName, SinkState, Queue)>, StoreError> {

@@ -64,6 +64,12 @@ struct AttemptLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HeldLabels {
+    job: String,
+    what: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct QueueLabels {
     sink: String,
     state: &'static str,
@@ -96,6 +102,7 @@ pub struct Metrics {
 struct Scraped {
     last_success: Family<JobLabel, Gauge>,
     failures: Family<JobLabel, Gauge>,
+    held: Family<HeldLabels, Gauge>,
     items: Family<JobLabel, Gauge>,
     queue: Family<QueueLabels, Gauge>,
     oldest: Family<SinkLabel, Gauge<f64, std::sync::atomic::AtomicU64>>,
@@ -172,6 +179,8 @@ impl Metrics {
         let help = "When a job's poll last ended as complete or unchanged";
         registry.register_with_unit("job_last_success_timestamp", help, seconds(), success);
         registry.register("job_failures", "Failed polls of a job in a row", scraped.failures.clone());
+        let help = "Deletions and events of a job that wait for a person";
+        registry.register("job_held", help, scraped.held.clone());
         registry.register("job_items", "Items in a job's ledger", scraped.items.clone());
         registry.register("delivery_queue", "Deliveries that wait, are held or are dead", scraped.queue.clone());
         let help = "Age of the oldest event that waits for a sink";
@@ -200,9 +209,10 @@ impl Metrics {
     }
 
     fn set_jobs(&self, jobs: &[JobView]) {
-        let Scraped { last_success, failures, items, .. } = &self.scraped;
+        let Scraped { last_success, failures, items, held, .. } = &self.scraped;
         last_success.clear();
         failures.clear();
+        held.clear();
         items.clear();
         for job in jobs.iter().filter(|_| self.label_jobs) {
             let label = JobLabel { job: job.name.clone() };
@@ -210,6 +220,10 @@ impl Metrics {
                 last_success.get_or_create(&label).set(moment.unix_seconds());
             }
             failures.get_or_create(&label).set(i64::from(job.failures));
+            let counts = job.held.as_ref().map_or((0, 0), |hold| (hold.deletions, hold.events));
+            for (what, count) in [("deletions", counts.0), ("events", counts.1)] {
+                held.get_or_create(&HeldLabels { job: job.name.clone(), what }).set(gauge(count));
+            }
             items.get_or_create(&label).set(gauge(job.items));
         }
     }
@@ -337,6 +351,7 @@ mod tests {
         for line in [
             "doorbell_job_items{job=\"orders\"} 7",
             "doorbell_job_failures{job=\"orders\"} 0",
+            "doorbell_job_held{job=\"orders\",what=\"deletions\"} 0",
             "doorbell_delivery_queue{sink=\"shop\",state=\"waiting\"} 4",
             "doorbell_delivery_queue{sink=\"shop\",state=\"dead\"} 1",
             "doorbell_delivery_oldest_age_seconds{sink=\"shop\"} 12.0",

@@ -10,9 +10,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use crate::core::hold::Answer;
 use crate::core::names::{JobName, SinkName};
 use crate::core::observe::Pulse;
-use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport, RetryReport};
+use crate::core::operate::{
+    AnswerReport, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport, RetryReport,
+};
 use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
@@ -29,6 +32,7 @@ mod nearest;
 mod operate;
 mod problem;
 mod query;
+mod state;
 mod views;
 mod why;
 
@@ -66,6 +70,8 @@ pub trait Controls: Send + Sync {
     async fn test(&self, sink: &SinkName) -> Result<TestReport, Refusal>;
     /// Keeps a job from being polled on schedule, or no longer; over restarts.
     async fn pause_job(&self, job: &JobName, paused: bool) -> Result<PauseReport, Refusal>;
+    /// Approves or rejects what a job holds.
+    async fn answer(&self, job: &JobName, answer: Answer) -> Result<AnswerReport, Refusal>;
     /// Keeps a sink from being sent to, or no longer; over restarts. A resume enables one that is disabled.
     async fn pause_sink(&self, sink: &SinkName, paused: bool) -> Result<PauseReport, Refusal>;
     /// Sends what has ended once more, or only counts it.

@@ -9,14 +9,15 @@ use axum::extract::{RawQuery, State};
 use axum::routing::{get, post};
 
 use crate::admin::AdminState;
-use crate::admin::api::{Answer, Body, Name, Shared, no_parameters, text};
+use crate::admin::api::{Answer as Answered, Body, Name, Shared, no_parameters, text};
 use crate::admin::names::unknown_name;
 use crate::admin::problem::Problem;
 use crate::admin::query::Query;
+use crate::core::hold::Answer;
 use crate::core::names::{JobName, SinkName};
 use crate::core::operate::{
-    DeliveryFilter, DeliveryRow, DeliveryState, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow,
-    ReplayReport, RetryReport,
+    AnswerReport, DeliveryFilter, DeliveryRow, DeliveryState, DropFilter, DropReport, PauseReport, ReplayFilter,
+    ReplayHow, ReplayReport, RetryReport,
 };
 use crate::core::time::Timestamp;
 use crate::core::view::Page;
@@ -33,11 +34,13 @@ pub(super) fn routes() -> Router<Arc<AdminState>> {
         .route("/api/v1/drop", post(drop_held))
         .route("/api/v1/jobs/{name}/pause", post(pause_job))
         .route("/api/v1/jobs/{name}/resume", post(resume_job))
+        .route("/api/v1/jobs/{name}/approve", post(approve))
+        .route("/api/v1/jobs/{name}/reject", post(reject))
         .route("/api/v1/sinks/{name}/pause", post(pause_sink))
         .route("/api/v1/sinks/{name}/resume", post(resume_sink))
 }
 
-async fn deliveries(State(state): Shared, RawQuery(query): RawQuery) -> Answer<Page<DeliveryRow>> {
+async fn deliveries(State(state): Shared, RawQuery(query): RawQuery) -> Answered<Page<DeliveryRow>> {
     let filter = delivery_filter(query.as_deref())?;
     let page = state.archive.deliveries(&filter).await?;
     if page.data.is_empty()
@@ -66,7 +69,7 @@ fn states(query: &mut Query, what: &str) -> Result<Vec<DeliveryState>, Problem> 
     Ok(query.read("state", what, DeliveryState::parse_list)?.unwrap_or_default())
 }
 
-async fn replay(State(state): Shared, RawQuery(query): RawQuery) -> Answer<ReplayReport> {
+async fn replay(State(state): Shared, RawQuery(query): RawQuery) -> Answered<ReplayReport> {
     let known = ["sink", "job", "state", "since", "until", "dry_run", "render"];
     let mut query = Query::parse(query.as_deref(), &known)?;
     let how = how(&mut query)?;
@@ -86,7 +89,7 @@ fn how(query: &mut Query) -> Result<ReplayHow, Problem> {
     Ok(ReplayHow { dry_run: query.flag("dry_run")?, render: query.flag("render")? })
 }
 
-async fn drop_held(State(state): Shared, RawQuery(query): RawQuery) -> Answer<DropReport> {
+async fn drop_held(State(state): Shared, RawQuery(query): RawQuery) -> Answered<DropReport> {
     let mut query = Query::parse(query.as_deref(), &["sink", "job", "since", "until", "dry_run"])?;
     let dry_run = query.flag("dry_run")?;
     let filter = DropFilter {
@@ -99,14 +102,14 @@ async fn drop_held(State(state): Shared, RawQuery(query): RawQuery) -> Answer<Dr
     Ok(Body(state.controls.drop_held(&filter, dry_run).await?))
 }
 
-async fn replay_event(State(state): Shared, id: Name, RawQuery(query): RawQuery) -> Answer<ReplayReport> {
+async fn replay_event(State(state): Shared, id: Name, RawQuery(query): RawQuery) -> Answered<ReplayReport> {
     let mut query = Query::parse(query.as_deref(), &["sink", "dry_run", "render"])?;
     let how = how(&mut query)?;
     let filter = ReplayFilter { event: Some(text(id)?), sink: query.take("sink"), ..ReplayFilter::default() };
     Ok(Body(state.controls.replay(&filter, how).await?))
 }
 
-async fn retry(State(state): Shared, id: Name, query: RawQuery) -> Answer<RetryReport> {
+async fn retry(State(state): Shared, id: Name, query: RawQuery) -> Answered<RetryReport> {
     no_parameters(&query)?;
     let id = text(id)?;
     match id.parse() {
@@ -115,28 +118,41 @@ async fn retry(State(state): Shared, id: Name, query: RawQuery) -> Answer<RetryR
     }
 }
 
-async fn pause_job(state: Shared, name: Name, query: RawQuery) -> Answer<PauseReport> {
+async fn pause_job(state: Shared, name: Name, query: RawQuery) -> Answered<PauseReport> {
     set_job(state, name, query, true).await
 }
 
-async fn resume_job(state: Shared, name: Name, query: RawQuery) -> Answer<PauseReport> {
+async fn resume_job(state: Shared, name: Name, query: RawQuery) -> Answered<PauseReport> {
     set_job(state, name, query, false).await
 }
 
-async fn pause_sink(state: Shared, name: Name, query: RawQuery) -> Answer<PauseReport> {
+async fn approve(state: Shared, name: Name, query: RawQuery) -> Answered<AnswerReport> {
+    answer(state, name, query, Answer::Approved).await
+}
+
+async fn reject(state: Shared, name: Name, query: RawQuery) -> Answered<AnswerReport> {
+    answer(state, name, query, Answer::Rejected).await
+}
+
+async fn answer(State(state): Shared, name: Name, query: RawQuery, answer: Answer) -> Answered<AnswerReport> {
+    no_parameters(&query)?;
+    Ok(Body(state.controls.answer(&JobName::from(&*text(name)?), answer).await?))
+}
+
+async fn pause_sink(state: Shared, name: Name, query: RawQuery) -> Answered<PauseReport> {
     set_sink(state, name, query, true).await
 }
 
-async fn resume_sink(state: Shared, name: Name, query: RawQuery) -> Answer<PauseReport> {
+async fn resume_sink(state: Shared, name: Name, query: RawQuery) -> Answered<PauseReport> {
     set_sink(state, name, query, false).await
 }
 
-async fn set_job(State(state): Shared, name: Name, query: RawQuery, paused: bool) -> Answer<PauseReport> {
+async fn set_job(State(state): Shared, name: Name, query: RawQuery, paused: bool) -> Answered<PauseReport> {
     no_parameters(&query)?;
     Ok(Body(state.controls.pause_job(&JobName::from(&*text(name)?), paused).await?))
 }
 
-async fn set_sink(State(state): Shared, name: Name, query: RawQuery, paused: bool) -> Answer<PauseReport> {
+async fn set_sink(State(state): Shared, name: Name, query: RawQuery, paused: bool) -> Answered<PauseReport> {
     no_parameters(&query)?;
     Ok(Body(state.controls.pause_sink(&SinkName::from(&*text(name)?), paused).await?))
 }

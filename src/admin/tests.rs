@@ -61,6 +61,8 @@ async fn jobs_and_sinks_are_listed_and_shown() {
     assert_eq!(get(&served, "/api/v1/sinks").await.json()["data"][0]["backlog"], 4);
     assert_eq!(get(&served, "/api/v1/sinks/shop").await.json()["dead"], 1);
     assert_eq!(get(&served, "/api/v1/vendors").await.json()["data"][0]["budget_left"], 12);
+    assert_eq!(get(&served, "/api/v1/state/jobs?limit=1").await.json()["data"][0]["in_config"], false);
+    assert_eq!(get(&served, "/api/v1/state/sinks").await.json()["data"][0]["waiting"], 4);
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ pub fn job_view(job: &Job, record: &JobRecord, polling: bool, next_run: Option<T
         items: record.items,
         events: record.events,
         paused: record.paused,
+        held: record.hold.as_deref().cloned(),
     }
 }
 
@@ -33,6 +34,7 @@ fn job_health(enabled: bool, record: &JobRecord, polling: bool) -> &'static str 
         (false, ..) => "disabled",
         _ if record.paused.is_some() => "paused",
         (_, true, ..) => "failing",
+        _ if record.hold.as_ref().is_some_and(|hold| hold.rings()) => "held",
         (_, _, true, _) => "polling",
         (.., None) => "new",
         (.., Some(_)) => "ok",

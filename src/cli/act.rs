@@ -9,13 +9,14 @@ use crate::admin::Refusal;
 use crate::cli::client::{Client, CommandError, Reach};
 use crate::cli::daemon::open_idle_state;
 use crate::cli::look::{Reached, code, load, reach};
-use crate::cli::operate::{known, known_names};
+use crate::cli::operate::{answered, known, known_names};
 use crate::cli::{DONE, FAILED, say};
 use crate::core::config::Config;
+use crate::core::hold::Answer;
 use crate::core::names::{JobName, SinkName};
-use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport};
+use crate::core::operate::{AnswerReport, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport};
 use crate::engine::clock::{Clock, SystemClock};
-use crate::engine::{drop_all, pause_job, pause_sink, replay_all};
+use crate::engine::{adopt, drop_all, pause_job, pause_sink, replay_all};
 use crate::store::Store;
 
 /// What a command changes things with.
@@ -71,8 +72,24 @@ impl Hands {
         match self {
             Self::Api(client) => Ok(client.pause("jobs", name, paused).await?),
             Self::State(store, config) => {
-                adopt(&**store, config).await?;
+                adopt(&**store, config, SystemClock.now()).await?;
                 Ok(pause_job(&**store, &JobName::from(name), paused, SystemClock.now()).await?)
+            }
+        }
+    }
+
+    /// Answers what a job of the config holds.
+    ///
+    /// # Errors
+    ///
+    /// The daemon or the state does not answer, or the job holds nothing that can be answered so.
+    pub(super) async fn answer(&self, name: &str, answer: Answer) -> Result<AnswerReport, CommandError> {
+        match self {
+            Self::Api(client) => Ok(client.answer(name, answer).await?),
+            Self::State(store, config) => {
+                adopt(&**store, config, SystemClock.now()).await?;
+                let held = store.answer(&JobName::from(name), answer).await?;
+                Ok(answered(name, answer, held)?)
             }
         }
     }
@@ -86,7 +103,7 @@ impl Hands {
         match self {
             Self::Api(client) => Ok(client.pause("sinks", name, paused).await?),
             Self::State(store, config) => {
-                adopt(&**store, config).await?;
+                adopt(&**store, config, SystemClock.now()).await?;
                 Ok(pause_sink(&**store, &SinkName::from(name), paused, SystemClock.now()).await?)
             }
         }
@@ -124,12 +141,6 @@ impl Hands {
 }
 
 /// The state of a config that no daemon has run yet knows none of its names.
-async fn adopt(store: &dyn Store, config: &Config) -> Result<(), CommandError> {
-    let jobs: Vec<JobName> = config.jobs.iter().map(|job| job.name.clone()).collect();
-    let sinks: Vec<SinkName> = config.sinks.iter().map(|sink| sink.name.clone()).collect();
-    Ok(store.adopt(&jobs, &sinks, SystemClock.now()).await?)
-}
-
 /// Runs a command that changes something, and gives its exit code.
 pub(super) async fn act<F>(config: Option<&Path>, at: &Reach, command: F) -> u8
 where

@@ -6,14 +6,25 @@ use http::Method;
 
 use crate::admin::{explain, unknown_name};
 use crate::cli::client::{Client, ClientError, CommandError, Source};
+use crate::core::hold::Answer;
 use crate::core::operate::{
-    DeliveryFilter, DeliveryRow, DeliveryState, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow,
-    ReplayReport,
+    AnswerReport, DeliveryFilter, DeliveryRow, DeliveryState, DropFilter, DropReport, PauseReport, ReplayFilter,
+    ReplayHow, ReplayReport,
 };
+use crate::core::plan::Standings;
 use crate::core::view::{EventFilter, EventView, Page};
 use crate::core::why::WhyView;
 
 impl Client {
+    /// What the daemon's state remembers of all jobs and sinks.
+    ///
+    /// # Errors
+    ///
+    /// As every call: see [`ClientError`].
+    pub(super) async fn standings(&self) -> Result<Standings, ClientError> {
+        Ok(Standings { jobs: self.all(&["state", "jobs"]).await?, sinks: self.all(&["state", "sinks"]).await? })
+    }
+
     /// A page of deliveries.
     ///
     /// # Errors
@@ -74,6 +85,16 @@ impl Client {
         ];
         append(&mut url, parameters);
         self.call(Method::POST, url).await
+    }
+
+    /// Approves or rejects what a job holds.
+    ///
+    /// # Errors
+    ///
+    /// As every call: see [`ClientError`].
+    pub(super) async fn answer(&self, job: &str, answer: Answer) -> Result<AnswerReport, ClientError> {
+        let verb = if answer == Answer::Approved { "approve" } else { "reject" };
+        self.call(Method::POST, self.path(&["jobs", job, verb])).await
     }
 
     /// What was last seen of an item, said or not.

@@ -131,7 +131,7 @@ impl Client {
     ///
     /// As every call: see [`ClientError`].
     pub(super) async fn jobs(&self) -> Result<Vec<JobView>, ClientError> {
-        self.all("jobs").await
+        self.all(&["jobs"]).await
     }
 
     /// Every sink of the config, over all pages.
@@ -140,7 +140,7 @@ impl Client {
     ///
     /// As every call: see [`ClientError`].
     pub(super) async fn sinks(&self) -> Result<Vec<SinkView>, ClientError> {
-        self.all("sinks").await
+        self.all(&["sinks"]).await
     }
 
     /// What is left of vendors' limits, over all pages.
@@ -149,7 +149,7 @@ impl Client {
     ///
     /// As every call: see [`ClientError`].
     pub(super) async fn vendors(&self) -> Result<Vec<VendorView>, ClientError> {
-        self.all("vendors").await
+        self.all(&["vendors"]).await
     }
 
     /// Whether the config on the daemon's disk is in force.
@@ -221,11 +221,11 @@ impl Client {
         self.call(Method::POST, self.path(&["sinks", sink, "test"])).await
     }
 
-    async fn all<T: DeserializeOwned>(&self, list: &str) -> Result<Vec<T>, ClientError> {
+    pub(super) async fn all<T: DeserializeOwned>(&self, list: &[&str]) -> Result<Vec<T>, ClientError> {
         let mut rows = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let mut url = self.path(&[list]);
+            let mut url = self.path(list);
             url.query_pairs_mut().append_pair("limit", "1000").extend_pairs(after.iter().map(|after| ("after", after)));
             let page: Named<T> = self.call(Method::GET, url).await?;
             rows.extend(page.data);

@@ -8,7 +8,10 @@ use clap::{Parser, Subcommand};
 
 use look::look;
 
+use crate::core::hold::Answer;
+
 mod act;
+mod approve;
 mod attempt;
 mod calls;
 mod check;
@@ -24,6 +27,7 @@ mod listen;
 mod look;
 mod operate;
 mod pause;
+mod plan;
 mod poll;
 mod reload;
 mod replay;
@@ -35,6 +39,7 @@ mod show;
 mod status;
 mod table;
 mod test;
+mod vault;
 mod why;
 
 /// Done.
@@ -57,6 +62,7 @@ First steps:
   doorbell poll orders           what would the job `orders` find and send now? Nothing is kept
   doorbell listen --port 9000    a receiver for trying, which verifies and prints what arrives
   doorbell run                   the daemon
+  doorbell plan                  after an edit: what would it do to what is remembered?
   doorbell why orders 7          why was (or wasn't) there a webhook for the item 7?
 
 The config is -c FILE, $DOORBELL_CONFIG, ./doorbell.toml or /etc/doorbell/doorbell.toml, in this order.
@@ -83,6 +89,8 @@ enum Command {
     Init(init::InitArgs),
     /// Validate the config: every problem at once, or the jobs with their next runs.
     Check(check::CheckArgs),
+    /// What the config would change against the state: keeps, re-hashes, re-baselines, new, gone.
+    Plan(plan::PlanArgs),
     /// Poll a job now and show what it finds and what would be sent; keeps nothing unless --commit.
     Poll(poll::PollArgs),
     /// Recorded polls through the same code, offline: a regression test for a config.
@@ -103,6 +111,10 @@ enum Command {
     Why(why::WhyArgs),
     /// Send again what was delivered or is dead: by event, or by job, sink, state and time.
     Replay(replay::ReplayArgs),
+    /// Let go what a job holds: a mass deletion, or a poll with more events than it may have.
+    Approve(approve::ApproveArgs),
+    /// Keep back what a job holds.
+    Reject(approve::ApproveArgs),
     /// Give up deliveries that are held, by sink, job and time: nothing else drops them.
     Drop(drop::DropArgs),
     /// Keep a job from being polled, or a sink from being sent to, until it is resumed.
@@ -126,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => on_half_the_cores(demo::run(args)),
         Command::Init(args) => on_one_core(init::run(config, args)),
         Command::Check(args) => check::run(config, &args),
+        Command::Plan(args) => on_one_core(plan::run(config, &args)),
         Command::Poll(args) => on_half_the_cores(poll::run(config, args)),
         Command::ReplayPoll(args) => on_half_the_cores(replay_poll::run(config, args)),
         Command::Test(args) => on_half_the_cores(test::run(config, args)),
@@ -146,6 +159,8 @@ pub fn main() -> ExitCode {
             why::run(&args, source, screen, now).await
         })),
         Command::Replay(args) => on_one_core(replay::run(config, &args)),
+        Command::Approve(args) => on_one_core(approve::run(config, &args, Answer::Approved)),
+        Command::Reject(args) => on_one_core(approve::run(config, &args, Answer::Rejected)),
         Command::Drop(args) => on_one_core(drop::run(config, &args)),
         Command::Pause(args) => on_one_core(pause::run(config, &args, true)),
         Command::Resume(args) => on_one_core(pause::run(config, &args, false)),

@@ -3,8 +3,11 @@
 //! It refuses what names nothing; how it is asked for and told is in the files of the commands.
 
 use crate::admin::{Refusal, unknown_name};
+use crate::core::hold::{Answer, Hold};
 use crate::core::names::{JobName, SinkName};
-use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport, RetryReport};
+use crate::core::operate::{
+    AnswerReport, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport, RetryReport,
+};
 use crate::engine::Handle;
 use crate::store::{Archive, Retried, StoreError};
 
@@ -65,6 +68,26 @@ pub(super) async fn pause_job(handle: &Handle, job: &JobName, paused: bool) -> R
     handle.pause_job(job, paused).await.ok_or_else(stopping)?.map_err(internal)
 }
 
+pub(super) async fn answer(handle: &Handle, job: &JobName, answer: Answer) -> Result<AnswerReport, Refusal> {
+    let held = handle.answer(job, answer).await.ok_or_else(stopping)?.map_err(internal)?;
+    answered(job.as_str(), answer, held)
+}
+
+/// What an answer came to.
+///
+/// # Errors
+///
+/// There is nothing that can be answered so.
+pub(super) fn answered(job: &str, answer: Answer, held: Option<Hold>) -> Result<AnswerReport, Refusal> {
+    match held {
+        Some(held) => Ok(AnswerReport { job: job.to_owned(), held }),
+        None => {
+            let word = if answer == Answer::Approved { "approve" } else { "reject" };
+            Err(Refusal::Conflict(format!("the job `{job}` holds nothing: there is nothing to {word}")))
+        }
+    }
+}
+
 pub(super) async fn pause_sink(handle: &Handle, sink: &SinkName, paused: bool) -> Result<PauseReport, Refusal> {
     handle.pause_sink(sink, paused).await.ok_or_else(stopping)?.map_err(internal)
 }
@@ -73,6 +96,7 @@ pub(super) async fn pause_sink(handle: &Handle, sink: &SinkName, paused: bool) -
 pub(super) fn internal(error: StoreError) -> Refusal {
     match error {
         StoreError::Closed => stopping(),
+        StoreError::TwoPasts { .. } => Refusal::Conflict(error.to_string()),
         error => Refusal::Internal(error.to_string()),
     }
 }

@@ -59,6 +59,9 @@ pub(super) fn poll_report(report: &PollReport, brush: Brush) -> String {
     if unseen > 0 {
         line(&mut text, &format!("\n… and {unseen} more events (--json shows up to 1,000)"));
     }
+    if let Some(held) = &report.held {
+        line(&mut text, &format!("\n{}", brush.paint(CHANGED, &clean(&held.sentence(&report.job)))));
+    }
     line(&mut text, &format!("\n{}", closing(report)));
     text.trim_end().to_owned()
 }
@@ -207,6 +210,7 @@ mod tests {
             baseline: false,
             items: 0,
             silent: 0,
+            held: None,
             sample: Vec::new(),
             events: Vec::new(),
             events_total: 0,

@@ -94,6 +94,9 @@ fn job_table(jobs: &[JobView], now: Timestamp) -> Table {
             0 | 1 => reason.clone(),
             times => format!("{times} times: {reason}"),
         });
+        let held =
+            job.held.as_ref().map(|held| format!("{}; since the poll of {}", held.sentence(&job.name), held.since));
+        let note = [note, held].into_iter().flatten().reduce(|note, held| format!("{note}; {held}"));
         table.push(
             vec![
                 Cell::new(&job.name),

@@ -3,6 +3,7 @@
 //! One signed sample event, the way real ones go but outside the queue: nothing is kept of it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -14,8 +15,9 @@ use crate::cli::{DONE, FAILED, USAGE, say};
 use crate::config::Loaded;
 use crate::core::names::SinkName;
 use crate::core::view::TestReport;
-use crate::engine::clock::SystemClock;
+use crate::engine::clock::{SystemClock, wall_clock};
 use crate::engine::send_sample;
+use crate::net::auth::Credentialer;
 use crate::sink::HttpSender;
 
 /// Send one signed sample event to a sink
@@ -60,7 +62,7 @@ async fn by_hand(loaded: &Loaded, args: &TestArgs) -> u8 {
         say::problem(&unknown("sink", &args.sink, names), None);
         return USAGE;
     };
-    let report = send_sample(&HttpSender::new(), &SystemClock, sink).await;
+    let report = send_sample(&HttpSender::new(Arc::new(Credentialer::alone(wall_clock))), &SystemClock, sink).await;
     print(&report, args)
 }
 

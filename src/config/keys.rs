@@ -2,7 +2,7 @@
 //!
 //! A later version flips a key's status here and lifts it in `lift/`. Nothing here reads a config.
 
-use Status::{Built, Default, Later};
+use Status::{Built, Later};
 use Table::{
     Alerts, Auth, Batch, Csv, Cursor, Daemon, Deletes, Detail, Each, Every, Job, Pages, Root, SendTo, Sign, Sink, Tls,
     Vendor,
@@ -75,22 +75,11 @@ impl Table {
     }
 }
 
-/// A value that a key may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Literal {
-    /// A whole number.
-    Whole(i64),
-    /// `true` or `false`.
-    Bool(bool),
-}
-
 /// What this version makes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// It has it.
     Built,
-    /// It only does what these values say, so only they may be written.
-    Default(&'static [Literal]),
     /// It does not have it yet.
     Later,
 }
@@ -145,38 +134,38 @@ pub const KEYS: &[Key] = &[
     key(Vendor, "limited_when", Built, "how a rate limit in disguise looks"),
     key(Vendor, "fail_when", Built, "how an error in a 200 looks"),
     key(Auth, "type", Built, "the kind of credentials"),
-    key(Auth, "token", Built, "for `bearer`"),
-    key(Auth, "username", Built, "for `basic`"),
-    key(Auth, "password", Built, "for `basic`"),
+    key(Auth, "token", Built, "for `bearer`; for `session`: where the answer has it"),
+    key(Auth, "username", Built, "for `basic` and `digest`"),
+    key(Auth, "password", Built, "for `basic` and `digest`"),
     key(Auth, "name", Built, "for `api_key`: the header or parameter"),
-    key(Auth, "value", Built, "for `api_key`: what is sent"),
+    key(Auth, "value", Built, "for `api_key` and `hmac`: what is sent"),
     key(Auth, "in", Built, "for `api_key`: `header` or `query`"),
-    key(Auth, "token_url", Later, "where a token is fetched"),
-    key(Auth, "client_id", Later, "for `oauth2`"),
-    key(Auth, "client_secret", Later, "for `oauth2`"),
-    key(Auth, "scope", Later, "for `oauth2`"),
-    key(Auth, "audience", Later, "for `oauth2`"),
-    key(Auth, "grant", Later, "for `oauth2`"),
-    key(Auth, "refresh_token", Later, "for `oauth2`"),
-    key(Auth, "client_auth", Later, "for `oauth2`"),
-    key(Auth, "params", Later, "for `oauth2`"),
-    key(Auth, "algorithm", Later, "for `jwt_bearer` and `hmac`"),
-    key(Auth, "key", Later, "for `jwt_bearer` and `hmac`"),
-    key(Auth, "claims", Later, "for `jwt_bearer`"),
-    key(Auth, "headers", Later, "for `jwt_bearer` and `session`"),
-    key(Auth, "url", Later, "for `session`"),
-    key(Auth, "method", Later, "for `session`"),
-    key(Auth, "body", Later, "for `session`"),
-    key(Auth, "send", Later, "for `session`"),
-    key(Auth, "ttl", Later, "for `session`"),
-    key(Auth, "region", Later, "for `aws_sigv4`"),
-    key(Auth, "service", Later, "for `aws_sigv4`"),
-    key(Auth, "access_key", Later, "for `aws_sigv4`"),
-    key(Auth, "secret_key", Later, "for `aws_sigv4`"),
-    key(Auth, "session_token", Later, "for `aws_sigv4`"),
-    key(Auth, "header", Later, "for `hmac`"),
-    key(Auth, "message", Later, "for `hmac`"),
-    key(Auth, "encoding", Later, "for `hmac`"),
+    key(Auth, "token_url", Built, "for `oauth2` and `jwt_bearer`: where a token is fetched"),
+    key(Auth, "client_id", Built, "for `oauth2`: who asks"),
+    key(Auth, "client_secret", Built, "for `oauth2`: what the client shows"),
+    key(Auth, "scope", Built, "for `oauth2`: what the token is good for"),
+    key(Auth, "audience", Built, "for `oauth2`: whom the token is for"),
+    key(Auth, "grant", Built, "for `oauth2`: `client_credentials` or `refresh_token`"),
+    key(Auth, "refresh_token", Built, "for `oauth2`: the first one"),
+    key(Auth, "client_auth", Built, "for `oauth2`: `basic` or `body`"),
+    key(Auth, "params", Built, "for `oauth2`: more members of the request"),
+    key(Auth, "algorithm", Built, "for `jwt_bearer` and `hmac`: how it is signed"),
+    key(Auth, "key", Built, "for `jwt_bearer` and `hmac`: what it is signed with"),
+    key(Auth, "claims", Built, "for `jwt_bearer`: what the assertion says"),
+    key(Auth, "headers", Built, "for `jwt_bearer`, `session` and `hmac`: more headers"),
+    key(Auth, "url", Built, "for `session`: where one logs in"),
+    key(Auth, "method", Built, "for `session`: the log-in's method"),
+    key(Auth, "body", Built, "for `session`: the log-in's body"),
+    key(Auth, "send", Built, "for `session`: what carries the token"),
+    key(Auth, "ttl", Built, "for `session`: how long it is good"),
+    key(Auth, "region", Built, "for `aws_sigv4`: as in `eu-central-1`"),
+    key(Auth, "service", Built, "for `aws_sigv4`: as in `execute-api`"),
+    key(Auth, "access_key", Built, "for `aws_sigv4`: the id of the key"),
+    key(Auth, "secret_key", Built, "for `aws_sigv4`: the key"),
+    key(Auth, "session_token", Built, "for `aws_sigv4`: with a temporary key"),
+    key(Auth, "header", Built, "for `hmac`: what carries the signature"),
+    key(Auth, "message", Built, "for `hmac`: what is signed"),
+    key(Auth, "encoding", Built, "for `hmac`: `hex` or `base64`"),
     key(Job, "vendor", Built, "the vendor whose settings it shares"),
     key(Job, "url", Built, "joined to `base_url`, or absolute"),
     key(Job, "method", Built, "the request's method"),
@@ -193,17 +182,17 @@ pub const KEYS: &[Key] = &[
     key(Job, "tolerance", Built, "how far a number may drift"),
     key(Job, "arrays", Built, "arrays inside an item, compared by key"),
     key(Job, "unordered", Built, "arrays whose order does not count"),
-    key(Job, "settle", Default(&[Literal::Whole(1)]), "polls a new value must persist"),
+    key(Job, "settle", Built, "polls a new value must persist"),
     key(Job, "first", Built, "what the first poll says"),
     key(Job, "on", Built, "which changes become events"),
     key(Job, "when", Built, "which of those become events"),
     key(Job, "empty", Built, "may the items query find nothing at all"),
     key(Job, "deletes", Built, "when an item counts as deleted"),
-    key(Job, "max_events", Later, "events of one poll above which it is held"),
+    key(Job, "max_events", Built, "events of one poll above which it is held"),
     key(Job, "type", Built, "the type of the events"),
     key(Job, "send_to", Built, "the sinks that get the events"),
     key(Job, "enabled", Built, "is it polled"),
-    key(Job, "rename", Later, "the job's former name"),
+    key(Job, "rename", Built, "the name that the job had before: its state is taken over"),
     key(Job, "pages", Built, "how to read a list of several pages"),
     key(Job, "cursor", Built, "how to fetch only what is new"),
     key(Job, "detail", Later, "one more request for each item"),
@@ -213,8 +202,8 @@ pub const KEYS: &[Key] = &[
     key(Csv, "delimiter", Built, "what stands between fields"),
     key(Csv, "header", Built, "is the first row the columns' names"),
     key(Deletes, "after", Built, "complete polls without the item"),
-    key(Deletes, "hold_above", Later, "the share of items above which deletions are held"),
-    key(Deletes, "confirm", Later, "a request that must say 404 or 410"),
+    key(Deletes, "hold_above", Built, "the share of items above which deletions are held"),
+    key(Deletes, "confirm", Built, "a request that must say 404 or 410"),
     key(Every, "min", Built, "the shortest time between two polls"),
     key(Every, "max", Built, "the longest time between two polls"),
     key(Pages, "style", Built, "how the next page is found"),

@@ -35,8 +35,29 @@ const WORDS: &[&str] = &[
 ];
 
 /// Keys of an `auth` table whose values are no secret.
-const OPEN_IN_AUTH: &[&str] =
-    &["type", "in", "name", "grant", "client_auth", "algorithm", "encoding", "region", "service"];
+const OPEN_IN_AUTH: &[&str] = &[
+    "type",
+    "in",
+    "name",
+    "grant",
+    "client_auth",
+    "algorithm",
+    "encoding",
+    "region",
+    "service",
+    "token_url",
+    "client_id",
+    "scope",
+    "audience",
+    "claims",
+    "headers",
+    "url",
+    "method",
+    "send",
+    "ttl",
+    "header",
+    "message",
+];
 
 /// The literal secrets of a parsed file, as byte ranges of its text.
 pub(crate) fn literal_secrets(tree: &DeTable<'_>, text: &str) -> Vec<Range<usize>> {

@@ -5,6 +5,7 @@ mod documents;
 mod formats;
 mod keys;
 mod paging;
+mod renames;
 mod transport;
 mod values;
 

@@ -57,6 +57,8 @@ pub enum Trouble {
     Failing,
     /// A job has had no complete poll for too long.
     Stale,
+    /// What a job found waits for a person.
+    Held,
     /// A sink is disabled.
     Disabled,
     /// Too much waits for a sink.
@@ -69,6 +71,7 @@ impl Trouble {
         match self {
             Self::Failing => "failing",
             Self::Stale => "stale",
+            Self::Held => "held",
             Self::Disabled => "disabled",
             Self::Backlog => "backlog",
         }
@@ -76,12 +79,14 @@ impl Trouble {
 
     /// The trouble of this word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Failing, Self::Stale, Self::Disabled, Self::Backlog].into_iter().find(|it| it.as_str() == word)
+        [Self::Failing, Self::Stale, Self::Held, Self::Disabled, Self::Backlog]
+            .into_iter()
+            .find(|it| it.as_str() == word)
     }
 
     /// Is it one of a job? Else it is one of a sink.
     pub fn is_of_a_job(self) -> bool {
-        matches!(self, Self::Failing | Self::Stale)
+        matches!(self, Self::Failing | Self::Stale | Self::Held)
     }
 }
 

@@ -32,6 +32,22 @@ pub struct Config {
 }
 
 impl Config {
+    /// The names of all jobs.
+    pub fn job_names(&self) -> Vec<JobName> {
+        self.jobs.iter().map(|job| job.name.clone()).collect()
+    }
+
+    /// The names of all sinks.
+    pub fn sink_names(&self) -> Vec<SinkName> {
+        self.sinks.iter().map(|sink| sink.name.clone()).collect()
+    }
+
+    /// Jobs that had another name before.
+    pub fn renames(&self) -> Vec<Rename> {
+        let renamed = |job: &Arc<Job>| Some(Rename { old: job.rename.clone()?, new: job.name.clone() });
+        self.jobs.iter().filter_map(renamed).collect()
+    }
+
     /// The job with this name.
     pub fn job(&self, name: &JobName) -> Option<&Arc<Job>> {
         self.jobs.binary_search_by(|job| job.name.cmp(name)).ok().map(|at| &self.jobs[at])
@@ -41,6 +57,15 @@ impl Config {
     pub fn sink(&self, name: &SinkName) -> Option<&Arc<Sink>> {
         self.sinks.binary_search_by(|sink| sink.name.cmp(name)).ok().map(|at| &self.sinks[at])
     }
+}
+
+/// A job that had another name before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rename {
+    /// The name before.
+    pub old: JobName,
+    /// The name now.
+    pub new: JobName,
 }
 
 /// The daemon's own settings.

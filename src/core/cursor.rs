@@ -84,6 +84,19 @@ impl CursorSpec {
         })
     }
 
+    /// Does its value come from the items?
+    pub fn reads_items(&self) -> bool {
+        matches!(self.source, Source::At(_))
+    }
+
+    /// Where in the body its value stands, outside of the items.
+    pub fn body_path(&self) -> Option<&JsonPath> {
+        match &self.source {
+            Source::From(Spot::Body(path)) => Some(path),
+            Source::From(Spot::Header(_)) | Source::At(_) => None,
+        }
+    }
+
     /// Is it time for a poll without the cursor?
     pub fn is_full_due(&self, kept: &CursorState, now: Timestamp) -> bool {
         self.full_every.is_some_and(|every| kept.full.is_none_or(|full| now.since(full) >= every))

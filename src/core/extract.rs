@@ -18,6 +18,7 @@ use crate::core::names::{Digest, Key, KeyDigest};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::path::{JsonPath, Step};
 
+pub(in crate::core) use explain::not_json;
 pub(in crate::core) use key::of_element as element_key;
 
 /// An item as it was read: its key and its bytes, no tree.
@@ -49,7 +50,23 @@ pub fn extract(job: &Job, body: &Bytes) -> Result<Vec<Item>, Failure> {
 /// # Errors
 /// As [`extract`].
 pub fn extract_counted(job: &Job, body: &Bytes) -> Result<(Vec<Item>, u64), Failure> {
-    Selection { items: job.items.as_ref(), key: &job.key, empty: job.empty }.read(body)
+    Selection::of(job).read(body)
+}
+
+/// The key of the item at this position (from 0) of a list that is not held.
+///
+/// # Errors
+/// It has none.
+pub(in crate::core) fn key_at(job: &Job, raw: &[u8], at: usize) -> Result<Key, Failure> {
+    key::of_raw(&job.key, raw, Place::Item(at))
+}
+
+/// Refuses two items that have the same key and differ; `at` is the position of the second one.
+///
+/// # Errors
+/// `KeyTwice`.
+pub(in crate::core) fn same(job: &Job, first: &Item, second: &Item, at: usize) -> Result<(), Failure> {
+    Selection::of(job).same(first, second, at)
 }
 
 /// What of a job says which items there are.
@@ -59,7 +76,11 @@ struct Selection<'a> {
     empty: bool,
 }
 
-impl Selection<'_> {
+impl<'a> Selection<'a> {
+    fn of(job: &'a Job) -> Self {
+        Self { items: job.items.as_ref(), key: &job.key, empty: job.empty }
+    }
+
     fn read(&self, body: &Bytes) -> Result<(Vec<Item>, u64), Failure> {
         let items = match self.items.map(|query| (query, query.plain_steps())) {
             None => self.split(None, &[], body),
@@ -83,7 +104,7 @@ impl Selection<'_> {
             (Split::NotThere, None) => Vec::new(),
         };
         let item =
-            |(at, raw): (usize, &[u8])| Ok(item(key::of_raw(self.key, raw, self.place(at))?, body.slice_ref(raw)));
+            |(at, raw): (usize, &[u8])| Ok(Item::new(key::of_raw(self.key, raw, self.place(at))?, body.slice_ref(raw)));
         raws.into_iter().enumerate().map(item).collect()
     }
 
@@ -100,7 +121,7 @@ impl Selection<'_> {
             return self.not_there(query, &tree);
         }
         let item = |(at, node): (usize, &Json)| {
-            Ok(item(key::of_tree(self.key, node, self.place(at))?, Bytes::from(node.to_bytes())))
+            Ok(Item::new(key::of_tree(self.key, node, self.place(at))?, Bytes::from(node.to_bytes())))
         };
         nodes.into_iter().enumerate().map(item).collect()
     }
@@ -171,8 +192,11 @@ impl std::fmt::Display for Place {
     }
 }
 
-fn item(key: Key, raw: Bytes) -> Item {
-    Item { key_digest: key.digest(), key, raw_digest: Digest::of(&raw), raw }
+impl Item {
+    /// An item of these bytes.
+    pub fn new(key: Key, raw: Bytes) -> Self {
+        Self { key_digest: key.digest(), key, raw_digest: Digest::of(&raw), raw }
+    }
 }
 
 fn parse(text: &[u8]) -> Result<Json, Failure> {

@@ -5,9 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::core::auth::Auth;
 use crate::core::cursor::CursorSpec;
 use crate::core::diff::Change;
 use crate::core::document::DocumentSpec;
+use crate::core::hold::HoldLimits;
 use crate::core::homes::Homes;
 use crate::core::names::{Digest, JobName, VendorName};
 use crate::core::page::Paging;
@@ -18,6 +22,7 @@ use crate::core::schedule::Schedule;
 use crate::core::sink::Route;
 use crate::core::template::{Condition, Template, Text};
 use crate::core::transport::Transport;
+use crate::core::units::Share;
 
 /// What to poll, when, and how to see a change.
 #[derive(Debug)]
@@ -58,14 +63,47 @@ pub struct Job {
     pub on: Changes,
     /// Which of those become events.
     pub when: Option<Condition>,
-    /// Complete polls without an item after which it counts as deleted. At least 1.
-    pub deletes_after: u32,
+    /// Polls in a row that must see a new value before it is an event. At least 1.
+    pub settle: u32,
+    /// When an item that is missing counts as deleted.
+    pub deletes: Deletes,
+    /// Events of one poll; a poll with more is held.
+    pub max_events: u64,
     /// The event's type; `None`: `JOB.CHANGE`.
     pub event_type: Option<Template>,
     /// Who gets the events, and as what.
     pub send_to: Vec<Route>,
+    /// The name that it had before, whose state it takes over.
+    pub rename: Option<JobName>,
     /// What of the config the job's state depends on.
     pub fingerprints: Fingerprints,
+}
+
+/// When an item that is missing counts as deleted.
+#[derive(Clone, Debug)]
+pub struct Deletes {
+    /// Complete polls without it. At least 1.
+    pub after: u32,
+    /// More than this share of the items at once is held.
+    pub hold_above: Share,
+    /// What must say 404 or 410 first.
+    pub confirm: Option<RequestSpec>,
+}
+
+impl Default for Deletes {
+    fn default() -> Self {
+        Self { after: 2, hold_above: Share::percent(20), confirm: None }
+    }
+}
+
+impl Job {
+    /// Events of one poll, when nothing is said.
+    pub const MAX_EVENTS: u64 = 1000;
+
+    /// Above what its polls are held.
+    pub fn hold_limits(&self) -> HoldLimits {
+        HoldLimits { share: self.deletes.hold_above, events: self.max_events }
+    }
 }
 
 /// How to ask for the first (or only) page.
@@ -98,35 +136,13 @@ pub enum BodySpec {
     Json(crate::core::template::JsonTemplate),
 }
 
-/// The credentials of a request.
-#[derive(Clone, Debug)]
-pub enum Auth {
-    /// `authorization: Bearer TOKEN`.
-    Bearer {
-        /// Sent as it is.
-        token: Text,
-    },
-    /// `authorization: Basic BASE64` (RFC 7617).
-    Basic {
-        /// Without a colon.
-        username: Text,
-        /// Anything.
-        password: Text,
-    },
-    /// A header of the vendor's own.
-    ApiKeyHeader {
-        /// The header.
-        name: http::HeaderName,
-        /// What it says.
-        value: Text,
-    },
-    /// A query parameter of the vendor's own.
-    ApiKeyQuery {
-        /// The parameter.
-        name: String,
-        /// What it says.
-        value: Text,
-    },
+impl BodySpec {
+    /// What a body is said to be where no header says it. A table is JSON. Of a string it is said that it is JSON when it
+    /// is; else that it is text.
+    pub fn content_type(&self, body: &str) -> &'static str {
+        let is_json = matches!(self, Self::Json(_)) || serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok();
+        if is_json { "application/json" } else { "text/plain; charset=utf-8" }
+    }
 }
 
 /// How to connect to a vendor, and what to put up with. Jobs with equal settings share a client.
@@ -190,14 +206,28 @@ impl Changes {
 }
 
 /// Digests of the parts of a job's config that its state depends on, of the spelling before secrets are put in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprints {
     /// Method, URL, query and body. A change drops validators and re-baselines silently.
     pub request: Digest,
-    /// `format`, `csv`, `array`, `items` and `key`. A change drops validators and re-baselines silently.
+    /// `format`, `csv`, `array` and `items`. A change drops validators and re-baselines silently.
     pub selection: Digest,
+    /// `key`. A change re-baselines silently.
+    pub identity: Digest,
     /// `watch` and `ignore` as written, kept whole so that the old rules can be applied once more.
     pub rules: String,
+}
+
+impl Fingerprints {
+    /// The parts of which an edit makes another list of what was remembered, so that the job re-baselines.
+    pub fn edited(&self, now: &Self) -> Vec<&'static str> {
+        let parts = [
+            ("request", self.request != now.request),
+            ("selection", self.selection != now.selection),
+            ("identity", self.identity != now.identity),
+        ];
+        parts.into_iter().filter(|(_, edited)| *edited).map(|(name, _)| name).collect()
+    }
 }
 
 /// A job with nothing special, for tests: the document at one address, every half minute.
@@ -241,13 +271,21 @@ pub(crate) fn plain(name: &str) -> Job {
         key: Vec::new(),
         list: ListKind::Complete,
         empty: false,
-        fingerprints: Fingerprints { request: digest(1), selection: digest(2), rules: rules.to_text() },
+        fingerprints: Fingerprints {
+            request: digest(1),
+            selection: digest(2),
+            identity: digest(3),
+            rules: rules.to_text(),
+        },
         rules,
         first: First::Silent,
         on: Changes::ALL,
         when: None,
-        deletes_after: 2,
+        settle: 1,
+        deletes: Deletes::default(),
+        max_events: Job::MAX_EVENTS,
         event_type: None,
         send_to: Vec::new(),
+        rename: None,
     }
 }

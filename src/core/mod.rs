@@ -20,6 +20,7 @@ pub mod units;
 pub mod cursor;
 pub mod document;
 pub mod extract;
+pub mod index;
 pub mod json;
 pub mod page;
 pub mod path;
@@ -31,13 +32,18 @@ pub mod decide;
 pub mod diff;
 pub mod envelope;
 pub mod event;
+pub mod hold;
 pub mod ledger;
 pub mod outcome;
 pub mod pace;
+pub mod plan;
 pub mod recording;
 pub mod reload;
 pub mod rules;
 pub mod schedule;
+
+// Being let in: what requests carry, on either side.
+pub mod auth;
 
 // Asking: how often, and what a vendor says of that.
 pub mod bucket;
@@ -48,7 +54,6 @@ pub mod polite;
 pub mod backlog;
 pub mod batch;
 pub mod breaker;
-pub mod credentials;
 pub mod delivery;
 pub mod formats;
 pub mod rerender;

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -99,6 +101,21 @@ macro_rules! digest {
 digest! {
     /// 128 bits that stand for some bytes: a body, an item, its canonical form, a part of the config.
     Digest
+}
+
+/// Hexadecimal.
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:032x}", u128::from_be_bytes(self.0)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let number = u128::from_str_radix(&text, 16).map_err(serde::de::Error::custom)?;
+        Ok(Self(number.to_be_bytes()))
+    }
 }
 digest! {
     /// 128 bits that stand for an item's [`Key`] in the ledger.

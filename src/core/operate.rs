@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::hold::Hold;
 use crate::core::time::Timestamp;
 use crate::core::view::DeliveryView;
 
@@ -313,6 +314,15 @@ pub struct PauseReport {
     pub was_disabled: Option<String>,
     /// Deliveries of the sink that are held by the pause, or go on by the resume.
     pub deliveries: u64,
+}
+
+/// What an answer to what a job holds came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerReport {
+    /// The job.
+    pub job: String,
+    /// What it holds, with the answer; the next poll takes it.
+    pub held: Hold,
 }
 
 #[cfg(test)]

@@ -40,6 +40,17 @@ pub struct Paging {
     pub until_known: bool,
 }
 
+impl Paging {
+    /// The paths that are looked for in a page's body, outside of its items.
+    pub fn body_paths(&self) -> impl Iterator<Item = &JsonPath> {
+        let at = match &self.style {
+            Style::NextUrl { at: Spot::Body(path) } | Style::Token { at: Spot::Body(path), .. } => Some(path),
+            _ => None,
+        };
+        at.into_iter().chain(&self.total).chain(&self.more)
+    }
+}
+
 /// What leads from a page to the next.
 #[derive(Clone, Debug)]
 pub enum Style {

@@ -28,6 +28,7 @@ pub use custom::{Custom, MESSAGE_NAMES, VALUE_NAMES};
 pub use key::SigningKey;
 use key::{VerifyingKey, complaint};
 pub use mac::{Algorithm, Encoding};
+pub(in crate::core) use mac::{hex, mac};
 
 /// How far a webhook's timestamp may be from the receiver's clock (Standard Webhooks, "Verifying timestamps").
 pub const TOLERANCE: Duration = Duration::from_secs(5 * 60);

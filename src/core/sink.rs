@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
+use crate::core::auth::Auth;
 use crate::core::backlog::Limits;
 use crate::core::batch::Batching;
 use crate::core::delivery::Ladder;
 use crate::core::formats::Form;
-use crate::core::job::Auth;
 use crate::core::names::SinkName;
 use crate::core::secret::Masked;
 use crate::core::sign::Signer;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::hold::Hold;
 use crate::core::outcome::FailureKind;
 use crate::core::recording::Recording;
 use crate::core::time::Timestamp;
@@ -16,7 +17,7 @@ use crate::core::trace::{Phases, SentHeaders};
 pub struct JobView {
     /// Its name.
     pub name: String,
-    /// `ok`, `failing`, `new` (no complete poll yet), `polling`, `waiting` (for its vendor's rate or budget, or because the
+    /// `ok`, `failing`, `held` (something waits for a person), `new` (no complete poll yet), `polling`, `waiting` (for its vendor's rate or budget, or because the
     /// vendor asked to be left alone), `paused` (by a person, or for a sink whose backlog is at its limit), `disabled`.
     pub health: String,
     /// The outcome of the last poll: `complete`, `partial`, `unchanged`, `failed`.
@@ -37,6 +38,9 @@ pub struct JobView {
     pub events: u64,
     /// Since when a person keeps it from being polled.
     pub paused: Option<Timestamp>,
+    /// What of it waits for a person: see `doorbell approve`.
+    #[serde(default)]
+    pub held: Option<Hold>,
 }
 
 /// What is left of a vendor's limits, as `doorbell status` shows it; only vendors that have some, or ask for some, are
@@ -258,7 +262,7 @@ pub struct EventFilter {
 }
 
 /// The words that a filter by change may be: what happens to items, and what system events tell.
-pub const CHANGES: [&str; 11] = [
+pub const CHANGES: [&str; 12] = [
     "created",
     "updated",
     "deleted",
@@ -266,6 +270,7 @@ pub const CHANGES: [&str; 11] = [
     "failing",
     "recovered",
     "stale",
+    "held",
     "rebaselined",
     "disabled",
     "backlog",
@@ -302,6 +307,9 @@ pub struct PollReport {
     pub items: u64,
     /// Differences that the rules, `on`, `when` or the baseline kept silent.
     pub silent: u64,
+    /// What waits for a person after it.
+    #[serde(default)]
+    pub held: Option<Hold>,
     /// The first of the items read, as examples: key and body.
     pub sample: Vec<ItemView>,
     /// The events, with the webhooks' bodies; the first 1,000 of them.

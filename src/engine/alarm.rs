@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use crate::core::alert::{Alerts, Bell, JobTurn, JobWatch, Kind, Notice, Past, Rebaselined, Telling};
 use crate::core::config::Config;
 use crate::core::delivery::Verdict;
+use crate::core::hold::Hold;
 use crate::core::job::Job;
 use crate::core::names::JobName;
 use crate::core::outcome::PollOutcome;
@@ -127,11 +128,12 @@ impl Alarm {
     }
 
     /// A poll that was made for real has ended.
-    pub(super) fn polled(&self, job: &Job, outcome: &PollOutcome, at: Timestamp) {
+    pub(super) fn polled(&self, job: &Job, outcome: &PollOutcome, hold: Option<Box<Hold>>, at: Timestamp) {
         let mut watched = self.watched();
         let alerts = &self.settings().alerts;
         let Some(place) = watched.jobs.get_mut(&job.name) else { return };
         place.watch.polled(outcome, at, &place.job.schedule, alerts);
+        place.watch.holds(hold, at);
         if place.watch.turn(&job.name, alerts, at).is_some() && watched.turned.insert(job.name.clone()) {
             self.0.wake.notify_one();
         }
@@ -190,11 +192,11 @@ impl Alarm {
     }
 
     /// What was committed is so; a poll that ended meanwhile may have changed what follows.
-    fn took_turn(&self, name: &JobName, bell: Option<Bell>, now: Timestamp) {
+    fn took_turn(&self, name: &JobName, turn: JobTurn, now: Timestamp) {
         let watched = &mut *self.watched();
         let settings = self.settings();
         let Some(place) = watched.jobs.get_mut(name) else { return };
-        place.watch.set_bell(bell);
+        place.watch.take(turn);
         if place.watch.turn(&place.job.name, &settings.alerts, now).is_some() {
             watched.turned.insert(name.clone());
         }
@@ -218,26 +220,30 @@ fn watch_all(
     now: Timestamp,
 ) -> BTreeMap<JobName, Place> {
     let of_jobs = bells.iter().filter(|bell| bell.trouble.is_of_a_job());
-    let bells: BTreeMap<&str, &Bell> = of_jobs.map(|bell| (bell.subject.as_str(), bell)).collect();
+    let mut bells: BTreeMap<&str, Vec<Bell>> = BTreeMap::new();
+    for bell in of_jobs {
+        bells.entry(bell.subject.as_str()).or_default().push(bell.clone());
+    }
     let enabled = config.jobs.iter().filter(|job| job.enabled);
     let places = enabled.map(|job| {
         let past = records.get(&job.name).map(past).unwrap_or_default();
-        let bell = bells.get(job.name.as_str()).map(|bell| (*bell).clone());
+        let its = bells.get(job.name.as_str()).cloned().unwrap_or_default();
         let schedule = (begin == Begin::OnSchedule).then_some(&job.schedule);
-        (
-            job.name.clone(),
-            Place { job: job.clone(), watch: JobWatch::begin(past, bell, schedule, &config.alerts, now) },
-        )
+        (job.name.clone(), Place { job: job.clone(), watch: JobWatch::begin(past, its, schedule, &config.alerts, now) })
     });
     places.collect()
 }
 
 fn past(record: &JobRecord) -> Past {
+    // A poll that was not read whole leaves its baseline to a person, unless it has one.
+    let is_part = record.outcome.as_deref() == Some("partial");
+    let accepted = is_part && record.hold.as_ref().is_none_or(|hold| !hold.baseline);
     Past {
         failures: record.failures,
         reason: record.reason.clone(),
         last_poll: record.last_poll,
-        last_success: record.last_success,
+        last_success: record.last_success.or(record.last_poll.filter(|_| accepted)),
+        hold: record.hold.clone(),
     }
 }
 
@@ -245,7 +251,7 @@ fn past(record: &JobRecord) -> Past {
 fn log(notice: &Notice, is_on: bool) {
     let (event, subject, reason) = (notice.kind.as_str(), notice.subject.as_str(), notice.reason());
     let sinks = notice.sinks().count();
-    let is_news = matches!(notice.kind, Kind::JobStale | Kind::JobRebaselined | Kind::SinkBacklog);
+    let is_news = matches!(notice.kind, Kind::JobStale | Kind::JobHeld | Kind::JobRebaselined | Kind::SinkBacklog);
     match notice.kind {
         _ if !is_on && !is_news => tracing::debug!(event, subject, reason, sinks, "system event"),
         Kind::JobRecovered | Kind::SinkRecovered | Kind::JobRebaselined => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
 
-use crate::core::config::Config;
+use crate::core::config::{Config, Rename};
 use crate::core::job::Job;
 use crate::core::limits::Advice;
 use crate::core::names::JobName;
@@ -114,6 +114,12 @@ impl Gates {
         in_force.clear();
         let mut ways = BTreeMap::new();
         let mut shared: BTreeMap<&str, Arc<Way>> = BTreeMap::new();
+        for Rename { old, new } in config.renames() {
+            // What it used under its former name stays used.
+            if let Some(meter) = meters.remove(&Owner::Job(old)) {
+                kept.insert(Owner::Job(new), lock(&meter.pacer).kept_now(now));
+            }
+        }
         let mut meter = |owner: Owner, courtesy: &Courtesy| {
             let found = meters.entry(owner.clone());
             let meter = found.or_insert_with(|| Arc::new(Meter::new(&owner, courtesy, kept.get(&owner), now)));

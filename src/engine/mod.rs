@@ -39,6 +39,7 @@ mod reload;
 
 pub use handle::{Handle, send_sample};
 pub use operate::{drop_all, pause_job, pause_sink, replay_all};
+pub use reload::adopt;
 pub use scheduler::{Begin, Run};
 
 use alarm::Alarm;
@@ -83,7 +84,7 @@ impl Engine {
     pub async fn start(world: World, config: &Arc<Config>, begin: Begin) -> Result<Self, StoreError> {
         let world = Arc::new(world);
         let current = Current::new(config.clone());
-        reload::adopt(&world, config).await?;
+        adopt(&*world.store, config, world.clock.now()).await?;
         let shutdown = CancellationToken::new();
         let records = world.store.jobs().await?.into_iter().collect();
         let bells = if config.alerts.is_on() { world.store.ringing().await? } else { Vec::new() };

@@ -8,11 +8,14 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::core::config::Config;
+use crate::core::hold::{Answer, Hold};
 use crate::core::names::{JobName, SinkName};
 use crate::core::operate::{DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport};
 use crate::core::rerender::rerender;
 use crate::core::time::Timestamp;
 use crate::engine::Handle;
+use crate::engine::poller::Mode;
+use crate::engine::report::Asker;
 use crate::engine::scheduler::Order;
 use crate::store::{Renderable, Replayable, Retried, Store, StoreError};
 
@@ -187,6 +190,22 @@ impl Handle {
             // A scheduler that has ended reads it at the next start.
             let _ = handle.orders.send(Order::Pause(job, paused)).await;
             Ok(report)
+        })
+        .await
+    }
+
+    /// Answers what a job holds; what is approved goes with a poll that is made now. `None` inside: it holds nothing that
+    /// can be answered so. `None`: the engine has stopped.
+    pub async fn answer(&self, job: &JobName, answer: Answer) -> Option<Result<Option<Hold>, StoreError>> {
+        let (handle, job) = (self.clone(), job.clone());
+        self.to_its_end(async move {
+            let held = handle.world.store.answer(&job, answer).await?;
+            if held.is_some() && answer == Answer::Approved {
+                // Nobody waits for its report.
+                let (reply, _) = oneshot::channel();
+                let _ = handle.orders.send(Order::Poll(job, Mode::Commit, Asker { reply, recorder: None })).await;
+            }
+            Ok(held)
         })
         .await
     }

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::core::hold::Hold;
 use crate::core::job::Job;
 use crate::core::names::SinkName;
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
@@ -16,7 +17,7 @@ use crate::engine::alarm::Alarm;
 use crate::engine::current::Current;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::report::Trace;
-use crate::engine::round::{Act, Round};
+use crate::engine::round::{Act, Round, Tally};
 use crate::source::Gate;
 use crate::store::{PollChanges, PollEnding, PollNote, PollTicket, StoreError};
 
@@ -36,6 +37,8 @@ pub(super) struct Polled {
     pub(super) at: Timestamp,
     pub(super) items: u64,
     pub(super) events: u64,
+    /// What waits for a person after it.
+    pub(super) hold: Option<Box<Hold>>,
     pub(super) trace: Trace,
 }
 
@@ -90,7 +93,8 @@ impl Poller {
             }
         }
         let at = self.world.clock.now();
-        Ok(Polled { outcome, at, items: ended.tally.items, events: ended.tally.events, trace })
+        let Tally { items, events } = ended.tally;
+        Ok(Polled { outcome, at, items, events, hold: ended.hold, trace })
     }
 
     /// The sinks that a job's events go to, each once, as the config in force has them. One that has left it since the

@@ -11,15 +11,15 @@ use tokio::sync::oneshot;
 use crate::core::alert::Bell;
 use crate::core::config::Config;
 use crate::core::names::{JobName, SinkName};
+use crate::core::time::Timestamp;
+use crate::engine::Handle;
 use crate::engine::scheduler::Order;
-use crate::engine::{Handle, World};
-use crate::store::{JobRecord, SinkState, StoreError};
+use crate::store::{JobRecord, SinkState, Store, StoreError};
 
-/// Makes the store's jobs and sinks those of a config.
-pub(super) async fn adopt(world: &World, config: &Config) -> Result<(), StoreError> {
-    let jobs: Vec<JobName> = config.jobs.iter().map(|job| job.name.clone()).collect();
-    let sinks: Vec<SinkName> = config.sinks.iter().map(|sink| sink.name.clone()).collect();
-    world.store.adopt(&jobs, &sinks, world.clock.now()).await
+/// Makes the store's jobs and sinks those of a config; jobs that were renamed keep what is remembered of them.
+pub async fn adopt(store: &dyn Store, config: &Config, now: Timestamp) -> Result<(), StoreError> {
+    let (jobs, sinks, renames) = (config.job_names(), config.sink_names(), config.renames());
+    store.adopt_renamed(&jobs, &sinks, &renames, now).await
 }
 
 impl Handle {
@@ -45,7 +45,7 @@ impl Handle {
             Ok(past) => past,
             Err(error) => {
                 // What the config that stays in force still sends must not be held.
-                adopt(&self.world, &before).await?;
+                adopt(&*self.world.store, &before, self.world.clock.now()).await?;
                 return Err(error);
             }
         };
@@ -65,7 +65,7 @@ impl Handle {
     /// All that can fail: the store follows the config, and says what it knows of its jobs and sinks.
     async fn remember(&self, config: &Config) -> Result<Past, StoreError> {
         let store = &self.world.store;
-        adopt(&self.world, config).await?;
+        adopt(&**store, config, self.world.clock.now()).await?;
         let mut sinks = BTreeMap::new();
         for sink in &config.sinks {
             if !self.dispatcher.has(&sink.name) {

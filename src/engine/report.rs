@@ -8,10 +8,11 @@ use tokio::sync::oneshot;
 use crate::core::decide::{Decided, Phase};
 use crate::core::delivery::NewDelivery;
 use crate::core::extract::Item;
+use crate::core::hold::Hold;
 use crate::core::outcome::PollOutcome;
 use crate::core::time::Timestamp;
 use crate::core::view::{BodyView, ItemView, PollEventView, PollReport, RequestView};
-use crate::source::{Fetched, Recorder, Request};
+use crate::source::{Body, Fetched, Recorder, Request};
 
 /// Items that a report shows as examples.
 const SAMPLE_ITEMS: usize = 3;
@@ -68,6 +69,7 @@ impl Trace {
             baseline: false,
             items: 0,
             silent: 0,
+            held: None,
             sample: Vec::new(),
             events: Vec::new(),
             events_total: 0,
@@ -107,7 +109,7 @@ impl Trace {
         match &fetched.result {
             Ok(answer) => {
                 view.status = Some(answer.status);
-                view.bytes = answer.body.as_ref().map_or(0, |body| body.len() as u64);
+                view.bytes = answer.body.as_ref().map_or(0, Body::len);
             }
             Err(failure) => view.status = failure.status,
         }
@@ -142,6 +144,13 @@ impl Trace {
             })
         });
         report.events.extend(views);
+    }
+
+    /// Notes what waits for a person.
+    pub(super) fn held(&mut self, hold: Option<&Hold>) {
+        if let Some(report) = &mut self.0 {
+            report.held = hold.cloned();
+        }
     }
 
     /// The report, once the poll has ended.

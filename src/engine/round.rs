@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::core::cursor::{CursorState, Reach};
 use crate::core::decide::{Decider, Phase, Start};
+use crate::core::hold::{Hold, Holding};
 use crate::core::job::{Fingerprints, Job, ListKind};
 use crate::core::json::Json;
 use crate::core::names::{Digest, Key, Scope};
@@ -24,6 +25,8 @@ use crate::store::{PageSeal, PageSeals, PollChanges, PollTicket, ScopeState, Sea
 
 mod commit;
 mod compare;
+mod hold;
+mod listed;
 
 /// Keys that a scope's seals remember. Of a longer list, the pages beyond are read anew each time.
 const SEALED_KEYS_MAX: usize = 100_000;
@@ -33,6 +36,8 @@ pub(super) struct Ended {
     pub(super) outcome: PollOutcome,
     pub(super) tally: Tally,
     pub(super) act: Act,
+    /// What waits for a person after it.
+    pub(super) hold: Option<Box<Hold>>,
 }
 
 /// What is to be written at its end.
@@ -97,6 +102,10 @@ pub(super) struct Round<'a> {
     /// Something was committed before the end.
     parts: bool,
     events: u64,
+    /// What may not be said yet.
+    holding: Holding,
+    /// The poll has more events than it may: it is only counted.
+    over: bool,
 }
 
 /// A page that was read or recognised.
@@ -138,6 +147,7 @@ impl<'a> Round<'a> {
             phase: Phase::of(job, kept, state.baseline),
             old_rules: old_rules.and_then(|kept| Rules::from_text(&kept.rules)),
             now: poller.world.clock.now(),
+            settling: Arc::default(),
             noted: (mode == Mode::Commit).then(|| poller.noted.clone()),
             scope,
         };
@@ -149,6 +159,8 @@ impl<'a> Round<'a> {
             whole,
             gate,
             decider: Decider::new(start.clone()),
+            holding: Holding::new(job.hold_limits(), state.hold.clone(), state.items),
+            over: false,
             start,
             state,
             cursor: None,
@@ -171,6 +183,11 @@ impl<'a> Round<'a> {
 
     /// Makes the round. An `Err` is our own failure: nothing was committed that is not whole.
     pub(super) async fn run(mut self, ticket: &mut PollTicket, trace: &mut Trace) -> Result<Ended, StoreError> {
+        if self.state.settling > 0 {
+            let settling = self.world.store.settling(ticket, &self.start.scope).await?;
+            self.start.settling = Arc::new(settling.into_iter().collect());
+            self.decider = Decider::new(self.start.clone());
+        }
         self.cursor = self.kept_cursor();
         let job_name = Json::from(self.job.name.as_str());
         let cursor = match self.job.cursor.as_ref().map(|spec| spec.ask(self.cursor.as_deref())).transpose() {
@@ -208,7 +225,8 @@ impl<'a> Round<'a> {
                 break PollOutcome::Partial(reason);
             }
         };
-        match self.settle(ticket, &outcome).await? {
+        self.hold_part(&outcome);
+        match self.settle(ticket, &outcome, trace).await? {
             Ok(()) => self.end(ticket, outcome, trace).await,
             Err(failure) => Ok(self.failed(failure)),
         }
@@ -218,10 +236,11 @@ impl<'a> Round<'a> {
     /// time to see deletions, and while items are missing that may be deleted.
     fn kept_cursor(&self) -> Option<Box<CursorState>> {
         let spec = self.job.cursor.as_ref()?;
-        let reads_all = self.whole
-            || self.start.phase != Phase::Watching
-            || self.start.old_rules.is_some()
-            || self.state.missing > 0;
+        // What is held is not sought again by every poll, only when it may go.
+        let held = self.state.hold.as_ref().filter(|hold| hold.answer.is_none()).map_or(0, |hold| hold.deletions);
+        let unsettled = self.state.missing > held || self.state.settling > 0;
+        let reads_all =
+            self.whole || self.start.phase != Phase::Watching || self.start.old_rules.is_some() || unsettled;
         let kept = self.state.cursor.as_ref().filter(|kept| !reads_all && kept.print == spec.print)?;
         (!spec.is_full_due(kept, self.start.now)).then(|| kept.clone())
     }
@@ -230,7 +249,7 @@ impl<'a> Round<'a> {
     fn failed(self, failure: Failure) -> Ended {
         let act = if self.mode == Mode::Look { Act::Nothing } else { Act::Note(None, None) };
         let tally = Tally { items: self.seen.len(), events: self.events };
-        Ended { outcome: PollOutcome::Failed(failure), tally, act }
+        Ended { outcome: PollOutcome::Failed(failure), tally, act, hold: self.state.hold }
     }
 
     /// Asks for one page, and takes in what it holds.
@@ -281,7 +300,7 @@ impl<'a> Round<'a> {
             || self.mode == Mode::Look
             || self.start.phase != Phase::Watching
             || self.start.old_rules.is_some();
-        if reads_all || self.state.gap {
+        if reads_all || self.state.gap || self.state.settling > 0 {
             return Ok(None);
         }
         if self.turner.is_some() {
@@ -337,7 +356,12 @@ impl<'a> Round<'a> {
         self.longest = self.longest.max(read.leaf.items);
         let until_known = self.job.pages.as_ref().is_some_and(|pages| pages.until_known);
         // After a gap what is known says nothing of what comes behind it.
-        let stops = until_known && !self.whole && !read.news && !self.state.gap && self.start.phase == Phase::Watching;
+        let stops = until_known
+            && !self.whole
+            && !read.news
+            && !self.state.gap
+            && self.state.settling == 0
+            && self.start.phase == Phase::Watching;
         match turn {
             _ if stops => Next::End { early: true },
             Turn::On(ask) => Next::Ask(ask, read.url),
@@ -362,8 +386,17 @@ impl<'a> Round<'a> {
     }
 
     /// Decides what is missing, as far as the outcome lets it be said.
-    async fn settle(&mut self, ticket: &PollTicket, outcome: &PollOutcome) -> Result<Result<(), Failure>, StoreError> {
+    async fn settle(
+        &mut self,
+        ticket: &PollTicket,
+        outcome: &PollOutcome,
+        trace: &mut Trace,
+    ) -> Result<Result<(), Failure>, StoreError> {
         let scope = &self.start.scope;
+        let tells_absence = self.job.list == ListKind::Complete || self.start.phase != Phase::Watching;
+        if *outcome == PollOutcome::Complete && self.cursor.is_none() && tells_absence {
+            self.decider.unsettle_unseen(|key| self.seen.contains(key));
+        }
         // What a poll from a cursor did not bring is not gone.
         let rows = match outcome {
             _ if self.cursor.is_some() => return Ok(Ok(())),
@@ -372,8 +405,12 @@ impl<'a> Round<'a> {
                 let seen = self.seen.take_sorted();
                 self.world.store.missing(ticket, scope, seen).await?
             }
+            PollOutcome::Complete | PollOutcome::Unchanged => {
+                self.holding.deletions(0);
+                return Ok(Ok(()));
+            }
             _ => return Ok(Ok(())),
         };
-        self.miss(ticket, rows).await
+        self.miss(ticket, rows, trace).await
     }
 }

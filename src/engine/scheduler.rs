@@ -24,7 +24,7 @@ use crate::engine::journal;
 use crate::engine::parking::Parking;
 use crate::engine::poller::{Mode, Polled, Poller, store_failure};
 use crate::engine::report::{Asker, Trace};
-use crate::store::JobRecord;
+use crate::store::{JobRecord, StoreError};
 
 mod apply;
 
@@ -452,7 +452,7 @@ async fn poll(
     }
     if mode == Mode::Commit {
         journal::polled(job, &polled, failures, took);
-        poller.alarm().polled(job, &polled.outcome, polled.at);
+        poller.alarm().polled(job, &polled.outcome, polled.hold.clone(), polled.at);
         world.observer.poll_ended(&PollSeen {
             job: job.name.clone(),
             outcome: polled.outcome.as_str(),
@@ -478,20 +478,17 @@ async fn claim_and_poll(
     trace: Trace,
     gate: Arc<Turn>,
 ) -> Option<(Polled, u32)> {
-    let failed = |failure: Failure| Polled {
-        outcome: PollOutcome::Failed(failure),
-        at: world.clock.now(),
-        items: 0,
-        events: 0,
-        trace: Trace::off(),
+    let failed = |error: StoreError, hold| {
+        let outcome = PollOutcome::Failed(store_failure(&error));
+        Polled { outcome, at: world.clock.now(), items: 0, events: 0, hold, trace: Trace::off() }
     };
     match world.store.claim_poll(&job.name, world.clock.now()).await {
         Ok(Some(ticket)) => {
-            let failures = ticket.record.failures;
+            let (failures, hold) = (ticket.record.failures, ticket.record.hold.clone());
             let polled = poller.poll(job, ticket, mode, trace, gate).await;
-            Some((polled.unwrap_or_else(|error| failed(store_failure(&error))), failures))
+            Some((polled.unwrap_or_else(|error| failed(error, hold)), failures))
         }
         Ok(None) => None,
-        Err(error) => Some((failed(store_failure(&error)), 0)),
+        Err(error) => Some((failed(error, None), 0)),
     }
 }

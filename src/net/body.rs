@@ -1,20 +1,66 @@
-//! Bodies with a limit: read piece by piece after decompression, and let go of at the limit.
+//! Bodies with a limit: read piece by piece after decompression, kept on disk when they are large, and let go of at the
+//! limit.
 //!
 //! A `content-length` is believed when it says too much and never when memory is set aside.
+
+use std::io;
+use std::path::Path;
 
 use bytes::Bytes;
 use reqwest::Response;
 
 use crate::core::names::Digest;
+use crate::net::spool::Spool;
+
+/// Bytes of a body that are held in memory; a larger one goes to disk where there is a place for it.
+pub const HELD_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes that are gathered before they are written to disk.
+const PIECE: usize = 1024 * 1024;
 
 /// The most memory that is set aside because of a `content-length`.
 const RESERVE_MAX: u64 = 1024 * 1024;
 
+/// The bytes of an answer, after decompression.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// In memory.
+    Held(Bytes),
+    /// On disk.
+    Spooled(Spool),
+}
+
+impl Body {
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Held(bytes) => bytes.len() as u64,
+            Self::Spooled(spool) => spool.len(),
+        }
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All of them at once.
+    ///
+    /// # Errors
+    /// When the disk does not give them.
+    pub fn bytes(&self) -> io::Result<Bytes> {
+        match self {
+            Self::Held(bytes) => Ok(bytes.clone()),
+            Self::Spooled(spool) => spool.read(0..spool.len()),
+        }
+    }
+}
+
 /// A body that was read to its end.
 #[derive(Clone, Debug)]
 pub struct Whole {
-    /// The bytes, after decompression.
-    pub bytes: Bytes,
+    /// The body.
+    pub body: Body,
     /// Their digest.
     pub digest: Digest,
 }
@@ -35,27 +81,59 @@ pub enum Unread {
     TooLarge,
     /// The connection or the compression broke.
     Broken(reqwest::Error),
+    /// It is large, and the disk does not take it.
+    Disk(io::Error),
 }
 
-/// Reads a body of at most `max` bytes to its end, and digests it on the way.
+/// Reads a body of at most `max` bytes to its end, and digests it on the way. One of more than [`HELD_MAX`] goes to a
+/// file in the folder `spool`, where there is one.
 ///
 /// # Errors
 /// [`Unread::TooLarge`] as soon as that is certain: from the `content-length`, or at the first byte too many.
-pub async fn read_whole(mut response: Response, max: u64) -> Result<Whole, Unread> {
+pub async fn read_whole(mut response: Response, max: u64, folder: Option<&Path>) -> Result<Whole, Unread> {
     let announced = response.content_length().unwrap_or(0);
     if announced > max {
         return Err(Unread::TooLarge);
     }
     let mut bytes = Vec::with_capacity(usize::try_from(announced.min(RESERVE_MAX)).unwrap_or(0));
+    let mut spool: Option<Spool> = None;
     let mut hasher = blake3::Hasher::new();
     while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
-        if (bytes.len() + chunk.len()) as u64 > max {
+        let spooled = spool.as_ref().map_or(0, Spool::len);
+        if spooled + (bytes.len() + chunk.len()) as u64 > max {
             return Err(Unread::TooLarge);
         }
         hasher.update(&chunk);
         bytes.extend_from_slice(&chunk);
+        if let Some(folder) = folder {
+            relieve(&mut bytes, &mut spool, folder).map_err(Unread::Disk)?;
+        }
     }
-    Ok(Whole { bytes: Bytes::from(bytes), digest: Digest::from_hash(hasher.finalize()) })
+    let body = match spool {
+        None => Body::Held(Bytes::from(bytes)),
+        Some(mut spool) => {
+            spool.push(&bytes).map_err(Unread::Disk)?;
+            Body::Spooled(spool)
+        }
+    };
+    Ok(Whole { body, digest: Digest::from_hash(hasher.finalize()) })
+}
+
+/// Moves to disk what is too much to be held.
+fn relieve(bytes: &mut Vec<u8>, spool: &mut Option<Spool>, folder: &Path) -> io::Result<()> {
+    let most = if spool.is_some() { PIECE } else { HELD_MAX };
+    if bytes.len() <= most {
+        return Ok(());
+    }
+    let spool = match spool {
+        Some(spool) => spool,
+        None => spool.insert(Spool::create(folder)?),
+    };
+    spool.push(bytes)?;
+    bytes.clear();
+    // The memory that a large body began to take is given back.
+    bytes.shrink_to(PIECE * 2);
+    Ok(())
 }
 
 /// Reads at most `read_max` bytes of a body and keeps at most `keep_max` of them. What is not read by then is not

@@ -2,12 +2,14 @@
 //!
 //! This room knows nothing of vendors or receivers: what is asked and what an answer means stands elsewhere.
 
+pub mod auth;
 pub mod body;
 pub mod client;
 pub mod guard;
 pub mod headers;
 pub mod phases;
 pub mod redact;
+pub mod spool;
 pub mod trouble;
 
 mod dns;

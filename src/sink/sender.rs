@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use url::{Position, Url};
 
-use crate::core::credentials::{self, Credentials};
+use crate::core::auth::credentials::{self, Credentials};
+use crate::core::auth::{Auth, Outgoing};
 use crate::core::delivery::{Answer, OWN_HEADERS, Parcel};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::secret::Masked;
@@ -17,6 +19,7 @@ use crate::core::sign::Message;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
 use crate::core::trace::{SentHeaders, Trace};
+use crate::net::auth::{Credentialer, Pledge, Way, put};
 use crate::net::body;
 use crate::net::client::{Clients, Setting, USER_AGENT, connect_timeout_within};
 use crate::net::guard;
@@ -37,16 +40,17 @@ const READ_MAX: usize = 64 * 1024;
 const KEEP_MAX: usize = 4 * 1024;
 
 /// Sends webhooks over HTTP.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HttpSender {
     clients: Clients,
     consents: Consents,
+    credentialer: Arc<Credentialer>,
 }
 
 impl HttpSender {
     /// A sender that has built nothing yet.
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(credentialer: Arc<Credentialer>) -> Self {
+        Self { clients: Clients::default(), consents: Consents::default(), credentialer }
     }
 }
 
@@ -54,14 +58,23 @@ impl HttpSender {
 impl Sender for HttpSender {
     async fn send(&self, sink: &Arc<Sink>, parcel: &Parcel, attempt: u32, now: Timestamp) -> Sent {
         let watch = Stopwatch::start();
-        let prepared = Prepared::new(sink, parcel, attempt, now);
-        let headers = prepared.as_ref().map(Prepared::shown_headers).unwrap_or_default();
-        let answer = match prepared {
-            Ok(prepared) => self.attempt(sink, prepared, &watch, now).await,
-            Err(failure) => Answer::Unreachable(failure),
+        let way = Way { transport: sink.transport.clone(), turnstile: None };
+        let live = sink.auth.as_ref().and_then(Auth::live);
+        let mut pledge = match live {
+            None => Pledge::default(),
+            Some(live) => match self.credentialer.prepare(live, &way).await {
+                Ok(pledge) => pledge,
+                Err(failure) => return unsent(failure, &watch),
+            },
         };
-        let (took, phases) = watch.stop();
-        Sent { answer, took, trace: Trace { phases, headers } }
+        let errand = Errand { sink, parcel, attempt, now };
+        let (sent, refusal) = self.once(&errand, &mut pledge).await;
+        let (Some(live), Some(refusal)) = (live, refusal) else { return sent };
+        match self.credentialer.renew(live, &mut pledge, &sink.url, &refusal, &way).await {
+            Ok(true) => self.once(&errand, &mut pledge).await.0,
+            Ok(false) => sent,
+            Err(failure) => unsent(failure, &watch),
+        }
     }
 
     fn allowed_rate(&self, sink: &Sink) -> Option<u32> {
@@ -69,21 +82,54 @@ impl Sender for HttpSender {
     }
 }
 
+/// What is to be sent.
+struct Errand<'a> {
+    sink: &'a Sink,
+    parcel: &'a Parcel,
+    attempt: u32,
+    now: Timestamp,
+}
+
+/// There is nothing to let us in with.
+fn unsent(failure: Failure, watch: &Stopwatch) -> Sent {
+    let (took, phases) = watch.stop();
+    Sent { answer: unreached(failure), took, trace: Trace { phases, ..Trace::default() } }
+}
+
+fn unreached(failure: Failure) -> Answer {
+    match failure.kind {
+        FailureKind::Address => Answer::Forbidden(failure.sentence),
+        _ => Answer::Unreachable(failure),
+    }
+}
+
 impl HttpSender {
+    /// One request, and the headers of a 401.
+    async fn once(&self, errand: &Errand<'_>, pledge: &mut Pledge) -> (Sent, Option<HeaderMap>) {
+        let watch = Stopwatch::start();
+        let prepared = Prepared::new(errand, &self.credentialer, pledge);
+        let headers = prepared.as_ref().map(Prepared::shown_headers).unwrap_or_default();
+        let (answer, refusal) = match prepared {
+            Ok(prepared) => self.attempt(prepared, &watch, errand.now).await,
+            Err(failure) => (Answer::Unreachable(failure), None),
+        };
+        if refusal.is_none() && matches!(answer, Answer::Status { .. }) {
+            self.credentialer.accepted(pledge);
+        }
+        let (took, phases) = watch.stop();
+        (Sent { answer, took, trace: Trace { phases, headers } }, refusal)
+    }
+
     /// One attempt. An answer that isn't complete in time is no answer, even when its status has come: a receiver
     /// that is cut off may not have done its work.
-    async fn attempt(&self, sink: &Sink, prepared: Prepared<'_>, watch: &Stopwatch, now: Timestamp) -> Answer {
-        let target = prepared.target.clone();
+    async fn attempt(&self, prepared: Prepared<'_>, watch: &Stopwatch, now: Timestamp) -> (Answer, Option<HeaderMap>) {
+        let (target, sink) = (prepared.target.clone(), prepared.sink);
         let exchange = watch.around(self.exchange(sink, prepared, watch, now));
         let result = tokio::time::timeout(sink.timeout, exchange).await.unwrap_or_else(|_| {
             let phase = if watch.has_answer() { Phase::Body } else { Phase::Answer };
             Err(target.too_slow(phase, sink.timeout))
         });
-        match result {
-            Ok(answer) => answer,
-            Err(failure) if failure.kind == FailureKind::Address => Answer::Forbidden(failure.sentence),
-            Err(failure) => Answer::Unreachable(failure),
-        }
+        result.unwrap_or_else(|failure| (unreached(failure), None))
     }
 
     async fn exchange(
@@ -92,14 +138,14 @@ impl HttpSender {
         prepared: Prepared<'_>,
         watch: &Stopwatch,
         now: Timestamp,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<(Answer, Option<HeaderMap>), Failure> {
         let begun = Instant::now();
         let Prepared { url, setting, target, .. } = &prepared;
         let explain = |error: reqwest::Error| target.explain(&error, setting.connect_timeout);
         guard::admit(setting, url).await?;
         let client = self.clients.get(setting, url)?;
         if sink.handshake {
-            let sent = prepared.common_headers()?;
+            let sent = prepared.common_headers.clone();
             let ask = || handshake::ask(&client, sink, url, sent, target, explain, now);
             self.consents.of(sink, ask).await?;
         }
@@ -107,11 +153,12 @@ impl HttpSender {
         let response = request.send().await.map_err(explain)?;
         watch.answered();
         let status = response.status().as_u16();
+        let refusal = (status == 401).then(|| response.headers().clone());
         let retry_after = headers::retry_after(response.headers(), now.plus(begun.elapsed()));
         let beginning = body::read_beginning(response, READ_MAX, KEEP_MAX).await.map_err(explain)?;
         let text = String::from_utf8_lossy(&beginning.bytes);
         let excerpt = prepared.redactor().clean(&text, beginning.cut).unwrap_or_default();
-        Ok(Answer::Status { status, retry_after, excerpt })
+        Ok((Answer::Status { status, retry_after, excerpt }, refusal))
     }
 }
 
@@ -122,31 +169,40 @@ struct Prepared<'a> {
     url: Url,
     /// All headers that are sent, credentials among them.
     headers: HeaderMap,
-    /// What the credentials came to: a header, or what is added to the URL.
-    auth: Option<Credentials>,
+    /// The headers of every request to this receiver: the sink's own, and the credentials.
+    common_headers: HeaderMap,
+    /// What the credentials came to: headers, or what is added to the URL.
+    auth: Vec<Credentials>,
     setting: Setting,
     target: Target,
 }
 
 impl<'a> Prepared<'a> {
-    fn new(sink: &'a Sink, parcel: &'a Parcel, attempt: u32, now: Timestamp) -> Result<Self, Failure> {
-        let auth = sink.auth.as_ref().map(|auth| credentials::render(auth, &[])).transpose()?.flatten();
-        let url = url_with(&sink.url, auth.as_ref())?;
+    fn new(errand: &Errand<'a>, credentialer: &Credentialer, pledge: &mut Pledge) -> Result<Self, Failure> {
+        let Errand { sink, parcel, attempt, now } = *errand;
+        let mut make = |method: Method, headers: &HeaderMap, body: &[u8]| match &sink.auth {
+            None => Ok(Vec::new()),
+            Some(Auth::Live(live)) => {
+                let request = Outgoing { method: &method, url: &sink.url, headers, body, now };
+                credentialer.make(live, pledge, &request)
+            }
+            Some(auth) => credentials::render(auth, &[]).map(Vec::from_iter),
+        };
+        let (mut url, mut common_headers) = (sink.url.clone(), HeaderMap::new());
+        append_own(&mut common_headers, sink)?;
+        if sink.handshake {
+            let auth = make(Method::OPTIONS, &common_headers, &[])?;
+            put(&auth, &mut common_headers, &mut url.clone())?;
+        }
         let mut headers = headers_of(sink, parcel, attempt, now)?;
+        let auth = make(Method::POST, &headers, &parcel.body)?;
+        put(&auth, &mut HeaderMap::new(), &mut url)?;
         sign(&mut headers, sink, &url, parcel, now)?;
-        put(&mut headers, auth.as_ref())?;
+        put(&auth, &mut headers, &mut url)?;
         let setting =
             Setting::new(&sink.transport, &url, connect_timeout_within(sink.timeout), false, sink.concurrency);
         let target = Target::of(&sink.shown_url).behind(setting.proxy.as_ref());
-        Ok(Self { sink, parcel, url, headers, auth, setting, target })
-    }
-
-    /// The headers of every request to this receiver: the sink's own, and the credentials.
-    fn common_headers(&self) -> Result<HeaderMap, Failure> {
-        let mut sent = HeaderMap::new();
-        append_own(&mut sent, self.sink)?;
-        put(&mut sent, self.auth.as_ref())?;
-        Ok(sent)
+        Ok(Self { sink, parcel, url, headers, common_headers, auth, setting, target })
     }
 
     /// The headers as they may be shown.
@@ -176,9 +232,8 @@ impl<'a> Prepared<'a> {
         let mut redactor = Redactor::default();
         let sink = self.sink;
         sink.headers.iter().for_each(|(_, value)| redactor.hide(value));
-        match &self.auth {
-            Some(Credentials::Header(_, value) | Credentials::Query(_, value)) => redactor.hide(value),
-            None => {}
+        for Credentials::Header(_, value) | Credentials::Query(_, value) in &self.auth {
+            redactor.hide(value);
         }
         self.setting.proxy.iter().for_each(|proxy| redactor.hide_proxy(proxy));
         let tail = &sink.url[Position::BeforePath..];
@@ -194,24 +249,6 @@ impl<'a> Prepared<'a> {
         }
         redactor
     }
-}
-
-/// The receiver's URL, with the credentials that stand in its query.
-fn url_with(url: &Url, auth: Option<&Credentials>) -> Result<Url, Failure> {
-    let Some(Credentials::Query(name, value)) = auth else { return Ok(url.clone()) };
-    let whole = credentials::with_query(&Masked::open(url.as_str()), name, value);
-    Url::parse(whole.expose())
-        .map_err(|error| Failure::new(FailureKind::Template, format!("the credentials make no URL: {error}")))
-}
-
-/// Puts the credentials that are a header instead of any other of its name.
-fn put(sent: &mut HeaderMap, auth: Option<&Credentials>) -> Result<(), Failure> {
-    if let Some(Credentials::Header(name, value)) = auth {
-        let mut secret = headers::value(name, value)?;
-        secret.set_sensitive(true);
-        sent.insert(name.clone(), secret);
-    }
-    Ok(())
 }
 
 /// Adds the sink's own headers, those apart that every attempt sets itself.

@@ -2,6 +2,8 @@
 //!
 //! What an answer's body means is not its business.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,7 @@ use http::{Method, StatusCode};
 use reqwest::Response;
 use url::Url;
 
+use crate::core::auth::Outgoing;
 use crate::core::job::Access;
 use crate::core::limits::{self, Advice};
 use crate::core::names::Digest;
@@ -18,7 +21,8 @@ use crate::core::outcome::{Failure, FailureKind};
 use crate::core::polite::Sign;
 use crate::core::secret::Masked;
 use crate::core::time::Timestamp;
-use crate::net::body::{self, Unread};
+use crate::net::auth::{Credentialer, Pledge};
+use crate::net::body::{self, Body, Unread};
 use crate::net::client::{Clients, Setting, connect_timeout_within};
 use crate::net::guard;
 use crate::net::headers::{self, text};
@@ -27,6 +31,9 @@ use crate::net::trouble::{Phase, Target};
 use crate::source::status::{self, too_large};
 use crate::source::{Answer, Fetched, Fetcher, Request, render};
 
+use self::live::LiveCredentials;
+
+mod live;
 #[cfg(test)]
 mod tests;
 
@@ -56,13 +63,22 @@ const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, */*;q=0.
 #[derive(Debug)]
 pub struct HttpFetcher {
     clients: Clients,
+    credentialer: Arc<Credentialer>,
     wall_clock: fn() -> Timestamp,
+    spool: Option<PathBuf>,
 }
 
 impl HttpFetcher {
-    /// A fetcher that has built nothing yet. The clock is for a `Retry-After` that is a date, in an answer without one.
-    pub fn new(wall_clock: fn() -> Timestamp) -> Self {
-        Self { clients: Clients::default(), wall_clock }
+    /// A fetcher that has built nothing yet. The clock is for a `Retry-After` that is a date, in an answer without one,
+    /// and for signatures.
+    pub fn new(wall_clock: fn() -> Timestamp, credentialer: Arc<Credentialer>) -> Self {
+        Self { clients: Clients::default(), credentialer, wall_clock, spool: None }
+    }
+
+    /// The same, which keeps large bodies in files without a name in this folder, not in memory.
+    #[must_use]
+    pub fn spooling_to(self, folder: PathBuf) -> Self {
+        Self { spool: Some(folder), ..self }
     }
 }
 
@@ -121,12 +137,15 @@ fn pause_before_retry(tries: u32, retries: u32, stumble: &Stumble) -> Option<Dur
 struct Exchange<'a> {
     request: &'a Request,
     clients: &'a Clients,
+    credentials: LiveCredentials<'a>,
     client: reqwest::Client,
     connect_limit: Duration,
     url: Url,
     headers: HeaderMap,
     target: Target,
     wall_clock: fn() -> Timestamp,
+    /// Where a large body goes; nowhere when it has to be looked at as a whole anyway.
+    spool: Option<&'a Path>,
 }
 
 /// What one request on the wire comes to.
@@ -135,6 +154,14 @@ enum Step {
     End(Answer),
     /// A redirect.
     On(Hop),
+    /// A 401, which other credentials may get around.
+    Refused(Box<Refusal>),
+}
+
+/// A 401.
+struct Refusal {
+    stumble: Stumble,
+    headers: HeaderMap,
 }
 
 /// One request on the wire: redirects change it.
@@ -153,15 +180,18 @@ impl<'a> Exchange<'a> {
         let client = fetcher.clients.get(&setting, &url)?;
         let target = Target::of(request.url.shown()).behind(setting.proxy.as_ref());
         let wall_clock = fetcher.wall_clock;
+        let spool = fetcher.spool.as_deref().filter(|_| request.signs.is_empty());
         Ok(Self {
             request,
             clients: &fetcher.clients,
+            credentials: LiveCredentials::new(&fetcher.credentialer, request),
             client,
             connect_limit,
             url,
             headers: headers_of(request)?,
             target,
             wall_clock,
+            spool,
         })
     }
 
@@ -172,22 +202,36 @@ impl<'a> Exchange<'a> {
             Hop { method: self.request.method.clone(), url: self.url.clone(), with_body: self.request.body.is_some() };
         let mut left = self.request.access.timeout;
         for _ in 0..=REDIRECTS_MAX {
-            let _pass = self.request.gate.enter().await?;
-            let begun = Instant::now();
-            match self.step_within(left, &hop).await? {
+            let mut pledge = self.credentials.prepare().await?;
+            let mut step = self.pass(&mut left, &hop, &mut pledge).await?;
+            if let Step::Refused(refusal) = &step
+                && self.credentials.renew(&mut pledge, &hop.url, &refusal.headers).await?
+            {
+                step = self.pass(&mut left, &hop, &mut pledge).await?;
+            }
+            match step {
                 Step::End(answer) => return Ok(answer),
                 Step::On(next) => hop = next,
+                Step::Refused(refusal) => return Err(refusal.stumble),
             }
-            left = left.saturating_sub(begun.elapsed());
         }
         let sentence =
             format!("`{}` was still redirected after {REDIRECTS_MAX} redirects; check `url`", self.target.place);
         Err(Failure::new(FailureKind::Redirect, sentence).into())
     }
 
-    async fn step_within(&self, left: Duration, hop: &Hop) -> Result<Step, Stumble> {
+    /// One request, once the gate lets it through.
+    async fn pass(&self, left: &mut Duration, hop: &Hop, pledge: &mut Pledge) -> Result<Step, Stumble> {
+        let _pass = self.request.gate.enter().await?;
+        let begun = Instant::now();
+        let step = self.step_within(*left, hop, pledge).await;
+        *left = left.saturating_sub(begun.elapsed());
+        step
+    }
+
+    async fn step_within(&self, left: Duration, hop: &Hop, pledge: &mut Pledge) -> Result<Step, Stumble> {
         let answered = AtomicBool::new(false);
-        match tokio::time::timeout(left, self.step(hop, &answered)).await {
+        match tokio::time::timeout(left, self.step(hop, pledge, &answered)).await {
             Ok(result) => result,
             Err(_) => {
                 let phase = if answered.load(Ordering::Relaxed) { Phase::Body } else { Phase::Answer };
@@ -197,10 +241,22 @@ impl<'a> Exchange<'a> {
     }
 
     /// One request on the wire.
-    async fn step(&self, hop: &Hop, answered: &AtomicBool) -> Result<Step, Stumble> {
-        let response = self.send(hop).await?;
+    async fn step(&self, hop: &Hop, pledge: &mut Pledge, answered: &AtomicBool) -> Result<Step, Stumble> {
+        let response = self.send(hop, pledge).await?;
         let advice = limits::read(response.status().as_u16(), response.headers(), (self.wall_clock)());
         self.request.gate.heed(advice).await;
+        if self.request.live.is_some() && response.status() == StatusCode::UNAUTHORIZED {
+            answered.store(true, Ordering::Relaxed);
+            let headers = response.headers().clone();
+            let stumble = self.refuse(response, advice).await;
+            // A rate limit in disguise is no refusal: it says so itself.
+            return if stumble.failure.is_refusal() {
+                Ok(Step::Refused(Box::new(Refusal { stumble, headers })))
+            } else {
+                Err(stumble)
+            };
+        }
+        self.credentials.accepted(pledge);
         let Some(location) = location(&response) else {
             answered.store(true, Ordering::Relaxed);
             let fresh = limits::freshness(response.headers(), (self.wall_clock)());
@@ -214,11 +270,17 @@ impl<'a> Exchange<'a> {
         Ok(Step::On(next))
     }
 
-    async fn send(&self, hop: &Hop) -> Result<Response, Stumble> {
+    async fn send(&self, hop: &Hop, pledge: &mut Pledge) -> Result<Response, Stumble> {
         let client = self.client_for(&hop.url).await?;
-        let mut builder = client.request(hop.method.clone(), hop.url.clone()).headers(self.headers.clone());
-        if let Some(body) = self.request.body.as_ref().filter(|_| hop.with_body) {
-            builder = builder.body(body.expose().to_owned());
+        let body = self.request.body.as_ref().filter(|_| hop.with_body);
+        let body = body.map_or(&[][..], |body| body.expose().as_bytes());
+        let (mut url, mut headers) = (hop.url.clone(), self.headers.clone());
+        let outgoing =
+            Outgoing { method: &hop.method, url: &hop.url, headers: &self.headers, body, now: (self.wall_clock)() };
+        self.credentials.put(pledge, &outgoing, &mut headers, &mut url)?;
+        let mut builder = client.request(hop.method.clone(), url).headers(headers);
+        if hop.with_body && self.request.body.is_some() {
+            builder = builder.body(body.to_vec());
         }
         builder.send().await.map_err(|error| self.stumble(&error))
     }
@@ -313,12 +375,15 @@ impl<'a> Exchange<'a> {
         let (url, headers) = (place_of(&response), headers.clone());
         let code = response.status();
         let max = self.request.access.max_body;
-        let whole = body::read_whole(response, max).await.map_err(|unread| match unread {
+        let whole = body::read_whole(response, max, self.spool).await.map_err(|unread| match unread {
             Unread::TooLarge => too_large(&self.target, status, max).into(),
             Unread::Broken(error) => self.stumble(&error),
+            Unread::Disk(error) => status::unspooled(&self.target, &error).into(),
         })?;
-        self.judge(code, &headers, Some(&whole.bytes)).await?;
-        let body = Some(whole.bytes);
+        if let Body::Held(bytes) = &whole.body {
+            self.judge(code, &headers, Some(bytes)).await?;
+        }
+        let body = Some(whole.body);
         Ok(Answer { status, etag, last_modified, url, headers, content_type, body, digest: whole.digest })
     }
 
@@ -367,6 +432,7 @@ impl<'a> Exchange<'a> {
         redactor.hide(&self.request.url);
         self.request.headers.iter().for_each(|(_, value)| redactor.hide(value));
         self.request.body.iter().for_each(|body| redactor.hide(body));
+        self.credentials.hide(&mut redactor);
         redactor
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
+use crate::core::auth::Live;
 use crate::core::job::Access;
 use crate::core::names::Digest;
 use crate::core::outcome::Failure;
@@ -27,6 +27,8 @@ pub use self::gate::{Gate, Pass, open_gate};
 pub use self::paging::{first_page, next_page, page_fingerprint};
 pub use self::recorded::RecordedFetcher;
 pub use self::recorder::Recorder;
+pub use crate::net::body::Body;
+pub use crate::net::spool::{Spool, WINDOW};
 
 /// Asks a vendor. The engine gets one handed in; a simulation hands in its own.
 #[async_trait]
@@ -47,6 +49,8 @@ pub struct Request {
     pub url: Masked,
     /// Headers, credentials among them.
     pub headers: Vec<(http::HeaderName, Masked)>,
+    /// Credentials that are made as it goes.
+    pub live: Option<Live>,
     /// The body, with its content type where `headers` has none.
     pub body: Option<Masked>,
     /// `If-None-Match`.
@@ -110,7 +114,7 @@ pub struct Answer {
     /// The answer's `Content-Type`, as sent.
     pub content_type: Option<String>,
     /// The body after decompression; `None` for 304.
-    pub body: Option<Bytes>,
+    pub body: Option<Body>,
     /// The digest of the body, made while it was read; zero for 304.
     pub digest: Digest,
 }

@@ -2,10 +2,9 @@
 //!
 //! What leads to a next page is `core`'s business; this makes a request of it, or says why there is none.
 
-use percent_encoding::percent_decode_str;
 use url::Url;
 
-use crate::core::credentials::with_query;
+use crate::core::auth::credentials::{with_query, without_query};
 use crate::core::job::RequestSpec;
 use crate::core::json::{self, Json};
 use crate::core::names::Digest;
@@ -145,22 +144,6 @@ fn carry(request: Request, carrier: &Carrier, value: &Json) -> Request {
             Request { body, ..request }
         }
     }
-}
-
-/// The URL without the parameters of this name, in both spellings.
-pub(super) fn without_query(url: &Masked, name: &str) -> Masked {
-    let strip = |url: &str| {
-        let url = url.split('#').next().unwrap_or_default();
-        let Some((path, query)) = url.split_once('?') else { return url.to_owned() };
-        let other = |pair: &&str| {
-            let own = pair.split('=').next().unwrap_or_default().replace('+', " ");
-            percent_decode_str(&own).decode_utf8_lossy() != name
-        };
-        let kept: Vec<&str> = query.split('&').filter(other).collect();
-        if kept.iter().all(|pair| pair.is_empty()) { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
-    };
-    let plain = strip(url.expose());
-    if url.hides() { Masked::new(plain, strip(url.shown())) } else { Masked::open(plain) }
 }
 
 /// A JSON body with a value at this place, in both spellings; objects on the way there are made.

@@ -20,7 +20,7 @@ use crate::core::time::Timestamp;
 use crate::net::headers::text;
 use crate::net::trouble::Target;
 use crate::source::recorder::asked;
-use crate::source::{Answer, Fetched, Fetcher, Request, status};
+use crate::source::{Answer, Body, Fetched, Fetcher, Request, status};
 
 /// Answers from recordings.
 pub struct RecordedFetcher {
@@ -129,6 +129,6 @@ fn answer(request: &Request, answered: Answered) -> Result<Answer, Failure> {
         content_type: text(&headers, &CONTENT_TYPE),
         headers,
         digest: Digest::of(&body),
-        body: Some(Bytes::from(body)),
+        body: Some(Body::Held(Bytes::from(body))),
     })
 }

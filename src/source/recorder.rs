@@ -4,6 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::HeaderMap;
 use url::Url;
 
@@ -11,7 +12,7 @@ use crate::core::recording::{Answered, Asked, Came, Exchange, Recording, VERSION
 use crate::core::secret::Secret;
 use crate::core::time::Timestamp;
 use crate::net::redact::Redactor;
-use crate::source::{Answer, Fetched, Request};
+use crate::source::{Answer, Body, Fetched, Request};
 
 /// Bytes of answers that one recording holds: it is kept in memory, and sent over the API at most six times as large.
 const RECORDED_MAX: usize = 10 * 1024 * 1024;
@@ -46,8 +47,8 @@ impl Recorder {
         if self.refused.is_some() {
             return;
         }
-        let bytes = fetched.result.as_ref().ok().and_then(|answer| answer.body.as_ref()).map_or(0, bytes::Bytes::len);
-        self.bytes = self.bytes.saturating_add(bytes);
+        let bytes = fetched.result.as_ref().ok().and_then(|answer| answer.body.as_ref()).map_or(0, Body::len);
+        self.bytes = self.bytes.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
         if self.bytes > RECORDED_MAX {
             let max = RECORDED_MAX / 1024 / 1024;
             return self.refuse(format!("its answers are larger than {max} MiB, the most that a recording holds"));
@@ -114,10 +115,10 @@ pub(super) fn asked(request: &Request) -> Asked {
 }
 
 fn answered(answer: &Answer, redactor: &Redactor) -> Option<Answered> {
-    let body = answer.body.as_deref().unwrap_or_default();
-    let (text, base64) = match std::str::from_utf8(body) {
+    let body = answer.body.as_ref().map_or(Ok(Bytes::new()), Body::bytes).ok()?;
+    let (text, base64) = match std::str::from_utf8(&body) {
         Ok(text) => (Some(redactor.clean(text, false)?), None),
-        Err(_) => (None, Some(STANDARD.encode(clean_bytes(body, redactor)?))),
+        Err(_) => (None, Some(STANDARD.encode(clean_bytes(&body, redactor)?))),
     };
     let url = redactor.clean(answer.url.shown(), false)?;
     Some(Answered {

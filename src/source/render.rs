@@ -5,13 +5,13 @@
 use http::header::{self, HeaderName};
 use url::Url;
 
-use crate::core::credentials::{self, Credentials, with_query};
+use crate::core::auth::Auth;
+use crate::core::auth::credentials::{self, Credentials, with_query, without_query};
 use crate::core::job::{BodySpec, RequestSpec};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::secret::Masked;
 use crate::core::template::{Names, Text};
 use crate::net::headers;
-use crate::source::paging::without_query;
 use crate::source::{Request, open_gate};
 
 #[cfg(test)]
@@ -46,8 +46,9 @@ pub(super) fn render_request(spec: &RequestSpec, names: &Names<'_>) -> Result<Re
         headers::value(name, value)?;
     }
     let access = spec.access.clone();
+    let live = spec.auth.as_ref().and_then(Auth::live).cloned();
     let (method, signs, gate) = (spec.method.clone(), spec.signs.clone(), open_gate());
-    Ok(Request { access, method, url, headers: sent, body, etag: None, last_modified: None, signs, gate })
+    Ok(Request { access, method, url, headers: sent, live, body, etag: None, last_modified: None, signs, gate })
 }
 
 /// A URL and headers with the credentials in their place, over what stands there.
@@ -84,15 +85,11 @@ fn render_body(spec: Option<&BodySpec>, names: &Names<'_>) -> Result<Option<Mask
     }
 }
 
-/// A table is JSON. Of a string it is said that it is JSON when it is; else that it is text.
 fn set_content_type(headers: &mut Vec<(HeaderName, Masked)>, spec: Option<&BodySpec>, body: &Masked) {
-    if headers.iter().any(|(name, _)| *name == header::CONTENT_TYPE) {
-        return;
+    let said = headers.iter().any(|(name, _)| *name == header::CONTENT_TYPE);
+    if let Some(spec) = spec.filter(|_| !said) {
+        headers.push((header::CONTENT_TYPE, Masked::open(spec.content_type(body.expose()))));
     }
-    let is_json =
-        matches!(spec, Some(BodySpec::Json(_))) || serde_json::from_str::<serde::de::IgnoredAny>(body.expose()).is_ok();
-    let content_type = if is_json { "application/json" } else { "text/plain; charset=utf-8" };
-    headers.push((header::CONTENT_TYPE, Masked::open(content_type)));
 }
 
 fn replace(headers: &mut Vec<(HeaderName, Masked)>, name: HeaderName, value: Masked) {

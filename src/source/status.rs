@@ -96,6 +96,16 @@ pub(super) fn too_large(target: &Target, status: u16, max: u64) -> Failure {
     Failure { status: Some(status), ..Failure::new(FailureKind::TooLarge, sentence) }
 }
 
+/// A large answer could not be put on disk.
+pub(super) fn unspooled(target: &Target, error: &std::io::Error) -> Failure {
+    let sentence = format!(
+        "the answer of `{}` is large, and it can't be kept on disk while it is read: {error}; is there room beside the \
+         state?",
+        target.place
+    );
+    Failure::new(FailureKind::Store, sentence)
+}
+
 /// A size as the config writes it.
 fn spell_size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];

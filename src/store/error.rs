@@ -3,6 +3,7 @@
 //! No type of a database is in here.
 
 use crate::core::names::JobName;
+use crate::core::plan::two_pasts;
 
 /// Why a verb did nothing.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -16,6 +17,14 @@ pub enum StoreError {
     /// What was asked breaks a rule of the state, such as a sequence with a gap: a fault of ours. Nothing changed.
     #[error("the state refused a write: {0}")]
     Refused(String),
+    /// A job can't take over the state of its former name, for it has one of its own. Nothing changed.
+    #[error("{}", two_pasts(old.as_str(), new.as_str()))]
+    TwoPasts {
+        /// The name before.
+        old: JobName,
+        /// The name now.
+        new: JobName,
+    },
     /// The store is closed or its writer has ended.
     #[error("the state is closed")]
     Closed,

@@ -14,11 +14,13 @@ use crate::core::breaker::Open;
 use crate::core::cursor::CursorState;
 use crate::core::delivery::{Attempt, Parcel, Verdict};
 use crate::core::event::NewEvent;
+use crate::core::hold::Hold;
 use crate::core::job::Fingerprints;
-use crate::core::ledger::{Remembered, Row, RowWrite};
+use crate::core::ledger::{Remembered, Row, RowWrite, SettleWrite};
 use crate::core::names::{Digest, JobName, JobUid, Key, KeyDigest, Lane, Scope, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::outcome::PollOutcome;
+use crate::core::plan::Standings;
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
 use crate::core::why::{Observation, WhyItem};
@@ -29,20 +31,24 @@ mod error;
 mod operations;
 mod paces;
 mod seals;
+mod secrets;
 pub mod sqlite;
+mod upkeep;
 
 pub use error::{OpenError, StoreError};
 pub use operations::{Operations, Renderable, ReplayCursor, Replayable, Retried};
 pub use paces::Paces;
 pub use seals::{PageSeal, PageSeals, Seal};
+pub use secrets::{Secrets, Slot};
+pub use upkeep::Upkeep;
 
 /// Everything that a daemon asks of a store.
 ///
 /// Wait for a verb to its end: one whose future is dropped half-way may still happen, and the delivery tickets that it
 /// would have handed over are lost until the daemon starts again.
-pub trait Store: Polls + Outbox + Operations + Bells + Paces + Archive + Upkeep {}
+pub trait Store: Polls + Outbox + Operations + Bells + Paces + Secrets + Archive + Upkeep {}
 
-impl<T: Polls + Outbox + Operations + Bells + Paces + Archive + Upkeep> Store for T {}
+impl<T: Polls + Outbox + Operations + Bells + Paces + Secrets + Archive + Upkeep> Store for T {}
 
 /// What is remembered of a job's scope, beside its items.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,6 +61,8 @@ pub struct ScopeState {
     pub items: u64,
     /// How many of those were missing from the last complete poll. Counted by the store, too.
     pub missing: u64,
+    /// Items with a new value that has to persist before it is said. Counted by the store, too.
+    pub settling: u64,
     /// What the last complete poll's answer can be recognised by, under its request fingerprint.
     pub seal: Option<Seal>,
     /// True when something was committed since the last complete poll: the ledger is ahead of what was sealed, so no
@@ -62,6 +70,9 @@ pub struct ScopeState {
     pub gap: bool,
     /// How far the job has read, where it has a cursor. Boxed: most jobs have none, and all are in memory.
     pub cursor: Option<Box<CursorState>>,
+    /// What of it waits for a person. An answer that was given while a poll was under way outlives what that poll says
+    /// here, unless it says that nothing waits any more.
+    pub hold: Option<Box<Hold>>,
 }
 
 /// How a job's polls have gone.
@@ -83,6 +94,8 @@ pub struct JobRecord {
     pub events: u64,
     /// Since when a person keeps it from being polled. Only [`Operations::pause_job`] changes it.
     pub paused: Option<Timestamp>,
+    /// What of it waits for a person, over all scopes.
+    pub hold: Option<Box<Hold>>,
 }
 
 impl JobRecord {
@@ -149,6 +162,8 @@ pub struct PollChanges {
     pub pages: Option<PageSeals>,
     /// When a complete poll took the scope's items over without a word, where this one did.
     pub baselined: Option<Timestamp>,
+    /// New values that have to persist, as they stand.
+    pub settle: Vec<SettleWrite>,
     /// What was seen and not said.
     pub observations: Vec<Observation>,
 }
@@ -208,6 +223,17 @@ pub trait Polls: Send + Sync {
 
     /// Rows that are not gone and whose `missed` is above 0: what a poll that is unchanged misses once more.
     async fn still_missing(&self, ticket: &PollTicket, scope: &Scope) -> Result<Vec<Row>, StoreError>;
+
+    /// Items with a new value that has to persist, and in how many polls in a row it was seen.
+    async fn settling(&self, ticket: &PollTicket, scope: &Scope) -> Result<Vec<(KeyDigest, u32)>, StoreError>;
+
+    /// Those values for `keys`, in their order.
+    async fn pending(
+        &self,
+        ticket: &PollTicket,
+        scope: &Scope,
+        keys: &[KeyDigest],
+    ) -> Result<Vec<Option<Remembered>>, StoreError>;
 
     /// What a request of this fingerprint was answered with in the last complete poll, where it was a page of several.
     async fn page(&self, ticket: &PollTicket, scope: &Scope, request: Digest) -> Result<Option<PageSeal>, StoreError>;
@@ -424,6 +450,8 @@ pub trait Archive: Send + Sync {
     async fn jobs(&self) -> Result<Vec<(JobName, JobRecord)>, StoreError>;
     /// Each sink's state and queue.
     async fn sinks(&self) -> Result<Vec<(SinkName, SinkState, Queue)>, StoreError>;
+    /// What is remembered of all jobs and sinks, for a plan.
+    async fn standings(&self) -> Result<Standings, StoreError>;
     /// Events by filter, each with its deliveries.
     async fn events(&self, filter: &EventFilter) -> Result<Page<EventView>, StoreError>;
     /// One event with its body, deliveries and attempts.
@@ -451,23 +479,4 @@ pub struct Queue {
     pub oldest: Option<Timestamp>,
     /// True while some of it is held, or was: only a person drops that. Said by [`Outbox::queue`] alone.
     pub kept: bool,
-}
-
-/// What keeps a store well.
-#[async_trait]
-pub trait Upkeep: Send + Sync {
-    /// Makes the store's jobs and sinks those of the config: new ones get a row (a job also its uid), deliveries of
-    /// sinks and jobs that are gone are held, and those of sinks and jobs that came back are due again.
-    async fn adopt(&self, jobs: &[JobName], sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError>;
-    /// Deletes what is older than `before`, at most `limit` rows of each kind: ended events with their deliveries and
-    /// attempts, observations, ledger rows of items that are gone, the ledger of jobs that left the config. An event's age counts
-    /// from the end of its last delivery; a job keeps its uid and its sequences for ever. Returns how many; call again
-    /// until it is 0.
-    async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError>;
-    /// Writes what [`Polls::note_poll`] kept in memory.
-    async fn flush(&self) -> Result<(), StoreError>;
-    /// Goes once round through the writer: proof of life.
-    async fn ping(&self) -> Result<(), StoreError>;
-    /// Flushes, checkpoints and closes; every later verb fails with [`StoreError::Closed`].
-    async fn close(&self) -> Result<(), StoreError>;
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
+use crate::core::hold::{Answer, Hold};
 use crate::core::names::{JobName, SinkName};
 use crate::core::operate::{DropFilter, DropReport, ReplayFilter, ReplayReport};
 use crate::core::rerender::{Kept, Rerendered};
@@ -58,6 +59,10 @@ pub trait Operations: Send + Sync {
     /// Keeps a job from being polled since a moment, or no longer; true when that is news. A pause of a job that is
     /// paused keeps its moment. It outlives restarts, and the job's absence from the config.
     async fn pause_job(&self, job: &JobName, paused: Option<Timestamp>) -> Result<bool, StoreError>;
+
+    /// Answers what a job holds, for the job's next poll; what it holds then is what was held, and is `None` when there
+    /// is nothing to answer: a baseline that is not whole can't be rejected. A later answer replaces an earlier one.
+    async fn answer(&self, job: &JobName, answer: Answer) -> Result<Option<Hold>, StoreError>;
 
     /// Keeps a sink from being sent to since a moment, or no longer; true when that is news. What is not ended is held
     /// meanwhile, and goes in order afterwards. No longer also means at once: a breaker that is open is closed. It says nothing of a sink that is disabled: see

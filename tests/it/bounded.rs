@@ -173,7 +173,12 @@ fn l1_downtime_is_followed_by_one_poll_and_a_restart_by_none() {
 fn a_flood_of_changes_waits_in_the_store_and_not_in_memory() {
     const ITEMS: usize = 3_000;
     let (vendor, receiver) = (Vendor::in_lockstep(), Receiver::scripted(|_| Reply::Hang));
-    let bridge = Bridge::between(&vendor, &receiver, ORDERS, "concurrency = 2\ntimeout = '10m'");
+    let bridge = Bridge::between(
+        &vendor,
+        &receiver,
+        &format!("{ORDERS}max_events = {ITEMS}"),
+        "concurrency = 2\ntimeout = '10m'",
+    );
     let daemon = bridge.run();
     let note = "x".repeat(2_000);
     let list = |total: usize| {

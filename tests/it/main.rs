@@ -7,6 +7,7 @@
 mod support;
 
 mod alerts;
+mod auth;
 mod bad_config;
 mod bad_vendor;
 mod batches;
@@ -17,11 +18,14 @@ mod crash;
 mod cursors;
 mod daemon;
 mod delivering;
+mod edits;
 mod first_steps;
 mod formats;
 mod formats_in;
+mod holds;
 mod init;
 mod kinto;
+mod large;
 mod numbers;
 mod operate;
 mod out;

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::access::Access;
 use super::{Stop, target};
 use crate::cli::USAGE;
@@ -15,6 +17,7 @@ use crate::core::json::{Json, parse};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::survey::{self, Puzzle, Seen, Survey, Wish};
 use crate::engine::clock::wall_clock;
+use crate::net::auth::Credentialer;
 use crate::source::{Answer, Fetcher as _, HttpFetcher, first_page};
 
 /// Between the two fetches: long enough for a clock that counts seconds to go on.
@@ -29,7 +32,7 @@ const TITLE_WITHIN: usize = 16 * 1024;
 /// Asks twice and looks at the answers; the format where it is not JSON.
 pub(super) async fn survey(access: &Access, wish: &Wish) -> Result<(Survey, Option<Format>), Stop> {
     let mut job = job(access, None)?;
-    let fetcher = HttpFetcher::new(wall_clock);
+    let fetcher = HttpFetcher::new(wall_clock, Arc::new(Credentialer::alone(wall_clock)));
     let answer = ask(&fetcher, &job, access).await?;
     let format = format(&job, &answer)?;
     if let Some(format) = format {
@@ -46,8 +49,7 @@ pub(super) async fn survey(access: &Access, wish: &Wish) -> Result<(Survey, Opti
 
 /// What the answer is, where that is worth a line: a feed that is served as XML reads better as a feed.
 fn format(job: &Job, answer: &Answer) -> Result<Option<Format>, Stop> {
-    let body = answer.body.as_deref().unwrap_or_default();
-    match document::format_of(answer.content_type.as_deref(), body) {
+    match document::format_of(answer.content_type.as_deref(), &bytes_of(answer)) {
         Format::Auto | Format::Json => Ok(None),
         Format::Xml => {
             let document = read(job, answer)?.document;
@@ -91,8 +93,13 @@ fn read(job: &Job, answer: &Answer) -> Result<Read, Stop> {
     Ok(Read { headers: headers.collect(), document: document_of(job, answer)? })
 }
 
+/// The body, which is held: this fetcher puts nothing on disk.
+fn bytes_of(answer: &Answer) -> Bytes {
+    answer.body.as_ref().and_then(|body| body.bytes().ok()).unwrap_or_default()
+}
+
 fn document_of(job: &Job, answer: &Answer) -> Result<Json, Stop> {
-    let body = answer.body.clone().unwrap_or_default();
+    let body = bytes_of(answer);
     let content_type = answer.content_type.as_deref().unwrap_or_default().to_ascii_lowercase();
     let beginning = String::from_utf8_lossy(&body[..body.len().min(TITLE_WITHIN)]).into_owned();
     let lower = beginning.trim_start().to_ascii_lowercase();

@@ -19,9 +19,10 @@ use crate::core::observe::Pulse;
 use crate::core::recording::Recording;
 use crate::core::time::Timestamp;
 use crate::core::view::{PollReport, PollWish};
-use crate::engine::clock::{Clock, Dice};
+use crate::engine::clock::{Clock, Dice, wall_clock};
 use crate::engine::tasks::Tasks;
 use crate::engine::{Begin, Engine, World};
+use crate::net::auth::Credentialer;
 use crate::sink::HttpSender;
 use crate::source::RecordedFetcher;
 use crate::store::Store;
@@ -56,7 +57,7 @@ pub(super) async fn play(config: Config, job: &JobName, recordings: Vec<Recordin
         clock: clock.clone(),
         dice: Arc::new(Still),
         fetcher: fetcher.clone(),
-        sender: Arc::new(HttpSender::new()),
+        sender: Arc::new(HttpSender::new(Arc::new(Credentialer::alone(wall_clock)))),
         store: store.clone(),
         observer: Arc::new(Metrics::new(1, config.sinks.len(), env!("CARGO_PKG_VERSION"))),
         pulse: Arc::new(Pulse::default()),

@@ -11,10 +11,10 @@ use chrono_tz::Tz;
 use http::header::ACCEPT;
 use toml::de::DeValue;
 
-use super::cursor;
 use super::route::{self, Sinks};
 use super::vendor::{Layer, QueryValue, layer};
-use super::{EVENT_NAMES, document, pages, request};
+use super::{EVENT_NAMES, deletes, document, pages, request};
+use super::{cursor, rename};
 use crate::config::keys::{self, Table};
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
@@ -32,11 +32,8 @@ use crate::core::template::{Condition, Template, Text};
 /// Bounds of `every`: shorter would be a loop, longer is a mistake.
 const EVERY_BOUNDS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(366 * 86_400);
 
-/// Complete polls without an item after which it counts as deleted, when nothing is said.
-const DELETES_AFTER: u32 = 2;
-
-/// Bounds of `deletes.after`.
-const DELETES_AFTER_BOUNDS: RangeInclusive<u32> = 1..=1000;
+/// Bounds of `settle`: what takes longer is no flicker.
+const SETTLE_BOUNDS: RangeInclusive<u32> = 1..=1000;
 
 /// The methods a poll may use. HEAD has no body to read.
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "REPORT", "PROPFIND", "SEARCH"];
@@ -56,18 +53,19 @@ impl<'a> Lift<'a> {
     /// One job; every problem with it is noted before it is given up.
     pub(super) fn job(&mut self, name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Job> {
         let vendor = section.field("vendor").and_then(|field| self.vendor(&field, reader));
-        let own = layer(section, reader);
         let below = match vendor.as_ref().and_then(|name| self.vendors.get(name.as_str())) {
             Some(layer) => layer,
             None if section.has("vendor") => &Layer::lost(),
             None => &Layer::default(),
         };
+        let own = layer(section, below.base_url.as_ref(), reader);
         let courtesy = own.courtesy;
         let document = document::document(section, reader);
         let mut layer = own.over(below);
         if let Some(accept) = document.format.accept().and_then(fixed) {
             layer.headers.entry(ACCEPT.to_string()).or_insert((ACCEPT, accept));
         }
+        let deletes = deletes::read(section, &layer, below, reader);
         let respect_cache = layer.respect_cache.unwrap_or(false);
         let request = self.request(section, layer, reader);
         let schedule = schedule(section, reader);
@@ -84,12 +82,16 @@ impl<'a> Lift<'a> {
         let event_type = section.field("type").and_then(|field| event_type(&field, reader));
         let empty = section.field("empty").and_then(|field| reader.boolean(&field)).unwrap_or(false);
         let enabled = section.field("enabled").and_then(|field| reader.boolean(&field)).unwrap_or(true);
-        let deletes_after = deletes_after(section, reader);
+        let settle = section.field("settle").and_then(|field| reader.whole(&field, &SETTLE_BOUNDS)).unwrap_or(1);
+        let max_events = deletes::max_events(section, reader);
+        let rename = section.field("rename").and_then(|field| rename::rename(name, &field, reader));
         let send_to = route::send_to(&self.sinks, section, enabled, reader);
         let (request, request_print) = request?;
+        let deletes = deletes.with(&request, reader);
         let fingerprints = Fingerprints {
             request: paged_fingerprint(request_print, pages.as_ref()),
-            selection: selection_fingerprint(items.as_ref(), &key, &document),
+            selection: selection_fingerprint(items.as_ref(), &document),
+            identity: fingerprint(key.iter().map(JsonPath::as_str)),
             rules: rules.to_text(),
         };
         Some(Job {
@@ -111,9 +113,12 @@ impl<'a> Lift<'a> {
             first: first.unwrap_or(First::Silent),
             on: on?,
             when,
-            deletes_after,
+            settle,
+            deletes,
+            max_events,
             event_type,
             send_to,
+            rename,
             fingerprints,
         })
     }
@@ -147,7 +152,7 @@ impl<'a> Lift<'a> {
             reader.lacks(section, &["url"], format!("{} lacks its `url`", section.title), hint);
             return None;
         };
-        let url = request::url(&field, &layer, reader);
+        let url = request::url(&field, &layer, request::REQUEST_NAMES, reader);
         let homes = request::homes(url.as_ref().map(|(written, _)| written), &layer);
         let access = Access { homes, ..layer.access() };
         let signs = Arc::new(layer.signs());
@@ -181,8 +186,8 @@ fn request_fingerprint(method: &http::Method, url: &Written, layer: &Layer, body
 }
 
 /// Which items there are.
-fn selection_fingerprint(items: Option<&JsonPath>, key: &[JsonPath], document: &DocumentSpec) -> Digest {
-    let paths = items.into_iter().chain(key).map(JsonPath::as_str);
+fn selection_fingerprint(items: Option<&JsonPath>, document: &DocumentSpec) -> Digest {
+    let paths = items.into_iter().map(JsonPath::as_str);
     let document = document.fingerprint();
     fingerprint(paths.chain(document.as_deref()))
 }
@@ -206,7 +211,7 @@ fn word<T: Copy>(section: &Section<'_>, name: &str, words: &[(&str, T)], reader:
     section.field(name).and_then(|field| reader.one_of(&field, words))
 }
 
-fn method(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<http::Method> {
+pub(super) fn method(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<http::Method> {
     reader.parsed(field, |text| {
         let known = METHODS.iter().find(|known| **known == text);
         known.and_then(|known| http::Method::from_bytes(known.as_bytes()).ok()).ok_or_else(|| Complaint {
@@ -370,10 +375,4 @@ fn event_type(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Template> {
     Template::compile(&written.template_source(), EVENT_NAMES)
         .map_err(|complaint| reader.complain(field, &written, complaint))
         .ok()
-}
-
-fn deletes_after(section: &Section<'_>, reader: &mut Reader<'_>) -> u32 {
-    let table = section.field("deletes").and_then(|field| reader.table(&field, Table::Deletes));
-    let after = table.and_then(|table| table.field("after"));
-    after.and_then(|field| reader.whole(&field, &DELETES_AFTER_BOUNDS)).unwrap_or(DELETES_AFTER)
 }

@@ -3,12 +3,15 @@
 //! Says what is wrong through the [`Reader`]; prints nothing.
 
 mod alerts;
+pub(super) mod auth;
 mod cursor;
 mod daemon;
+mod deletes;
 mod document;
 mod format;
 mod job;
 mod pages;
+mod rename;
 mod request;
 mod route;
 pub(super) mod sign;
@@ -85,14 +88,15 @@ pub(crate) fn config<'a>(
     let prints = prints(&vendors, &jobs, &sinks, reader);
     let daemon = daemon::lift(daemon.as_ref(), env, reader);
     let layers: BTreeMap<&str, vendor::Layer> =
-        vendors.iter().map(|(name, section)| (*name, vendor::layer(section, reader))).collect();
+        vendors.iter().map(|(name, section)| (*name, vendor::layer(section, None, reader))).collect();
     let vendors = layers.iter().map(|(name, layer)| Vendor { name: VendorName::from(*name), courtesy: layer.courtesy });
     let vendors = vendors.collect();
     let sinks: route::Sinks<'_> =
         sinks.iter().map(|(name, section)| (*name, sink::lift(name, section, reader).map(Arc::new))).collect();
     let mut lift = job::Lift::new(layers, sinks.clone());
     let alerts = alerts::lift(parsed, &sinks, reader);
-    let jobs: Vec<_> = jobs.iter().map(|(name, section)| lift.job(name, section, reader).map(Arc::new)).collect();
+    let tables = &jobs;
+    let jobs: Vec<_> = tables.iter().map(|(name, section)| lift.job(name, section, reader).map(Arc::new)).collect();
     if jobs.is_empty()
         && let Some(first) = parsed.first()
     {
@@ -103,6 +107,7 @@ pub(crate) fn config<'a>(
                 .of_absence(),
         );
     }
+    rename::check(tables, reader);
     let config = Config {
         daemon: daemon?,
         jobs: jobs.into_iter().collect::<Option<_>>()?,

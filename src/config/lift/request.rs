@@ -34,8 +34,13 @@ pub(super) fn compile(field: &Field<'_>, written: &Written, names: &[&str], read
 }
 
 /// Compiles a URL with templates, of which scheme and host are literal.
-pub(super) fn compile_url(field: &Field<'_>, written: &Written, reader: &mut Reader<'_>) -> Option<Text> {
-    match Text::compile_url(&written.parts(), REQUEST_NAMES) {
+pub(super) fn compile_url(
+    field: &Field<'_>,
+    written: &Written,
+    names: &[&str],
+    reader: &mut Reader<'_>,
+) -> Option<Text> {
+    match Text::compile_url(&written.parts(), names) {
         Ok(text) => Some(text),
         Err(complaint) => {
             complain(field, written, complaint, reader, &|names| Text::compile_url(&written.parts(), names).is_ok());
@@ -96,8 +101,13 @@ fn is_absolute(text: &str) -> bool {
     })
 }
 
-/// A job's whole URL, as it is written and compiled. `None` also where `base_url` is bad, which has been noted.
-pub(super) fn url(field: &Field<'_>, layer: &Layer, reader: &mut Reader<'_>) -> Option<(Written, Text)> {
+/// A whole URL of a job, as it is written and compiled with these names. `None` also where `base_url` is bad, which has been noted.
+pub(super) fn url(
+    field: &Field<'_>,
+    layer: &Layer,
+    names: &[&str],
+    reader: &mut Reader<'_>,
+) -> Option<(Written, Text)> {
     let own = reader.text(field)?;
     let whole = if is_absolute(&own.resolved()) {
         own
@@ -106,13 +116,16 @@ pub(super) fn url(field: &Field<'_>, layer: &Layer, reader: &mut Reader<'_>) -> 
     } else if layer.has_base_url {
         return None;
     } else {
-        let problem = Problem::error(field.place(), "this `url` is not a whole one, and there is no `base_url`");
+        let problem = Problem::error(
+            field.place(),
+            format!("this `{}` is not a whole one, and there is no `base_url`", field.name),
+        );
         reader.note(
             problem.hint("write it whole, as in `https://api.example.com/orders`, or add `base_url`").of_absence(),
         );
         return None;
     };
-    let text = compile_url(field, &whole, reader)?;
+    let text = compile_url(field, &whole, names, reader)?;
     check_url(field, &whole, reader)?;
     Some((whole, text))
 }

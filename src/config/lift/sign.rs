@@ -166,7 +166,8 @@ fn custom(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Custom> {
     Some(Custom { header: header?, algorithm: algorithm?, encoding: encoding?, message, timed, value: value? })
 }
 
-fn algorithm(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Algorithm> {
+/// The hash inside an HMAC, by its name.
+pub(super) fn algorithm(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Algorithm> {
     reader.parsed(field, |text| {
         let found = ALGORITHMS.iter().find(|(word, _)| *word == text).map(|(_, algorithm)| *algorithm);
         found.ok_or_else(|| Complaint {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::HeaderName;
 use url::{Host, Url};
 
+use super::auth::{self, Around};
 use super::daemon::CONCURRENCY_BOUNDS;
 use super::format::{self, Writing};
 use super::job::condition;
@@ -19,10 +20,10 @@ use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section};
 use crate::config::written::Written;
 use crate::core::address::{Verdict, judge_url};
+use crate::core::auth::Auth;
 use crate::core::backlog::{AtLimit, Limits};
 use crate::core::batch::{BATCH_EVENTS_MAX, Batching};
 use crate::core::delivery::Ladder;
-use crate::core::job::Auth;
 use crate::core::names::SinkName;
 use crate::core::secret::Masked;
 use crate::core::sink::{Order, Sink};
@@ -86,7 +87,7 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
     let Writing { form, thin } = format::writing(section, reader);
     let (form, thin) = (form.unwrap_or_default(), thin.unwrap_or(false));
     format::check(section, &form, thin, reader);
-    let auth = section.field("auth").and_then(|field| auth(&field, &headers, reader));
+    let auth = section.field("auth").and_then(|field| credentials(&field, &headers, reader));
     let handshake = section.field("handshake").and_then(|field| reader.boolean(&field)).unwrap_or(false);
     let transport = transport(section, url.as_ref().map(|(url, _)| url), reader);
     let when = section.field("when").and_then(|field| condition(&field, reader));
@@ -123,22 +124,15 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
 }
 
 /// The credentials: as those of a vendor, without templates.
-fn auth(field: &Field<'_>, headers: &[(HeaderName, Masked)], reader: &mut Reader<'_>) -> Option<Auth> {
-    let auth = super::vendor::auth(field, &[], reader);
-    let header = match &auth {
-        Some(Auth::Bearer { .. } | Auth::Basic { .. }) => Some(&http::header::AUTHORIZATION),
-        Some(Auth::ApiKeyHeader { name, .. }) => Some(name),
-        Some(Auth::ApiKeyQuery { .. }) | None => None,
-    };
-    if let Some(header) = header.filter(|header| headers.iter().any(|(name, _)| name == *header)) {
-        let message = format!("`auth` and the header `{header}` are two answers to one question");
-        reader.note(Problem::error(field.place(), message).hint("keep `auth`, and take the header out"));
-    }
-    if let Some((_, why)) = RESERVED.iter().find(|(reserved, _)| header.is_some_and(|header| header == reserved)) {
+fn credentials(field: &Field<'_>, headers: &[(HeaderName, Masked)], reader: &mut Reader<'_>) -> Option<Auth> {
+    let auth = auth::auth(field, Around { names: &[], base: None }, reader)?;
+    auth::check_headers(field, &auth, |header| headers.iter().any(|(name, _)| name == header), reader);
+    let own = auth.headers();
+    for (_, why) in RESERVED.iter().filter(|(reserved, _)| own.iter().any(|name| name == reserved)) {
         let message = format!("`auth` can't use this header: {why}");
         reader.note(Problem::error(field.place(), message).hint("name another header"));
     }
-    auth
+    Some(auth)
 }
 
 /// Which addresses are refused, whose certificates count, and which proxy is used.
@@ -215,7 +209,7 @@ fn url(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<(Url, String)> {
 }
 
 /// Does this URL lead out into the internet, as far as its host tells?
-fn is_public(url: &Url) -> bool {
+pub(super) fn is_public(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {
             let local = ["localhost", "local", "internal", "lan", "home", "test", "corp"];

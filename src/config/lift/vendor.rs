@@ -11,16 +11,18 @@ use std::time::Duration;
 use http::HeaderName;
 use toml::de::DeValue;
 
+use super::auth::{self, Around};
 use super::request::{REQUEST_NAMES, check_url, compile, compile_url};
 use super::transport::{self, TlsLayer};
-use super::{check_header_value, header_name, later_value};
+use super::{check_header_value, header_name};
 use crate::config::keys::Table;
 use crate::config::problem::Problem;
-use crate::config::reader::{Field, Reader, Section, quoted};
+use crate::config::reader::{Field, Reader, Section};
 use crate::config::written::Written;
 use crate::core::address::Policy;
+use crate::core::auth::Auth;
 use crate::core::homes::{AllowedHost, Homes};
-use crate::core::job::{Access, Auth};
+use crate::core::job::Access;
 use crate::core::polite::{ANSWER_NAMES, Courtesy, Signs};
 use crate::core::proxy::Proxy;
 use crate::core::template::{Condition, Text};
@@ -57,9 +59,6 @@ pub(super) const RESERVED: &[(&str, &str)] = &[
     ("if-none-match", "it comes from the last answer, unless `conditional = false`"),
     ("if-modified-since", "it comes from the last answer, unless `conditional = false`"),
 ];
-
-/// The kinds of credentials that come later.
-const AUTH_LATER: &[&str] = &["oauth2", "jwt_bearer", "session", "aws_sigv4", "digest", "hmac"];
 
 /// One value of a query parameter: as it is written, and compiled.
 #[derive(Clone)]
@@ -146,21 +145,17 @@ impl Layer {
     }
 }
 
-/// The settings of a vendor's table, or of a job's.
-pub(super) fn layer(section: &Section<'_>, reader: &mut Reader<'_>) -> Layer {
+/// The settings of a vendor's table, or of a job's; `below` is the `base_url` of the job's vendor.
+pub(super) fn layer(section: &Section<'_>, below: Option<&Written>, reader: &mut Reader<'_>) -> Layer {
     let base_url = section.field("base_url").and_then(|field| base_url(&field, reader));
-    let headers = section.field("headers").map(|field| headers(&field, reader)).unwrap_or_default();
+    let headers = section.field("headers").map(|field| headers(&field, REQUEST_NAMES, reader)).unwrap_or_default();
     let query = section.field("query").map(|field| query(&field, reader)).unwrap_or_default();
-    let auth = section.field("auth").and_then(|field| auth(&field, REQUEST_NAMES, reader));
-    if let Some(field) = section.field("auth")
-        && matches!(auth, Some(Auth::Bearer { .. } | Auth::Basic { .. }))
-        && headers.contains_key("authorization")
-    {
-        reader.note(
-            Problem::error(field.place(), "`auth` and the header `Authorization` are two answers to one question")
-                .hint("keep `auth`, and take the header out"),
-        );
-    }
+    let around = Around { names: REQUEST_NAMES, base: base_url.as_ref().or(below) };
+    let auth = section.field("auth").and_then(|field| {
+        let auth = auth::auth(&field, around, reader)?;
+        auth::check_headers(&field, &auth, |name| headers.contains_key(name.as_str()), reader);
+        Some(auth)
+    });
     let timeout = |name: &str, reader: &mut Reader<'_>| {
         section.field(name).and_then(|field| reader.duration(&field, &TIMEOUT_BOUNDS))
     };
@@ -206,7 +201,7 @@ fn allow_hosts(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Vec<Allowed
 
 fn base_url(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Written> {
     let written = reader.text(field)?;
-    compile_url(field, &written, reader)?;
+    compile_url(field, &written, REQUEST_NAMES, reader)?;
     let url = check_url(field, &written, reader)?;
     if url.query().is_some() || url.fragment().is_some() {
         reader.note(
@@ -218,14 +213,19 @@ fn base_url(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Written> {
     Some(written)
 }
 
-fn headers(field: &Field<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, (HeaderName, Text)> {
+/// Request headers, by their names in lower case; `names` are what their templates see.
+pub(super) fn headers(
+    field: &Field<'_>,
+    names: &[&str],
+    reader: &mut Reader<'_>,
+) -> BTreeMap<String, (HeaderName, Text)> {
     let Some(section) = reader.open_table(field, Table::Vendor) else { return BTreeMap::new() };
     let mut headers = BTreeMap::new();
     for (place, field) in section.entries() {
         let name = header_name(&Written::plain(field.name), &place, RESERVED, reader);
         let Some(written) = scalar(&field, reader) else { continue };
         check_header_value(&field, &written, reader);
-        let text = compile(&field, &written, REQUEST_NAMES, reader);
+        let text = compile(&field, &written, names, reader);
         if let (Some(name), Some(text)) = (name, text)
             && headers.insert(name.as_str().to_owned(), (name, text)).is_some()
         {
@@ -252,7 +252,7 @@ fn query(field: &Field<'_>, reader: &mut Reader<'_>) -> BTreeMap<String, Vec<Que
 }
 
 /// Text, or a number or a boolean as text.
-fn scalar(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Written> {
+pub(super) fn scalar(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Written> {
     match field.value.get_ref() {
         DeValue::Integer(number) if number.radix() == 10 => {
             Some(Written::plain(number.as_str().trim_start_matches('+')))
@@ -261,87 +261,4 @@ fn scalar(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Written> {
         DeValue::Boolean(flag) => Some(Written::plain(&flag.to_string())),
         _ => reader.text(field),
     }
-}
-
-/// The kinds of credentials, and the keys of each beside `type`.
-const AUTH_KINDS: &[(&str, &[&str])] =
-    &[("bearer", &["token"]), ("basic", &["username", "password"]), ("api_key", &["name", "value", "in"])];
-
-/// Credentials; `names` are the top-level names that their templates see.
-pub(super) fn auth(field: &Field<'_>, names: &[&str], reader: &mut Reader<'_>) -> Option<Auth> {
-    let section = reader.open_table(field, Table::Auth)?;
-    let Some(kind_field) = section.field("type") else {
-        let hint =
-            "write `auth = { type = \"bearer\", token = \"${env:TOKEN}\" }`; `basic` and `api_key` are the others";
-        reader.lacks(&section, &["type"], "`auth` lacks its `type`".into(), hint);
-        return None;
-    };
-    let kind = reader.text(&kind_field)?;
-    let kind = kind.resolved();
-    if AUTH_LATER.contains(&kind.as_str()) {
-        later_value(&kind_field, &format!("`auth.type = \"{kind}\"`"), reader);
-        return None;
-    }
-    let words: Vec<_> = AUTH_KINDS.iter().map(|(name, keys)| (*name, *keys)).collect();
-    let keys = reader.one_of(&kind_field, &words)?;
-    check_auth_keys(&section, &kind, keys, reader);
-    let mut text = |name: &str| credential(&section, &kind, name, names, reader);
-    match kind.as_str() {
-        "bearer" => Some(Auth::Bearer { token: text("token")? }),
-        "basic" => {
-            let (username, password) = (text("username"), text("password"));
-            Some(Auth::Basic { username: username?, password: password? })
-        }
-        _ => api_key(&section, names, reader),
-    }
-}
-
-/// Notes the keys that are none, or belong to other credentials.
-fn check_auth_keys(section: &Section<'_>, kind: &str, keys: &[&str], reader: &mut Reader<'_>) {
-    for (place, field) in section.entries() {
-        if field.name == "type" || keys.contains(&field.name) {
-            continue;
-        }
-        let problem = Problem::error(place, format!("unknown key `{}` in `auth` of type `{kind}`", field.name));
-        let hint = match crate::config::keys::nearest(field.name, keys.iter().copied()) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => format!("beside `type`, the keys here are {}", quoted(keys.iter().copied())),
-        };
-        reader.note(problem.hint(hint));
-    }
-}
-
-fn api_key(section: &Section<'_>, names: &[&str], reader: &mut Reader<'_>) -> Option<Auth> {
-    let value = credential(section, "api_key", "value", names, reader);
-    let place = section.field("in").map(|field| reader.one_of(&field, &[("header", true), ("query", false)]));
-    let in_header = place.unwrap_or(Some(true));
-    let field = lacking(section, "api_key", "name", reader)?;
-    let name = reader.text(&field)?;
-    if in_header? {
-        let name = header_name(&name, &field.place(), RESERVED, reader)?;
-        return Some(Auth::ApiKeyHeader { name, value: value? });
-    }
-    Some(Auth::ApiKeyQuery { name: name.resolved(), value: value? })
-}
-
-/// A part of the credentials that must be there and hold something.
-fn credential(section: &Section<'_>, kind: &str, name: &str, names: &[&str], reader: &mut Reader<'_>) -> Option<Text> {
-    let field = lacking(section, kind, name, reader)?;
-    let written = reader.text(&field)?;
-    if name != "password" && written.resolved().is_empty() {
-        reader.note(Problem::error(field.place(), format!("`{name}` is empty")).hint("look at where it comes from"));
-        return None;
-    }
-    check_header_value(&field, &written, reader);
-    compile(&field, &written, names, reader)
-}
-
-/// A key that credentials of this kind must have.
-fn lacking<'a>(section: &Section<'a>, kind: &str, name: &str, reader: &mut Reader<'_>) -> Option<Field<'a>> {
-    let field = section.field(name);
-    if field.is_none() {
-        let message = format!("`auth` of type `{kind}` lacks its `{name}`");
-        reader.lacks(section, &[name], message, format!("add `{name} = \"…\"`"));
-    }
-    field
 }

@@ -116,7 +116,9 @@ fn system_event(kind: Kind) -> Value {
     let count = json!({ "type": "integer", "minimum": 0 });
     let of_fact = |name: &str| match name {
         "since" => json!({ "$ref": "#/$defs/timestamp" }),
-        "failures" | "reminders" | "waiting" | "items" | "attempts" | "delivery" | "sequence" => count.clone(),
+        "keys" => json!({ "type": "array", "items": text }),
+        "failures" | "reminders" | "deletions" | "events" | "waiting" | "items" | "attempts" | "delivery"
+        | "sequence" => count.clone(),
         _ => text.clone(),
     };
     let facts = kind.facts().iter().chain(&["sequence"]);

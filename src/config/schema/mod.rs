@@ -10,7 +10,8 @@ pub use event::event;
 
 use serde_json::{Map, Value, json};
 
-use crate::config::keys::{self, Key, Literal, Status, Table};
+use crate::config::keys::{self, Key, Status, Table};
+use crate::config::lift::auth::KINDS;
 use shapes::{Shape, shape};
 
 /// Which JSON Schema this is written in.
@@ -77,34 +78,20 @@ fn needs(table: Table) -> Value {
         Table::Pages => json!({ "required": ["style"] }),
         Table::Detail => json!({ "required": ["url"] }),
         Table::Sign => json!({ "required": ["header"] }),
-        Table::Auth => json!({ "required": ["type"], "allOf": AUTH_NEEDS.map(|(kind, needs)| json!({
-            "if": { "properties": { "type": { "const": kind } } },
-            "then": { "required": needs },
+        Table::Auth => json!({ "required": ["type"], "allOf": KINDS.each_ref().map(|kind| json!({
+            "if": { "properties": { "type": { "const": kind.name } } },
+            "then": { "required": kind.needs },
         })) }),
         _ => json!({}),
     }
 }
 
-/// What credentials of a kind can't be without.
-const AUTH_NEEDS: [(&str, &[&str]); 3] =
-    [("bearer", &["token"]), ("basic", &["username", "password"]), ("api_key", &["name", "value"])];
-
 fn of_key(key: &Key, seen: &mut Vec<Table>) -> Value {
-    let mut schema = match key.status {
-        Status::Default(literals) => json!({ "enum": literals.iter().map(of_literal).collect::<Vec<_>>() }),
-        Status::Built | Status::Later => of_shape(shape(key.table, key.name), seen),
-    };
+    let mut schema = of_shape(shape(key.table, key.name), seen);
     if let Some(schema) = schema.as_object_mut() {
         schema.insert("description".to_owned(), key.doc.into());
     }
     schema
-}
-
-fn of_literal(literal: &Literal) -> Value {
-    match literal {
-        Literal::Whole(number) => (*number).into(),
-        Literal::Bool(flag) => (*flag).into(),
-    }
 }
 
 fn of_shape(shape: Shape, seen: &mut Vec<Table>) -> Value {

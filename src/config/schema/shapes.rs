@@ -128,7 +128,24 @@ fn auth(name: &str) -> Shape {
         "grant" => Word(&["client_credentials", "refresh_token"]),
         "client_auth" => Word(&["basic", "body"]),
         "headers" | "params" => Map(&Scalar),
-        "claims" | "body" | "send" => Any,
+        "method" => METHODS,
+        "encoding" => Word(&["hex", "base64"]),
+        "algorithm" => Word(&[
+            "RS256",
+            "ES256",
+            "HS256",
+            "EdDSA",
+            "hmac-sha256",
+            "hmac-sha1",
+            "hmac-sha512",
+            "sha256",
+            "sha1",
+            "sha512",
+        ]),
+        "token" => Either(&[Text, Map(&Text)]),
+        "send" => Either(&[Word(&["cookie"]), Map(&Text)]),
+        "claims" => Map(&Any),
+        "body" => Either(&[Text, Map(&Any), List(&Any, 0)]),
         _ => Text,
     }
 }
@@ -144,7 +161,7 @@ fn job(name: &str) -> Shape {
         "watch" | "ignore" | "unordered" => List(&Like(PATH), 0),
         "tolerance" => Map(&Either(&[Like(SHARE), Number])),
         "arrays" => Map(&OneOrList(&Like(PATH))),
-        "settle" => Whole(1, MOST),
+        "settle" => Whole(1, 1000),
         "first" => Word(&["silent", "emit"]),
         "on" => List(&CHANGES, 1),
         "empty" | "enabled" => Flag,
@@ -158,7 +175,6 @@ fn job(name: &str) -> Shape {
         "body" => Either(&[Text, Map(&Any)]),
         "csv" => Shape::Table(Table::Csv),
         "array" => List(&Text, 0),
-        "rename" => OneOrList(&Text),
         _ => Text,
     }
 }

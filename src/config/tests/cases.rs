@@ -71,7 +71,62 @@ const SLIPS: &[(&str, &str)] = &[
     ("[vendor.v]\nauth = { token = \"x\" }\n", "2:8: `auth` lacks its `type`; write `auth = { type = \"bearer\""),
     (
         "[vendor.v]\nauth = { type = \"oauth2\", client_id = \"x\" }\n",
-        "this version does not have `auth.type = \"oauth2\"`",
+        "2:8: `auth` of type `oauth2` lacks its `token_url`; add `token_url = ",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"oauth2\", token_url = \"token\", client_id = \"x\" }\n",
+        "`token_url` is not a whole URL",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"oauth2\", scop = \"x\" }\n",
+        "unknown key `scop` in `auth` of type `oauth2`; did you mean `scope`?",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"oauth2\", token_url = \"https://a.example\", client_id = \"x\", grant = \"refresh_token\" }\n",
+        "needs a `refresh_token`; add `refresh_token = ",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"oauth2\", token_url = \"https://a.example\", client_id = \"x\", grant = \"password\" }\n",
+        "`grant` can't be `password`; it is one of `client_credentials`, `refresh_token`",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"oauth2\", token_url = \"https://a.example\", client_id = \"x\", params = { scope = \"a\" } }\n",
+        "`scope` can't stand in `params`; write it as `scope`",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"oauth2\", token_url = \"https://a.example\", client_id = \"x\", client_auth = \"basic\" }\n",
+        "`client_auth = \"basic\"` needs a `client_secret`",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"jwt_bearer\", token_url = \"https://a.example\", algorithm = \"HS256\", key = \"short\" }\n",
+        "lacks its `claims`; add `claims = { iss",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"jwt_bearer\", token_url = \"https://a.example\", algorithm = \"RS256\", key = \"/etc/k.pem\", \
+         claims = {} }\n",
+        "to read it from a file, write `key = \"${file:",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"session\", url = \"https://a.example\", send = { head = \"x\" } }\n",
+        "unknown key `head` in `send`; write it as in `send = { header",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"session\", url = \"https://a.example\", send = { header = \"x\", value = \"y\" } }\n",
+        "`value` lacks the token",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"session\", url = \"https://a.example\", token = { cookie = \"a=b\" } }\n",
+        "is not the name of a cookie",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"aws_sigv4\", region = \"EU West\", service = \"s3\", access_key = \"a\", secret_key = \"b\" }\n",
+        "`region` is not what AWS calls one; write it as AWS does, as in `eu-central-1`",
+    ),
+    ("[vendor.v]\nauth = { type = \"digest\", username = \"x\" }\n", "`auth` of type `digest` lacks its `password`"),
+    ("[vendor.v]\nauth = { type = \"hmac\", header = \"X-Sig\", key = \"k\", message = \"{{ when }}\" }\n", "when"),
+    (
+        "[vendor.v]\nheaders = { X-Sig = \"1\" }\nauth = { type = \"hmac\", header = \"X-Sig\", key = \"k\", message = \"{{ body }}\" }\n",
+        "two answers to one question",
     ),
     ("[vendor.v]\nauth = { type = \"beerer\" }\n", "2:17: `type` can't be `beerer`; it is one of `bearer`, `basic`"),
     ("[vendor.v]\nauth = { type = \"bearer\", user = \"x\" }\n", "2:27: unknown key `user` in `auth` of type `bearer`"),
@@ -114,7 +169,15 @@ const SLIPS: &[(&str, &str)] = &[
     ("[job.j]\nlist = \"all\"\n", "2:8: `list` can't be `all`; it is one of `complete`, `window`"),
     ("[job.j]\nmethod = \"get\"\n", "2:10: `get` is not a method that a poll can use; write it in upper case: `GET`"),
     ("[job.j]\ndeletes = { after = 0 }\n", "2:21: `after` can't be `0`"),
-    ("[job.j]\ndeletes = { hold_above = \"20%\" }\n", "2:13: this version does not have `hold_above` yet"),
+    ("[job.j]\ndeletes = { hold_above = \"120%\" }\n", "2:26: `120%` is more than the whole"),
+    ("[job.j]\ndeletes = { hold_above = 20 }\n", "2:26: `hold_above` takes text in quotes"),
+    ("[job.j]\nmax_events = 0\n", "2:14: `max_events` can't be `0`"),
+    ("[job.j]\ndeletes = { confirm = \"o/{{ item }}\" }\n", "this `confirm` is not a whole one"),
+    ("[job.j]\nbase_url = \"https://a.example\"\ndeletes = { confirm = \"o/{{ kez }}\" }\n", "`kez`"),
+    (
+        "[job.j]\nurl = \"https://a.example\"\ndeletes = { confirm = \"https://b.example/{{ key }}\" }\n",
+        "3:23: `confirm` leads to another host than the job's own",
+    ),
     ("[job.j]\nvendor = \"v\"\n", "2:10: there is no vendor `v`; add its table: `[vendor.v]`"),
     ("[job.j]\nsend_to = [{ sink = \"s\" }]\n", "2:21: there is no sink `s`; add its table: `[sink.s]`"),
     ("[job.j]\nwhen = \"nonsense == 1\"\n", "nonsense"),

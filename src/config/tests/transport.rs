@@ -127,7 +127,7 @@ fn ranges_and_credentials_of_a_sink_are_checked() {
     let twice = "headers = { X-Key = \"a\" }\nauth = { type = \"api_key\", name = \"x-key\", value = \"b\" }";
     says(&sink(twice), &["two answers to one question"]);
     says(&sink("auth = { type = \"api_key\", name = \"webhook-id\", value = \"b\" }"), &["it is the event's id"]);
-    says(&sink("auth = { type = \"oauth2\" }"), &["`auth.type = \"oauth2\"`"]);
+    says(&sink("auth = { type = \"oauth2\" }"), &["lacks its `token_url`", "lacks its `client_id`"]);
     let policy = lifted(&sink("private = false\nallow_cidr = [\"10.0.0.0/8\"]")).transport.policy.clone();
     assert!(policy.is_strict() && policy.admit("10.1.1.1".parse().expect("an address")).is_ok());
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{Problem, Severity, find_with};
+use crate::core::auth::Auth;
 use crate::core::config::Listen;
 use crate::core::diff::Change;
-use crate::core::job::{Auth, BodySpec, First, Job, ListKind};
+use crate::core::job::{BodySpec, First, Job, ListKind};
 use crate::core::path::JsonPath;
 use crate::core::schedule::Schedule;
 use crate::core::sign::{Algorithm, Encoding, Scheme};
@@ -47,7 +48,7 @@ fn a_job_is_read_whole() {
     assert_eq!(job.key.iter().map(JsonPath::as_str).collect::<Vec<_>>(), ["$.a", "$.b"]);
     assert_eq!((job.list, job.first, job.empty, job.enabled), (ListKind::Window, First::Emit, true, false));
     assert!(job.on.contains(Change::Deleted) && !job.on.contains(Change::Updated));
-    assert_eq!((job.rules.watch.len(), job.rules.ignore.len(), job.deletes_after), (1, 1, 5));
+    assert_eq!((job.rules.watch.len(), job.rules.ignore.len(), job.deletes.after), (1, 1, 5));
     assert!(job.when.is_some() && job.event_type.is_some());
     assert_eq!(job.send_to.iter().map(|route| route.sink.as_str()).collect::<Vec<_>>(), ["s"]);
     assert!(loaded.warnings.is_empty());
@@ -226,8 +227,14 @@ fn state_depends_on_what_is_asked_and_selected_and_on_nothing_else() {
         "url = \"orders\"\nevery = \"30s\"\nbody = { a = \"1\" }",
     ] {
         assert_ne!(prints(BASE, other).request, first.request, "{other}");
-        assert_eq!(prints(BASE, other).selection, first.selection, "{other}");
+        assert_eq!(prints(BASE, other).edited(&first), ["request"], "{other}");
     }
+    let keyed = |lines: &str| only(&job(BASE, &format!("{REST}\n{lines}"))).fingerprints.clone();
+    let kept = keyed("items = \"$.d[*]\"\nkey = \"$.id\"");
+    assert_eq!(kept.edited(&keyed("items = \"$.d[*]\"\nkey = [\"$.id\", \"$.shop\"]")), ["identity"]);
+    assert_eq!(kept.edited(&keyed("items = \"$.e[*]\"\nkey = \"$.id\"")), ["selection"]);
+    let watched = keyed("items = \"$.d[*]\"\nkey = \"$.id\"\nwatch = [\"$.x\"]");
+    assert_eq!((kept.edited(&watched).len(), kept == watched), (0, false), "rules need no new baseline");
     let secret = |value: &str| {
         let text = config("base_url = \"https://a.example\"", "url = \"x/${env:TOKEN}\"\nevery = \"1s\"");
         only(&loaded(&with(&text).variable("TOKEN", value))).fingerprints.clone()

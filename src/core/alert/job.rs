@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::core::alert::{Alerts, Bell, STALE_MIN, Trouble};
+use crate::core::hold::Hold;
 use crate::core::names::{JobName, Key};
 use crate::core::outcome::PollOutcome;
 use crate::core::schedule::Schedule;
@@ -22,6 +23,8 @@ pub struct Past {
     pub last_poll: Option<Timestamp>,
     /// When a poll last ended as complete or unchanged.
     pub last_success: Option<Timestamp>,
+    /// What waits for a person.
+    pub hold: Option<Box<Hold>>,
 }
 
 /// What is known of a job, and the bell that rings for it.
@@ -39,6 +42,9 @@ pub struct JobWatch {
     /// From then on it is stale; `None` for a job that nobody polls by itself.
     stale_at: Option<Timestamp>,
     bell: Option<Box<Bell>>,
+    /// What waits for a person, and the bell that rings for that.
+    hold: Option<Box<Hold>>,
+    held: Option<Box<Bell>>,
 }
 
 /// What follows from what is known.
@@ -48,21 +54,33 @@ pub enum JobTurn {
     Ring(Bell),
     /// It is over; the bell that rang.
     Recovered(Bell),
+    /// It is over, and nobody has to be told: a person has ended it, or there is nothing left of it.
+    Silenced(Bell),
 }
 
 impl JobWatch {
     /// Watches a job from `now` on: a daemon that was down for long gives its jobs the time to be polled. `schedule` is
     /// that of a job which is polled by itself.
-    pub fn begin(past: Past, bell: Option<Bell>, schedule: Option<&Schedule>, alerts: &Alerts, now: Timestamp) -> Self {
-        Self {
+    pub fn begin(
+        past: Past,
+        bells: impl IntoIterator<Item = Bell>,
+        schedule: Option<&Schedule>,
+        alerts: &Alerts,
+        now: Timestamp,
+    ) -> Self {
+        let mut watch = Self {
             failures: past.failures,
             since: past.last_poll.unwrap_or(now),
             reason: past.reason.unwrap_or_default().into(),
             last_good: past.last_success,
             watched: now,
             stale_at: schedule.map(|schedule| stale_at(schedule, alerts.stale, now)),
-            bell: bell.map(Box::new),
-        }
+            bell: None,
+            hold: past.hold,
+            held: None,
+        };
+        bells.into_iter().for_each(|bell| watch.set_bell(bell));
+        watch
     }
 
     /// A poll has ended.
@@ -79,6 +97,17 @@ impl JobWatch {
         }
     }
 
+    /// After a poll, this waits for a person.
+    pub fn holds(&mut self, hold: Option<Box<Hold>>, at: Timestamp) {
+        let lacks_baseline = |hold: &Option<Box<Hold>>| hold.as_ref().is_some_and(|hold| hold.baseline);
+        if lacks_baseline(&self.hold) && !lacks_baseline(&hold) {
+            // Read whole, or accepted as it is.
+            self.failures = 0;
+            self.last_good.get_or_insert(at);
+        }
+        self.hold = hold;
+    }
+
     fn failed(&mut self, reason: &str, at: Timestamp) {
         if self.failures == 0 {
             self.since = at;
@@ -91,6 +120,9 @@ impl JobWatch {
 
     /// What follows at `now`, if anything.
     pub fn turn(&self, job: &JobName, alerts: &Alerts, now: Timestamp) -> Option<JobTurn> {
+        if let Some(turn) = self.hold_turn(job, alerts, now) {
+            return Some(turn);
+        }
         let fails = self.failures >= alerts.after;
         let is_stale = self.stale_at.is_some_and(|moment| moment <= now);
         let Some(bell) = self.bell.as_deref() else {
@@ -110,6 +142,23 @@ impl JobWatch {
             _ if self.last_good.is_some_and(|good| good > bell.rang) => Some(JobTurn::Recovered(bell.clone())),
             _ if is_due => Some(JobTurn::Ring(bell.again(now, stale_for(bell.since, now)))),
             _ => None,
+        }
+    }
+
+    /// What follows of what waits for a person: it rings once, and again as a reminder; another one rings anew.
+    fn hold_turn(&self, job: &JobName, alerts: &Alerts, now: Timestamp) -> Option<JobTurn> {
+        let Some(hold) = self.hold.as_deref().filter(|hold| hold.rings()) else {
+            return self.held.as_deref().cloned().map(JobTurn::Silenced);
+        };
+        let reason = || hold.sentence(job.as_str());
+        match self.held.as_deref().filter(|bell| bell.since == hold.since) {
+            Some(bell) if now.since(bell.rang) < alerts.remind => None,
+            Some(bell) => Some(JobTurn::Ring(bell.again(now, reason()))),
+            None => {
+                let subject = Key::from(job.as_str());
+                let (trouble, since) = (Trouble::Held, hold.since);
+                Some(JobTurn::Ring(Bell { trouble, subject, since, rang: now, rings: 1, reason: reason() }))
+            }
         }
     }
 
@@ -136,9 +185,26 @@ impl JobWatch {
         self.bell.as_deref()
     }
 
+    /// What waits for a person.
+    pub fn hold(&self) -> Option<&Hold> {
+        self.hold.as_deref()
+    }
+
     /// Takes over what was committed.
-    pub fn set_bell(&mut self, bell: Option<Bell>) {
-        self.bell = bell.map(Box::new);
+    pub fn take(&mut self, turn: JobTurn) {
+        match turn {
+            JobTurn::Ring(bell) => self.set_bell(bell),
+            JobTurn::Recovered(bell) | JobTurn::Silenced(bell) => *self.place(bell.trouble) = None,
+        }
+    }
+
+    fn set_bell(&mut self, bell: Bell) {
+        let trouble = bell.trouble;
+        *self.place(trouble) = Some(Box::new(bell));
+    }
+
+    fn place(&mut self, trouble: Trouble) -> &mut Option<Box<Bell>> {
+        if trouble == Trouble::Held { &mut self.held } else { &mut self.bell }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::core::alert::{Bell, JobWatch, SYSTEM_JOB, SinkFacts, Trouble};
 use crate::core::delivery::NewDelivery;
 use crate::core::event::{Change, NewEvent, derive_id};
 use crate::core::formats::{self, Wire};
+use crate::core::hold::Hold;
 use crate::core::json::Json;
 use crate::core::names::{Digest, EventId, JobName, JobUid, Key, Lane, Scope, SinkName};
 use crate::core::sink::{Order, Sink};
@@ -25,6 +26,8 @@ pub enum Kind {
     JobRecovered,
     /// A job has had no complete poll for too long.
     JobStale,
+    /// What a job found waits for a person.
+    JobHeld,
     /// A job's request or selection was edited, and what it reads now is its new baseline.
     JobRebaselined,
     /// A sink is disabled, and what waits for it is held.
@@ -39,10 +42,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every one of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::JobFailing,
         Self::JobRecovered,
         Self::JobStale,
+        Self::JobHeld,
         Self::JobRebaselined,
         Self::SinkDisabled,
         Self::SinkRecovered,
@@ -55,6 +59,7 @@ impl Kind {
         match self {
             Self::JobFailing | Self::JobStale => &["job", "reason", "since", "failures", "reminders"],
             Self::JobRecovered => &["job", "reason", "since", "was"],
+            Self::JobHeld => &["job", "reason", "since", "deletions", "events", "keys", "reminders"],
             Self::JobRebaselined => &["job", "reason", "since", "items"],
             Self::SinkDisabled | Self::SinkBacklog => &["sink", "reason", "since", "failures", "waiting"],
             Self::SinkRecovered => &["sink", "reason", "since", "was", "waiting"],
@@ -68,6 +73,7 @@ impl Kind {
             Self::JobFailing => "doorbell.job.failing",
             Self::JobRecovered => "doorbell.job.recovered",
             Self::JobStale => "doorbell.job.stale",
+            Self::JobHeld => "doorbell.job.held",
             Self::JobRebaselined => "doorbell.job.rebaselined",
             Self::SinkDisabled => "doorbell.sink.disabled",
             Self::SinkRecovered => "doorbell.sink.recovered",
@@ -214,6 +220,16 @@ impl Telling {
         facts.push(("failures", u64::from(watch.failures()).into()));
         facts.push(("reminders", u64::from(bell.rings.saturating_sub(1)).into()));
         self.notice(kind, bell.subject.clone(), bell.rang, (bell.since, bell.rings.into()), facts)
+    }
+
+    /// What a job found waits for a person, for the first time or still.
+    pub fn held(&self, bell: &Bell, hold: &Hold) -> Notice {
+        let mut facts = about("job", &bell.subject, &bell.reason, bell.since);
+        facts.push(("deletions", hold.deletions.into()));
+        facts.push(("events", hold.events.into()));
+        facts.push(("keys", Json::array(hold.keys.iter().map(|key| Json::from(key.as_str())))));
+        facts.push(("reminders", u64::from(bell.rings.saturating_sub(1)).into()));
+        self.notice(Kind::JobHeld, bell.subject.clone(), bell.rang, (bell.since, bell.rings.into()), facts)
     }
 
     /// A job that rang has come right at `now`.

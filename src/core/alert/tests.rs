@@ -46,16 +46,12 @@ impl Life {
 
     fn look(&mut self, second: i64) {
         while let Some(turn) = self.watch.turn(&orders(), &self.alerts, at(second)) {
-            match turn {
-                JobTurn::Ring(bell) => {
-                    self.rang.push((bell.trouble.as_str(), bell.rings));
-                    self.watch.set_bell(Some(bell));
-                }
-                JobTurn::Recovered(_) => {
-                    self.rang.push(("recovered", 0));
-                    self.watch.set_bell(None);
-                }
+            match &turn {
+                JobTurn::Ring(bell) => self.rang.push((bell.trouble.as_str(), bell.rings)),
+                JobTurn::Recovered(_) => self.rang.push(("recovered", 0)),
+                JobTurn::Silenced(_) => self.rang.push(("silenced", 0)),
             }
+            self.watch.take(turn);
         }
     }
 }
@@ -331,12 +327,13 @@ proptest! {
                         prop_assert_eq!((before.trouble, bell.trouble), (Trouble::Stale, Trouble::Failing));
                     }
                     (before, JobTurn::Recovered(bell)) => prop_assert_eq!(before.as_ref(), Some(bell)),
+                    (_, JobTurn::Silenced(bell)) => prop_assert!(false, "nothing was held: {:?}", bell),
                 }
-                last = match turn {
-                    JobTurn::Ring(bell) => Some(bell),
-                    JobTurn::Recovered(_) => None,
+                last = match &turn {
+                    JobTurn::Ring(bell) => Some(bell.clone()),
+                    JobTurn::Recovered(_) | JobTurn::Silenced(_) => None,
                 };
-                watch.set_bell(last.clone());
+                watch.take(turn);
             }
             if row >= after {
                 prop_assert_eq!(last.as_ref().map(|bell| bell.trouble), Some(Trouble::Failing));

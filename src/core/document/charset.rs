@@ -12,6 +12,25 @@ use super::broken::Broken;
 /// Bytes in which an XML declaration must end to be seen.
 const DECLARATION_MAX: usize = 256;
 
+/// What to do when nobody says which charset it is.
+const NAME_IT: &str = "the vendor must name the charset, as in `Content-Type: text/csv; charset=windows-1252`";
+
+/// The byte order mark of UTF-8.
+pub(super) const MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Is a body that begins so UTF-8, as far as that is said?
+pub(super) fn is_utf8(beginning: &[u8], header: Option<&str>) -> bool {
+    match Encoding::for_bom(beginning) {
+        Some((encoding, _)) => encoding == UTF_8,
+        None => header.and_then(known).is_none_or(|encoding| encoding == UTF_8),
+    }
+}
+
+/// A large body is not the UTF-8 that it should be.
+pub(super) fn not_utf8(at: usize) -> Broken {
+    Broken::whole(format!("it is not UTF-8, which it has to be where it names no charset (byte {at})")).hint(NAME_IT)
+}
+
 /// A body of text.
 pub(super) fn decode<'a>(body: &'a [u8], header: Option<&str>) -> Result<Cow<'a, str>, Broken> {
     decode_as(body, header, None)
@@ -87,8 +106,7 @@ fn wrong(encoding: &'static Encoding, body: &[u8], who: &str) -> Broken {
         DecoderResult::InputEmpty | DecoderResult::OutputFull => read,
     };
     let byte = body.get(at).map_or_else(String::new, |byte| format!(" (byte {at} is `0x{byte:02x}`)"));
-    Broken::at(body, at, format!("it is not {}, which {who}{byte}", encoding.name()))
-        .hint("the vendor must name the charset, as in `Content-Type: text/csv; charset=windows-1252`")
+    Broken::at(body, at, format!("it is not {}, which {who}{byte}", encoding.name())).hint(NAME_IT)
 }
 
 /// The charset of an XML declaration.

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 
 use super::broken::{Broken, quote};
 use super::{CsvSpec, GROWTH_FREE, GROWTH_MAX, NAMES_MAX};
@@ -17,7 +18,7 @@ const OTHER_DELIMITERS: [(char, &str); 4] = [(';', ";"), ('\t', "\\t"), ('|', "|
 /// All rows as one array.
 pub(super) fn to_json(text: &str, spec: &CsvSpec, tabbed: bool, empty: bool) -> Result<Vec<u8>, Broken> {
     let delimiter = spec.delimiter.unwrap_or(if tabbed { b'\t' } else { b',' });
-    let mut rows = Rows { text, at: 0, line: 1, delimiter };
+    let mut rows = Rows { text, at: 0, line: 1, delimiter, unclosed: false };
     let mut fields = Vec::new();
     let names = match spec.header {
         true => header(&mut rows, &mut fields, spec, empty)?,
@@ -42,6 +43,83 @@ pub(super) fn to_json(text: &str, spec: &CsvSpec, tabbed: bool, empty: bool) -> 
     }
     out.push(b']');
     Ok(out)
+}
+
+/// What is handed each row: its place in the window, and the row as JSON.
+type TakeRow<'a, E> = dyn FnMut(Range<usize>, &[u8]) -> Result<(), E> + 'a;
+
+/// The rows of a text that comes in windows.
+pub(super) struct Table {
+    spec: CsvSpec,
+    delimiter: u8,
+    empty: bool,
+    /// The columns, once the header was read.
+    names: Option<Vec<Vec<u8>>>,
+    begun: bool,
+    width: Option<usize>,
+    line: usize,
+}
+
+impl Table {
+    pub(super) fn new(spec: &CsvSpec, tabbed: bool, empty: bool) -> Self {
+        let delimiter = spec.delimiter.unwrap_or(if tabbed { b'\t' } else { b',' });
+        Self { spec: *spec, delimiter, empty, names: None, begun: !spec.header, width: None, line: 1 }
+    }
+
+    /// Reads the rows that are whole, and hands each one's place to `take` with the row as JSON. Returns how much was
+    /// read.
+    pub(super) fn feed<E: From<Broken>>(
+        &mut self,
+        text: &str,
+        last: bool,
+        take: &mut TakeRow<'_, E>,
+    ) -> Result<usize, E> {
+        let (mut fields, mut row) = (Vec::new(), Vec::new());
+        let mut rows = self.rows(text);
+        loop {
+            let (start, line) = (rows.at, rows.line);
+            let next = match rows.next(&mut fields) {
+                Err(broken) if last || !rows.unclosed => return Err(broken.into()),
+                // What ends with the window may go on behind it.
+                next if !last && (next.is_err() || rows.at >= text.len()) => {
+                    self.line = line;
+                    return Ok(start);
+                }
+                next => next?,
+            };
+            if !self.begun {
+                let mut again = Rows { at: start, line, ..self.rows(text) };
+                self.names = header(&mut again, &mut fields, &self.spec, self.empty)?;
+                self.width = self.names.as_ref().map(Vec::len);
+                self.begun = true;
+            } else if let Some(line) = next {
+                let width = *self.width.get_or_insert(fields.len());
+                if fields.len() != width {
+                    return Err(uneven(line, &fields, width, self.spec.header).into());
+                }
+                row.clear();
+                push_row(self.names.as_deref(), &fields, &mut row);
+                take(start..rows.at, &row)?;
+            }
+            if next.is_none() {
+                return Ok(text.len());
+            }
+        }
+    }
+
+    /// A row by its text alone.
+    pub(super) fn row(&self, text: &str) -> Vec<u8> {
+        let (mut fields, mut row) = (Vec::new(), Vec::new());
+        // It was read before: there is nothing left to refuse.
+        if let Ok(Some(_)) = self.rows(text).next(&mut fields) {
+            push_row(self.names.as_deref(), &fields, &mut row);
+        }
+        row
+    }
+
+    fn rows<'a>(&self, text: &'a str) -> Rows<'a> {
+        Rows { text, at: 0, line: self.line, delimiter: self.delimiter, unclosed: false }
+    }
 }
 
 /// The names of the columns, each as the beginning of a JSON member; `None` when there is no row at all and none is
@@ -122,6 +200,8 @@ struct Rows<'a> {
     at: usize,
     line: usize,
     delimiter: u8,
+    /// It ends inside a field in quotes.
+    unclosed: bool,
 }
 
 impl<'a> Rows<'a> {
@@ -181,6 +261,7 @@ impl<'a> Rows<'a> {
         loop {
             let rest = &self.text[self.at..];
             let Some(end) = rest.find('"') else {
+                self.unclosed = true;
                 return Err(Broken::on_line(opened, "a quote is opened and never closed: is the answer cut off?"));
             };
             let piece = &rest[..end];

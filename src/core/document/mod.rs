@@ -9,6 +9,7 @@ mod csv;
 mod feed;
 mod media;
 mod ndjson;
+mod pieces;
 mod text;
 mod xml;
 
@@ -19,6 +20,7 @@ use bytes::Bytes;
 
 use self::broken::Broken;
 use self::media::Media;
+pub use self::pieces::{Pieces, Take};
 use crate::core::job::Job;
 use crate::core::outcome::{Failure, FailureKind};
 

@@ -25,7 +25,7 @@ const LOOK_DEPTH: usize = 3;
 const LOOK_MAX: usize = 1000;
 
 /// The answer is not JSON.
-pub(super) fn not_json(body: &[u8], error: &JsonError) -> Failure {
+pub(in crate::core) fn not_json(body: &[u8], error: &JsonError) -> Failure {
     let text = String::from_utf8_lossy(&body[..body.len().min(4 * QUOTE_MAX)]);
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let begins = format!("it begins with `{}`", quote(text));

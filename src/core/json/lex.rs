@@ -6,6 +6,12 @@ use std::borrow::Cow;
 
 use super::{DEPTH_MAX, JsonError};
 
+/// How a sentence says that there should be more.
+const ENDS: &str = "the text ends";
+
+/// Bytes of the longest token that is refused when it is cut: an escape such as `\u00e9`.
+const TOKEN_MAX: usize = 6;
+
 /// A place in a JSON text.
 pub(super) struct Cursor<'a> {
     text: &'a str,
@@ -27,6 +33,26 @@ impl<'a> Cursor<'a> {
             what: "the text is not UTF-8: it breaks off".to_owned(),
         })?;
         Ok(Self { text, at: if text.starts_with('\u{feff}') { 3 } else { 0 } })
+    }
+
+    /// At a byte of a text that goes on.
+    pub(super) fn within(text: &'a str, at: usize) -> Self {
+        Self { text, at }
+    }
+
+    /// Where the next byte is that is not white space.
+    pub(super) fn begins(&mut self) -> Option<usize> {
+        self.space().map(|_| self.at)
+    }
+
+    /// Is nothing left, not even white space?
+    pub(super) fn is_at_end(&self) -> bool {
+        self.at >= self.text.len()
+    }
+
+    /// Could it be no error, if more text followed?
+    pub(super) fn breaks_off(&self, error: &JsonError) -> bool {
+        error.what.contains(ENDS) || error.at + TOKEN_MAX > self.text.len()
     }
 
     /// Bytes from the start.
@@ -71,7 +97,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn unexpected(&self, wanted: &str) -> JsonError {
         let what = match self.text[self.at..].chars().next() {
             Some(got) => format!("expected {wanted}, got `{}`", got.escape_debug()),
-            None => format!("expected {wanted}, but the text ends"),
+            None => format!("expected {wanted}, but {ENDS}"),
         };
         JsonError { at: self.at, what }
     }
@@ -116,7 +142,7 @@ impl<'a> Cursor<'a> {
                     return Err(self.unexpected("an escape such as `\\n` for a control character"));
                 }
                 None => {
-                    let what = "the text ends inside a string that begins".to_owned();
+                    let what = format!("{ENDS} inside a string that begins");
                     return Err(JsonError { at: self.at, what });
                 }
             }
@@ -241,7 +267,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// The brackets that are open: a bit for each, set for an object.
-struct Open {
+pub(super) struct Open {
     objects: u128,
     count: usize,
     limit: usize,
@@ -251,12 +277,16 @@ struct Open {
 const _: () = assert!(DEPTH_MAX <= u128::BITS as usize);
 
 impl Open {
-    fn at(depth: usize) -> Self {
+    pub(super) fn at(depth: usize) -> Self {
         Self { objects: 0, count: 0, limit: DEPTH_MAX.saturating_sub(depth) }
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
     #[inline]
-    fn push(&mut self, object: bool) -> Option<()> {
+    pub(super) fn push(&mut self, object: bool) -> Option<()> {
         if self.count >= self.limit {
             return None;
         }
@@ -266,12 +296,12 @@ impl Open {
     }
 
     #[inline]
-    fn last(&self) -> Option<bool> {
+    pub(super) fn last(&self) -> Option<bool> {
         (self.count > 0).then_some(self.objects & 1 == 1)
     }
 
     #[inline]
-    fn pop(&mut self) {
+    pub(super) fn pop(&mut self) {
         self.objects >>= 1;
         self.count -= 1;
     }

@@ -9,6 +9,7 @@ mod number;
 mod parse;
 mod pointer;
 mod scan;
+mod stream;
 mod within;
 mod write;
 
@@ -24,6 +25,7 @@ pub use parse::{JsonError, parse};
 pub use pointer::push_token;
 pub(in crate::core) use pointer::{pointer_index, pointer_tokens};
 pub use scan::{Split, pick, split};
+pub use stream::Splitter;
 pub(in crate::core) use write::push_string;
 
 /// How deep arrays and objects may nest, in a body, a list or an item.

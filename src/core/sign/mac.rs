@@ -30,7 +30,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    pub(super) fn spell(self, bytes: &[u8]) -> String {
+    pub(in crate::core) fn spell(self, bytes: &[u8]) -> String {
         match self {
             Self::Hex => hex(bytes),
             Self::Base64 => STANDARD.encode(bytes),
@@ -39,7 +39,7 @@ impl Encoding {
 }
 
 /// The HMAC over the parts, one after the other.
-pub(super) fn mac(algorithm: Algorithm, key: &[u8], parts: &[&[u8]]) -> hmac::Tag {
+pub(in crate::core) fn mac(algorithm: Algorithm, key: &[u8], parts: &[&[u8]]) -> hmac::Tag {
     let algorithm = match algorithm {
         Algorithm::HmacSha256 => hmac::HMAC_SHA256,
         Algorithm::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
@@ -51,7 +51,7 @@ pub(super) fn mac(algorithm: Algorithm, key: &[u8], parts: &[&[u8]]) -> hmac::Ta
 }
 
 /// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(in crate::core) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         // Writing to a string can't fail.
         let _ = write!(text, "{byte:02x}");

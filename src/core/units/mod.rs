@@ -267,6 +267,11 @@ fn size_hint(number: &str, unit: &str) -> String {
 pub struct Share(u32);
 
 impl Share {
+    /// So many hundredths of the whole, at most all of them.
+    pub const fn percent(hundredths: u32) -> Self {
+        Self(if hundredths > 100 { 1_000_000 } else { hundredths * 10_000 })
+    }
+
     /// In millionths of the whole, at most 1,000,000.
     pub fn millionths(self) -> u32 {
         self.0

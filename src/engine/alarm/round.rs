@@ -91,8 +91,7 @@ impl Rounds {
         let rung = self.ring(rings).await;
         for (name, turn, _) in turns {
             match (&rung, turn) {
-                (Ok(()), JobTurn::Ring(bell)) => self.alarm.took_turn(&name, Some(bell), now),
-                (Ok(()), JobTurn::Recovered(_)) => self.alarm.took_turn(&name, None, now),
+                (Ok(()), turn) => self.alarm.took_turn(&name, turn, now),
                 (Err(_), _) => self.alarm.put_back(&name),
             }
         }
@@ -101,15 +100,20 @@ impl Rounds {
 
     fn of_job(&self, name: &JobName, turn: &JobTurn, watch: &JobWatch, now: Timestamp) -> Ring {
         let telling = &self.alarm.settings().telling;
-        let off = [Trouble::Failing, Trouble::Stale].map(|trouble| (trouble, Key::from(name.as_str()))).to_vec();
-        match turn {
-            JobTurn::Ring(bell) => {
-                Ring { notice: Some(telling.job(bell, watch)), on: Some(bell.clone()), off, told: None }
-            }
-            JobTurn::Recovered(bell) => {
-                Ring { notice: Some(telling.job_recovered(bell, now)), on: None, off, told: None }
-            }
-        }
+        let (JobTurn::Ring(bell) | JobTurn::Recovered(bell) | JobTurn::Silenced(bell)) = turn;
+        let troubles: &[Trouble] = match bell.trouble {
+            Trouble::Held => &[Trouble::Held],
+            _ => &[Trouble::Failing, Trouble::Stale],
+        };
+        let notice = match (turn, watch.hold()) {
+            (JobTurn::Ring(bell), Some(hold)) if bell.trouble == Trouble::Held => Some(telling.held(bell, hold)),
+            (JobTurn::Ring(bell), _) => Some(telling.job(bell, watch)),
+            (JobTurn::Recovered(bell), _) => Some(telling.job_recovered(bell, now)),
+            (JobTurn::Silenced(_), _) => None,
+        };
+        let on = if let JobTurn::Ring(bell) = turn { Some(bell.clone()) } else { None };
+        let off = troubles.iter().map(|trouble| (*trouble, Key::from(name.as_str()))).collect();
+        Ring { notice, on, off, told: None }
     }
 
     async fn look_at_sinks(&mut self, now: Timestamp) -> Result<(), StoreError> {

@@ -20,8 +20,8 @@ use crate::core::delivery::{Answer, Ladder, NewDelivery, Parcel};
 use crate::core::diff::Change;
 use crate::core::event::NewEvent;
 use crate::core::formats::Wire;
-use crate::core::job::Fingerprints;
-use crate::core::names::{Digest, EventId, JobName, Key, Lane, Scope, SinkName};
+use crate::core::job::plain as plain_job;
+use crate::core::names::{EventId, JobName, Key, Lane, Scope, SinkName};
 use crate::core::observe::{AttemptSeen, Observer, PollSeen, Pulse};
 use crate::core::outcome::PollOutcome;
 use crate::core::sink::{Sink, plain};
@@ -210,7 +210,7 @@ impl Life {
         let ending = PollEnding {
             outcome: PollOutcome::Complete,
             at: now,
-            fingerprints: Fingerprints { request: Digest::of(b"a"), selection: Digest::of(b"b"), rules: String::new() },
+            fingerprints: plain_job("orders").fingerprints,
             scope: ScopeState { sequence: self.sequence, baseline: true, ..ScopeState::default() },
         };
         let (expected, room) = (changes.deliveries(), self.dispatcher.room());
@@ -486,7 +486,7 @@ async fn without_an_order_nothing_waits_for_another_key_or_attempt() {
     let ending = PollEnding {
         outcome: PollOutcome::Complete,
         at: now,
-        fingerprints: Fingerprints { request: Digest::of(b"a"), selection: Digest::of(b"b"), rules: String::new() },
+        fingerprints: plain_job("orders").fingerprints,
         scope: ScopeState { sequence: 3, baseline: true, ..ScopeState::default() },
     };
     let changes = PollChanges { events, ..PollChanges::default() };

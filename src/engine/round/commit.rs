@@ -8,6 +8,7 @@ use crate::core::decide::{Decided, Phase};
 use crate::core::job::Fingerprints;
 use crate::core::names::Scope;
 use crate::core::outcome::PollOutcome;
+use crate::core::plan::listed;
 use crate::engine::poller::Mode;
 use crate::engine::report::Trace;
 use crate::engine::round::{Act, Ended, Last, Round, Tally};
@@ -19,6 +20,9 @@ const CHUNK_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Rows of a baseline that are committed in one transaction: other jobs' commits wait no longer than for these.
 const BASELINE_CHUNK_ROWS: usize = 5_000;
 
+/// Bytes of a baseline that are committed in one transaction: items may be large.
+const BASELINE_CHUNK_BYTES: usize = 8 * 1024 * 1024;
+
 /// Rows of which only the bytes last seen differ that are kept in memory between two pages. Without the others the next
 /// poll compares a few items more.
 const IDLE_ROWS_MAX: usize = 10_000;
@@ -28,11 +32,19 @@ impl Round<'_> {
         if self.start.phase == Phase::Watching { usize::MAX } else { BASELINE_CHUNK_ROWS }
     }
 
+    fn bytes_max(&self) -> usize {
+        if self.start.phase == Phase::Watching { CHUNK_BYTES_MAX } else { BASELINE_CHUNK_BYTES }
+    }
+
     /// Commits what was decided so far when it is much, so that memory does not grow with the list.
     pub(super) async fn relieve(&mut self, ticket: &mut PollTicket, trace: &mut Trace) -> Result<(), StoreError> {
         self.decider.forget_idle(IDLE_ROWS_MAX);
+        if self.overflows() {
+            self.put_aside();
+            return Ok(());
+        }
         let (rows, bytes) = self.decider.weight();
-        if rows < self.rows_max() && bytes < CHUNK_BYTES_MAX {
+        if rows < self.rows_max() && bytes < self.bytes_max() {
             return Ok(());
         }
         let decided = self.decider.take();
@@ -40,7 +52,7 @@ impl Round<'_> {
         if self.mode == Mode::Look {
             return Ok(());
         }
-        for chunk in chunks(self.start.scope.clone(), decided, self.rows_max(), CHUNK_BYTES_MAX) {
+        for chunk in chunks(self.start.scope.clone(), decided, self.rows_max(), self.bytes_max()) {
             self.commit_part(ticket, chunk).await?;
         }
         Ok(())
@@ -59,13 +71,22 @@ impl Round<'_> {
         outcome: PollOutcome,
         trace: &mut Trace,
     ) -> Result<Ended, StoreError> {
+        if self.over {
+            self.put_aside();
+            trace.held(self.next_hold(&outcome).as_deref());
+            let tally = Tally { items: self.seen.len(), events: self.events };
+            return Ok(self.end_held(ticket, outcome, tally));
+        }
+        let accepted = self.accepts(&outcome);
+        let hold = self.next_hold(&outcome);
+        trace.held(hold.as_deref());
         let decided = self.decider.take();
         self.tell(&decided, trace);
         let tally = Tally { items: self.seen.len(), events: self.events };
         if self.mode == Mode::Look {
-            return Ok(Ended { outcome, tally, act: Act::Nothing });
+            return Ok(Ended { outcome, tally, act: Act::Nothing, hold });
         }
-        if self.is_idle(ticket, &outcome, &decided) {
+        if !accepted && hold == self.state.hold && self.is_idle(ticket, &outcome, &decided) {
             let seal = self.renewed.take().filter(|_| !matches!(outcome, PollOutcome::Partial(_)));
             let scope = &self.start.scope;
             let observations = Some(decided.observations).filter(|some| !some.is_empty());
@@ -73,28 +94,32 @@ impl Round<'_> {
                 seal.map(|seal| (scope.clone(), seal)),
                 observations.map(|observations| (scope.clone(), observations)),
             );
-            return Ok(Ended { outcome, tally, act });
+            return Ok(Ended { outcome, tally, act, hold });
         }
-        let mut chunks = chunks(self.start.scope.clone(), decided, self.rows_max(), CHUNK_BYTES_MAX);
+        let mut chunks = chunks(self.start.scope.clone(), decided, self.rows_max(), self.bytes_max());
         let mut changes = chunks.pop().unwrap_or_default();
         for chunk in chunks {
             self.commit_part(ticket, chunk).await?;
         }
-        let mut last = self.last(ticket, &outcome, changes.events.len() as u64);
-        if outcome == PollOutcome::Complete {
+        let mut last = self.last(ticket, &outcome, accepted, changes.events.len() as u64);
+        last.scope.hold = hold.clone();
+        if outcome == PollOutcome::Complete || accepted {
             changes.baselined = (self.start.phase != Phase::Watching).then_some(self.start.now);
             changes.notice = self.rebaselined(ticket, tally.items);
+        }
+        if outcome == PollOutcome::Complete {
             changes.pages = self.turner.is_some().then(|| std::mem::take(&mut self.seals));
         }
         last.changes = changes;
-        Ok(Ended { outcome, tally, act: Act::Commit(Box::new(last)) })
+        Ok(Ended { outcome, tally, act: Act::Commit(Box::new(last)), hold })
     }
 
     /// True when there is nothing that is worth a transaction.
     fn is_idle(&self, ticket: &PollTicket, outcome: &PollOutcome, decided: &Decided) -> bool {
         let settled = self.state.baseline && ticket.fingerprints.as_ref() == Some(&self.job.fingerprints);
         let moved = self.next_cursor(outcome) != self.state.cursor;
-        let nothing = decided.rows.is_empty() && decided.remove.is_empty() && !self.parts && !moved;
+        let nothing =
+            decided.rows.is_empty() && decided.remove.is_empty() && decided.settle.is_empty() && !self.parts && !moved;
         match outcome {
             // What stopped it may be what a 304 stood for: with a gap, the next poll asks for all of it.
             PollOutcome::Partial(_) => nothing && (self.state.gap || !self.relied),
@@ -103,16 +128,16 @@ impl Round<'_> {
     }
 
     /// The scope as it shall be, and what its ledger is read under from now on. What a partial poll has read is neither
-    /// a baseline nor something to recognise an answer by, and it leaves the job's old rules and selection in force.
-    fn last(&self, ticket: &PollTicket, outcome: &PollOutcome, events: u64) -> Last {
+    /// a baseline (unless a person has accepted it) nor something to recognise an answer by, and it leaves the job's old rules and selection in force.
+    fn last(&self, ticket: &PollTicket, outcome: &PollOutcome, accepted: bool, events: u64) -> Last {
         let now = ticket.scopes.get(&self.start.scope).cloned().unwrap_or_default();
         let sequence = now.sequence + events;
         let own = &self.job.fingerprints;
         let cursor = self.next_cursor(outcome);
         let (scope, fingerprints) = match outcome {
             PollOutcome::Partial(_) => {
-                let baseline = self.start.phase == Phase::Watching && self.state.baseline;
-                let kept: Option<&Fingerprints> = ticket.fingerprints.as_ref();
+                let baseline = accepted || (self.start.phase == Phase::Watching && self.state.baseline);
+                let kept: Option<&Fingerprints> = ticket.fingerprints.as_ref().filter(|_| !accepted);
                 (ScopeState { sequence, baseline, gap: true, cursor, ..self.state.clone() }, kept.unwrap_or(own))
             }
             _ => {
@@ -143,16 +168,14 @@ impl Round<'_> {
     /// says so.
     fn rebaselined(&self, ticket: &PollTicket, items: u64) -> Option<Notice> {
         let kept = ticket.fingerprints.as_ref().filter(|_| self.start.phase != Phase::Watching)?;
-        let now = &self.job.fingerprints;
-        let why = match (kept.request != now.request, kept.selection != now.selection) {
-            (true, true) => "its request and selection were edited",
-            (true, false) => "its request was edited",
-            (false, true) => "its selection was edited",
-            (false, false) if ticket.record.last_success.is_none() => return None,
-            (false, false) => "its last baseline was cut off or forgotten",
+        let edited = kept.edited(&self.job.fingerprints);
+        let why = match edited[..] {
+            [] if ticket.record.last_success.is_none() => return None,
+            [] => "its last baseline was cut off or forgotten".to_owned(),
+            _ => format!("its {} was edited", listed(&edited)),
         };
         let since = ticket.record.last_poll.unwrap_or(self.start.now);
-        let news = Rebaselined { job: &self.job.name, why, since, items };
+        let news = Rebaselined { job: &self.job.name, why: &why, since, items };
         self.poller.alarm().rebaselined(&news, self.start.now)
     }
 
@@ -175,6 +198,7 @@ fn chunks(scope: Scope, decided: Decided, rows_max: usize, bytes_max: usize) -> 
         scope: scope.clone(),
         remove: decided.remove,
         rows: decided.idle,
+        settle: decided.settle,
         observations: decided.observations,
         ..PollChanges::default()
     };

@@ -5,19 +5,15 @@
 use std::collections::HashSet;
 
 use crate::core::decide::{Decider, Differing};
-use crate::core::document::to_json;
-use crate::core::extract::{Item, extract_counted};
+use crate::core::extract::Item;
 use crate::core::ledger::{Remembered, Row};
 use crate::core::names::KeyDigest;
 use crate::core::outcome::Failure;
-use crate::core::page::Leaf;
 use crate::engine::report::Trace;
+use crate::engine::round::listed::Listed;
 use crate::engine::round::{PageRead, Round};
 use crate::source::Answer;
 use crate::store::{PageSeal, PollTicket, Seal, StoreError};
-
-/// Items that are held against the ledger at once: of so many there may be trees in memory, not of a whole page's.
-const COMPARED_MAX: usize = 5_000;
 
 impl Round<'_> {
     /// A page that is not the last one known: items, differences, events.
@@ -29,69 +25,48 @@ impl Round<'_> {
         trace: &mut Trace,
     ) -> Result<Result<PageRead, Failure>, StoreError> {
         self.fresh = true;
-        let Answer { url, headers, content_type, body, .. } = answer;
-        let body = body.unwrap_or_default();
-        let weight = body.len();
-        let job = self.job.clone();
-        let mut reach = self.reach.clone();
-        let read = self.world.tasks.compute(weight, move || {
-            let body = to_json(&job, content_type.as_deref(), body)?;
-            let (items, count) = extract_counted(&job, &body)?;
-            let leaf = job.pages.as_ref().map(|pages| Leaf::read(pages, &headers, &body, &items, count)).transpose()?;
-            if let Some(spec) = &job.cursor {
-                reach.read(spec, &headers, &body, &items)?;
+        let url = answer.url.clone();
+        let Listed { keys, leaf, reach, mut items } = match self.list(answer).await {
+            Ok(listed) => listed,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let mut news = false;
+        loop {
+            let (some, weight) = match items.next(self.job, &self.world.tasks).await {
+                Ok(some) if some.is_empty() => break,
+                Ok(some) => {
+                    let weight = some.iter().map(|item| item.raw.len()).sum();
+                    (some, weight)
+                }
+                Err(failure) => return Ok(Err(failure)),
+            };
+            trace.read(&some);
+            match self.compare(ticket, some, weight).await? {
+                Ok(new) => news |= new,
+                Err(failure) => return Ok(Err(failure)),
             }
-            Ok((items, leaf.unwrap_or_default(), reach))
-        });
-        let (items, leaf, reach) = match read.await {
-            Ok(read) => read,
-            Err(failure) => return Ok(Err(failure)),
-        };
-        trace.read(&items);
-        let keys: Vec<KeyDigest> = items.iter().map(|item| item.key_digest).collect();
-        let news = match self.compare_all(ticket, items, &keys, trace).await? {
-            Ok(news) => news,
-            Err(failure) => return Ok(Err(failure)),
-        };
+            self.relieve(ticket, trace).await?;
+        }
         self.reach = reach;
         self.seen.add(keys.iter().copied());
         self.seal(PageSeal { seal, leaf: leaf.clone(), keys });
         Ok(Ok(PageRead { leaf, url, news }))
     }
 
-    /// Holds a page's items against the ledger, some at a time; true when one of them is not what it was. What they
-    /// come to is committed in between when it is much.
-    async fn compare_all(
-        &mut self,
-        ticket: &mut PollTicket,
-        items: Vec<Item>,
-        keys: &[KeyDigest],
-        trace: &mut Trace,
-    ) -> Result<Result<bool, Failure>, StoreError> {
-        let mut items = items.into_iter();
-        let mut news = false;
-        for keys in keys.chunks(COMPARED_MAX) {
-            let some: Vec<Item> = items.by_ref().take(keys.len()).collect();
-            let weight = some.iter().map(|item| item.raw.len()).sum();
-            match self.compare(ticket, some, keys, weight).await? {
-                Ok(new) => news |= new,
-                Err(failure) => return Ok(Err(failure)),
-            }
-            self.relieve(ticket, trace).await?;
-        }
-        Ok(Ok(news))
-    }
-
     /// Holds items of a page against the ledger; true when one of them is not what it was.
     async fn compare(
         &mut self,
         ticket: &PollTicket,
-        items: Vec<Item>,
-        keys: &[KeyDigest],
+        mut items: Vec<Item>,
         weight: usize,
     ) -> Result<Result<bool, Failure>, StoreError> {
+        if self.over {
+            // What was decided of an item that comes again is forgotten, and it was counted.
+            items.retain(|item| !self.seen.contains(item.key_digest));
+        }
+        let keys: Vec<KeyDigest> = items.iter().map(|item| item.key_digest).collect();
         let again: HashSet<KeyDigest> = keys.iter().copied().filter(|key| self.seen.contains(*key)).collect();
-        let mut rows = self.world.store.rows(ticket, &self.start.scope, keys).await?;
+        let mut rows = self.world.store.rows(ticket, &self.start.scope, &keys).await?;
         let first = |row: &&Row| row.is_live() && !again.contains(&row.key);
         self.live += rows.iter().flatten().filter(first).count() as u64;
         if !again.is_empty() {
@@ -108,15 +83,18 @@ impl Round<'_> {
         });
         let (decider, differing) = examined.await;
         self.decider = decider;
-        let differing = match differing {
+        let mut differing = match differing {
             Ok(differing) => differing,
             Err(failure) => return Ok(Err(failure)),
         };
-        if let Some(item) = differing.iter().find(|item| item.is_news() && again.contains(&item.key.digest())) {
+        if let Some(item) = differing.iter().find(|item| {
+            item.is_news() && again.contains(&item.key.digest()) && !self.decider.has_counted(item.key.digest())
+        }) {
             self.twice.get_or_insert_with(|| item.key.clone());
         }
 
         let news = differing.iter().any(Differing::is_news);
+        self.recall(ticket, &mut differing).await?;
         let rows: Vec<Option<KeyDigest>> = differing.iter().map(|item| item.row.map(|row| row.key)).collect();
         let remembered = self.remembered(ticket, &rows, &again).await?;
         let mut decider = self.lend();
@@ -127,6 +105,17 @@ impl Round<'_> {
         let (decider, verdict) = decided.await;
         self.decider = decider;
         Ok(verdict.map(|()| news))
+    }
+
+    /// Gives items the new values that they had in the poll before, where those have to persist.
+    async fn recall(&self, ticket: &PollTicket, differing: &mut [Differing]) -> Result<(), StoreError> {
+        let settling = &self.start.settling;
+        let mut items: Vec<&mut Differing> =
+            differing.iter_mut().filter(|item| settling.contains_key(&item.key.digest())).collect();
+        let keys: Vec<KeyDigest> = items.iter().map(|item| item.key.digest()).collect();
+        let pending = self.world.store.pending(ticket, &self.start.scope, &keys).await?;
+        items.iter_mut().zip(pending).for_each(|(item, pending)| item.pending = pending);
+        Ok(())
     }
 
     /// The bodies last reported: of an item that comes again, by this poll.
@@ -150,17 +139,5 @@ impl Round<'_> {
     /// The decider, for work that goes on elsewhere; it has to be put back.
     fn lend(&mut self) -> Decider {
         std::mem::replace(&mut self.decider, Decider::new(self.start.clone()))
-    }
-
-    /// Counts rows as missing once more, and decides those that are deleted by that.
-    pub(super) async fn miss(
-        &mut self,
-        ticket: &PollTicket,
-        rows: Vec<Row>,
-    ) -> Result<Result<(), Failure>, StoreError> {
-        let gone = self.decider.miss(rows);
-        let keys: Vec<KeyDigest> = gone.iter().map(|row| row.key).collect();
-        let bodies = self.world.store.remembered(ticket, &self.start.scope, &keys).await?;
-        Ok(self.decider.delete(gone, bodies))
     }
 }

@@ -59,9 +59,13 @@ fn parcel() -> Parcel {
     }
 }
 
+fn sender() -> HttpSender {
+    HttpSender::new(Arc::new(Credentialer::alone(|| NOW)))
+}
+
 async fn send(sink: Sink) -> Answer {
     let timeout = sink.timeout;
-    let sent = HttpSender::new().send(&Arc::new(sink), &parcel(), 3, NOW).await;
+    let sent = sender().send(&Arc::new(sink), &parcel(), 3, NOW).await;
     assert!(sent.took < timeout + Duration::from_secs(10), "took {:?}", sent.took);
     sent.answer
 }
@@ -110,7 +114,7 @@ async fn an_attempt_carries_the_bytes_and_the_headers() {
 async fn a_replay_says_so() {
     let server = Server::always(Act::Reply(answer("204 No Content", "", b""))).await;
     let parcel = Parcel { replay: true, ..parcel() };
-    HttpSender::new().send(&Arc::new(sink(&server.url("/"))), &parcel, 1, NOW).await;
+    sender().send(&Arc::new(sink(&server.url("/"))), &parcel, 1, NOW).await;
     assert_eq!(header_of(&server.requests()[0], "doorbell-replay").as_deref(), Some("true"));
 }
 
@@ -285,7 +289,7 @@ async fn a_header_that_can_not_be_sent_is_said() {
 #[tokio::test]
 async fn as_many_connections_as_a_sink_uses_at_once_are_used_again() {
     let server = Server::always(Act::Reply(answer("204 No Content", "", b""))).await;
-    let (sender, sink) = (HttpSender::new(), Arc::new(Sink { concurrency: 16, ..sink(&server.url("/")) }));
+    let (sender, sink) = (sender(), Arc::new(Sink { concurrency: 16, ..sink(&server.url("/")) }));
     let parcel = parcel();
     for _ in 0..10 {
         let round = (0..16).map(|_| sender.send(&sink, &parcel, 1, NOW));

@@ -6,8 +6,9 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::*;
+use crate::core::auth::Auth;
 use crate::core::homes::{AllowedHost, Homes};
-use crate::core::job::{Access, Auth, BodySpec};
+use crate::core::job::{Access, BodySpec};
 use crate::core::page::{Spot, Style};
 use crate::core::path::JsonPath;
 use crate::core::secret::Secret;

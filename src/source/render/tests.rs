@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::core::job::{Access, Auth};
+use crate::core::auth::Auth;
+use crate::core::job::Access;
 use crate::core::json::Json;
 use crate::core::template::{JsonTemplate, Part};
 use crate::core::transport::Transport;

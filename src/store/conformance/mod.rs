@@ -4,11 +4,13 @@
 
 pub(in crate::store) mod batches;
 pub(in crate::store) mod bells;
+pub(in crate::store) mod holds;
 pub(in crate::store) mod model;
 pub(in crate::store) mod operations;
 pub(in crate::store) mod outbox;
 pub(in crate::store) mod paces;
 pub(in crate::store) mod polls;
+pub(in crate::store) mod secrets;
 pub(in crate::store) mod upkeep;
 pub(in crate::store) mod whys;
 
@@ -64,7 +66,7 @@ macro_rules! conformance {
             polls:
                 a_claimed_job_is_not_claimed_twice, a_lost_lease_cannot_commit, a_lost_lease_cannot_note,
                 an_unknown_job_is_refused, a_commit_is_read_back, a_commit_survives_a_crash,
-                rows_come_in_the_order_asked, sequences_have_no_gap, a_commit_is_all_or_nothing,
+                rows_come_in_the_order_asked, a_value_that_settles_survives_a_crash_and_is_forgotten, sequences_have_no_gap, a_commit_is_all_or_nothing,
                 what_is_missing_is_found, a_body_is_kept_where_only_digests_change, a_removed_row_leaves_nothing,
                 a_part_leaves_the_baseline_open, a_part_of_a_rebaseline_voids_the_baseline,
                 new_fingerprints_void_the_other_scopes, notes_count_failures,
@@ -93,6 +95,8 @@ macro_rules! conformance {
                 a_death_is_told_once_and_again_after_the_next, the_job_of_system_events_is_nobodys;
             paces:
                 what_was_used_survives_a_crash, a_limit_that_is_gone_is_not_kept;
+            secrets:
+                a_sealed_secret_survives_a_crash;
             operations:
                 a_replay_is_a_new_delivery_of_the_same_bytes, a_replay_stands_behind_its_lane_in_the_order_of_events,
                 a_replay_of_what_is_dead_leaves_none_dead, what_can_not_be_replayed_is_left_out,
@@ -103,7 +107,12 @@ macro_rules! conformance {
                 deliveries_are_paged_and_filtered, what_was_replayed_is_not_skipped, a_resume_closes_the_breaker,
                 what_was_dropped_can_be_replayed, what_was_born_dead_goes_with_a_body_that_was_rendered_anew,
                 what_is_held_is_dropped_by_a_persons_word, what_a_job_that_left_has_held_can_be_dropped;
+            holds:
+                an_answer_to_what_is_held_survives_a_crash, an_answer_outlives_the_poll_that_was_under_way,
+                what_holds_nothing_can_not_be_answered;
             upkeep:
+                a_renamed_job_takes_over_its_state_once, a_poll_under_way_can_not_commit_under_the_former_name,
+                a_job_with_a_past_takes_over_no_other,
                 pruning_keeps_what_has_not_ended, pruning_keeps_what_ended_lately,
                 pruning_forgets_items_that_are_gone, pruning_forgets_the_ledger_of_a_job_that_left,
                 a_poll_that_ends_after_its_job_left_is_held, a_closed_store_says_so, events_are_paged_both_ways, events_are_filtered,
@@ -151,7 +160,12 @@ fn key(name: &str) -> KeyDigest {
 }
 
 fn prints() -> Fingerprints {
-    Fingerprints { request: Digest::of(b"request"), selection: Digest::of(b"selection"), rules: "ignore = []".into() }
+    Fingerprints {
+        request: Digest::of(b"request"),
+        selection: Digest::of(b"selection"),
+        identity: Digest::of(b"identity"),
+        rules: "ignore = []".into(),
+    }
 }
 
 fn seal() -> Seal {

@@ -1,5 +1,6 @@
 //! Pruning, closing, and looking back.
 
+use crate::core::config::Rename;
 use crate::core::delivery::Verdict;
 use crate::core::names::{JobName, Scope, SinkName};
 use crate::core::view::EventFilter;
@@ -176,4 +177,61 @@ pub(in crate::store) async fn an_event_is_found_by_the_beginning_of_its_id(bench
         let event = store.event(id).await.unwrap();
         assert_eq!(event.map(|detail| detail.event.id).as_deref(), found, "{id}");
     }
+}
+
+fn renamed() -> Vec<Rename> {
+    vec![Rename { old: job(), new: JobName::from("sales") }]
+}
+
+async fn adopt_sales(store: &dyn Store) -> Result<(), StoreError> {
+    store.adopt_renamed(&["sales".into()], &[crm()], &renamed(), at(5)).await
+}
+
+pub(in crate::store) async fn a_renamed_job_takes_over_its_state_once(bench: &mut impl Bench) {
+    adopt(bench.store()).await;
+    let uid = claim(bench.store()).await.uid;
+    let waiting = commit(bench.store(), vec![row("a", 1)], vec![event("a", 1, &["crm"])], 0).await;
+    assert!(waiting.is_empty());
+    for _ in 0..2 {
+        let store = bench.store();
+        adopt_sales(store).await.unwrap();
+        let ticket = store.claim_poll(&"sales".into(), at(6)).await.unwrap().unwrap();
+        assert_eq!((ticket.uid, ticket.record.items, ticket.record.events), (uid, 1, 1));
+        assert_eq!(ticket.scopes[&Scope::default()].sequence, 1);
+        drop(ticket);
+        let standings = store.standings().await.unwrap();
+        let names: Vec<_> = standings.jobs.iter().map(|job| (job.name.as_str(), job.in_config, job.waiting)).collect();
+        assert_eq!(names, [("sales", true, 1)]);
+        bench.restart();
+    }
+    let store = bench.store();
+    assert_eq!(store.claim_deliveries(&crm(), at(7), 9).await.unwrap().len(), 1, "its deliveries are not held");
+}
+
+pub(in crate::store) async fn a_poll_under_way_can_not_commit_under_the_former_name(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    commit(store, vec![row("a", 1)], vec![], 0).await;
+    let under_way = claim(store).await;
+    adopt_sales(store).await.unwrap();
+    let late = store.commit_poll(under_way, changes(vec![row("b", 1)], vec![]), complete(0), &room(0)).await;
+    assert!(matches!(late, Err(StoreError::LeaseLost(_))), "{late:?}");
+    let ticket = store.claim_poll(&"sales".into(), at(6)).await.unwrap().unwrap();
+    assert_eq!(ticket.record.items, 1);
+}
+
+pub(in crate::store) async fn a_job_with_a_past_takes_over_no_other(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    commit(store, vec![row("a", 1)], vec![], 0).await;
+    store.adopt(&["sales".into()], &[crm()], at(2)).await.unwrap();
+    // A name that was never read is no past.
+    adopt_sales(store).await.unwrap();
+    store.adopt(&[job(), "sales".into()], &[crm()], at(3)).await.unwrap();
+    commit(store, vec![row("a", 2)], vec![], 0).await;
+    let before = store.standings().await.unwrap();
+    let refused = adopt_sales(store).await.unwrap_err();
+    assert!(matches!(refused, StoreError::TwoPasts { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("take `rename` out"), "{refused}");
+    assert_eq!(store.standings().await.unwrap(), before, "nothing changed");
 }

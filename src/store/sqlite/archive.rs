@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::core::alert::SYSTEM_JOB;
 use crate::core::formats::Wire;
+use crate::core::hold::Hold;
 use crate::core::names::JobName;
 use crate::core::time::Timestamp;
 use crate::core::trace::{Phases, SentHeaders};
@@ -28,10 +29,14 @@ pub(super) const PAGE_MAX: u32 = 1000;
 pub(super) fn jobs(db: &Connection) -> Result<Vec<(JobName, JobRecord)>> {
     let mut statement = db.prepare_cached(
         "SELECT name, failures, outcome, reason, last_poll, last_success, events, paused, \
-         (SELECT coalesce(sum(items), 0) FROM scope WHERE scope.job = job.id) FROM job WHERE name <> ?1 ORDER BY name",
+         (SELECT coalesce(sum(items), 0) FROM scope WHERE scope.job = job.id), \
+         (SELECT json_group_array(json(hold)) FROM scope WHERE scope.job = job.id AND hold IS NOT NULL) \
+         FROM job WHERE name <> ?1 ORDER BY name",
     )?;
     let rows = statement.query_map([SYSTEM_JOB], |row| {
-        let record = JobRecord { items: count(row.get(8)?), ..jobs::record(row, 1)? };
+        let holds: Vec<Hold> = serde_json::from_str(row.get_ref(9)?.as_str()?).unwrap_or_default();
+        let hold = Hold::sum(holds.iter()).map(Box::new);
+        let record = JobRecord { items: count(row.get(8)?), hold, ..jobs::record(row, 1)? };
         Ok((JobName::from(row.get_ref(0)?.as_str()?), record))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

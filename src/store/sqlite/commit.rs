@@ -8,13 +8,14 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use crate::core::event::NewEvent;
+use crate::core::hold::Hold;
 use crate::core::why::Observation;
 use crate::store::sqlite::bells;
 use crate::store::sqlite::error::{Result, int};
 use crate::store::sqlite::jobs::{self, Claim, Ended, Jobs, KnownScope};
 use crate::store::sqlite::ledger::Pen;
 use crate::store::sqlite::outbox::{self, Enqueue, Origin};
-use crate::store::sqlite::{observations, pages, upkeep};
+use crate::store::sqlite::{observations, pages, settling, upkeep};
 use crate::store::{DeliveryTicket, JobRecord, PollChanges, PollEnding, Room, ScopeState, StoreError};
 
 /// What a commit needs, owned, so that it goes on when nobody waits for it any more.
@@ -63,7 +64,9 @@ impl Commit {
         };
         let state = ScopeState { sequence, ..self.state() };
         let (items, missing) = self.write_rows(db, id)?;
-        let state = ScopeState { items, missing, ..state };
+        let settling = settling::write(db, id, &self.changes.settle, self.before.settling)?;
+        let hold = self.answered(db, id, state.hold.clone())?;
+        let state = ScopeState { items, missing, settling, hold, ..state };
         if !jobs::write_scope(db, id, self.before.sequence, &state)? {
             return Err(self.overtaken());
         }
@@ -114,6 +117,18 @@ impl Commit {
             }
             None => ScopeState { gap: true, ..self.before.clone() },
         }
+    }
+
+    /// What waits for a person after this poll: an answer that was given since the poll began stands.
+    fn answered(&self, db: &Connection, scope: i64, hold: Option<Box<Hold>>) -> Result<Option<Box<Hold>>> {
+        if hold.is_none() || self.before.hold.is_none() {
+            return Ok(hold);
+        }
+        let stored = db
+            .prepare_cached("SELECT hold FROM scope WHERE id = ?1")?
+            .query_one([scope], |row| jobs::hold(row, 0))?
+            .filter(|stored| stored.answer != self.before.hold.as_ref().and_then(|before| before.answer));
+        Ok(stored.or(hold))
     }
 
     fn new_scope(&self, db: &Connection) -> Result<i64> {
@@ -176,8 +191,8 @@ impl Commit {
         let record = self.record.after(&ending.outcome, ending.at);
         jobs::write_record(db, self.claim.id, &record)?;
         let prints = &ending.fingerprints;
-        db.prepare_cached("UPDATE job SET request = ?2, selection = ?3, rules = ?4 WHERE id = ?1")?
-            .execute(params![self.claim.id, prints.request.0, prints.selection.0, prints.rules])?;
+        db.prepare_cached("UPDATE job SET request = ?2, selection = ?3, identity = ?4, rules = ?5 WHERE id = ?1")?
+            .execute(params![self.claim.id, prints.request.0, prints.selection.0, prints.identity.0, prints.rules])?;
         if self.alone {
             db.prepare_cached(
                 "UPDATE scope SET baseline = 0, seal_request = NULL, seal_etag = NULL, seal_modified = NULL, \

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::core::cursor::CursorState;
+use crate::core::hold::Hold;
 use crate::core::job::Fingerprints;
 use crate::core::json::parse;
 use crate::core::names::{Digest, JobName, JobUid, Scope};
@@ -45,11 +46,17 @@ impl Known {
         self.scopes.iter_mut().find(|scope| scope.name == *name)
     }
 
+    /// Puts what its scopes come to into a record of it.
+    fn add_up(&self, record: &mut JobRecord) {
+        record.items = self.scopes.iter().map(|scope| scope.state.items).sum();
+        record.hold = Hold::sum(self.scopes.iter().filter_map(|scope| scope.state.hold.as_deref())).map(Box::new);
+    }
+
     fn ticket(&self, job: &JobName, claim: Claim) -> PollTicket {
         let scopes: BTreeMap<_, _> =
             self.scopes.iter().map(|scope| (scope.name.clone(), scope.state.clone())).collect();
         let mut record = self.record.clone();
-        record.items = scopes.values().map(|scope| scope.items).sum();
+        self.add_up(&mut record);
         PollTicket {
             job: job.clone(),
             uid: self.uid,
@@ -181,7 +188,7 @@ impl Jobs {
                 known.scopes.iter_mut().for_each(|other| void(&mut other.state));
             }
             known.fingerprints = Some(ended.fingerprints);
-            known.record = JobRecord { paused: known.record.paused, ..ended.record };
+            known.record = JobRecord { paused: known.record.paused, hold: None, ..ended.record };
         }
         known.record.events = events;
         match known.scopes.binary_search_by(|other| other.name.cmp(&scope.name)) {
@@ -194,6 +201,13 @@ impl Jobs {
     pub(super) fn pause(&self, job: &JobName, paused: Option<Timestamp>) {
         if let Some(known) = self.lock().jobs.get_mut(job) {
             known.record.paused = paused;
+        }
+    }
+
+    /// A person has answered what a scope of a job holds.
+    pub(super) fn answer(&self, job: &JobName, scope: &Scope, hold: &Hold) {
+        if let Some(scope) = self.lock().jobs.get_mut(job).and_then(|known| known.scope(scope)) {
+            scope.state.hold = Some(Box::new(hold.clone()));
         }
     }
 
@@ -272,7 +286,7 @@ impl Jobs {
         for (name, record) in rows {
             if let Some(known) = table.jobs.get(name) {
                 *record = known.record.clone();
-                record.items = known.scopes.iter().map(|scope| scope.state.items).sum();
+                known.add_up(record);
             }
         }
     }
@@ -345,7 +359,7 @@ pub(super) fn write_record(db: &Connection, job: i64, record: &JobRecord) -> Res
     Ok(())
 }
 
-const JOB: &str = "SELECT id, uid, request, selection, rules, failures, outcome, reason, last_poll, last_success, events, \
+const JOB: &str = "SELECT id, uid, request, selection, identity, rules, failures, outcome, reason, last_poll, last_success, events, \
                    paused FROM job WHERE name = ?1";
 
 /// Loads a job from the file; `None` when it isn't there.
@@ -356,30 +370,33 @@ pub(super) fn load(db: &Connection, name: &JobName) -> Result<Option<Known>> {
     known.scopes = db
         .prepare_cached(
             "SELECT id, text, sequence, baseline, items, missing, seal_request, seal_etag, seal_modified, seal_body, \
-             gap, cursor_print, cursor_value, cursor_full FROM scope WHERE job = ?1 ORDER BY text",
+             gap, cursor_print, cursor_value, cursor_full, hold, \
+             (SELECT count(*) FROM settling WHERE settling.scope = scope.id) FROM scope WHERE job = ?1 ORDER BY text",
         )?
         .query_map([known.id], scope)?
         .collect::<rusqlite::Result<_>>()?;
-    known.record.items = known.scopes.iter().map(|scope| scope.state.items).sum();
     Ok(Some(known))
 }
 
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
-    let fingerprints = match (row.get(2)?, row.get(3)?, row.get(4)?) {
-        (Some(request), Some(selection), Some(rules)) => {
-            Some(Fingerprints { request: Digest(request), selection: Digest(selection), rules })
-        }
-        _ => None,
-    };
+    let fingerprints = fingerprints(row, 2)?;
     Ok(Known {
         id: row.get(0)?,
         uid: JobUid(row.get(1)?),
         fingerprints,
-        record: record(row, 5)?,
+        record: record(row, 6)?,
         scopes: Vec::new(),
         claim: 0,
         dirty: false,
     })
+}
+
+/// A job's fingerprints, from column `at` on.
+pub(super) fn fingerprints(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Fingerprints>> {
+    let parts = (row.get(at)?, row.get(at + 1)?, row.get(at + 2)?, row.get(at + 3)?);
+    let (Some(request), Some(selection), Some(identity), Some(rules)) = parts else { return Ok(None) };
+    let (request, selection, identity) = (Digest(request), Digest(selection), Digest(identity));
+    Ok(Some(Fingerprints { request, selection, identity, rules }))
 }
 
 /// A job's record, from column `at` on.
@@ -393,6 +410,7 @@ pub(super) fn record(row: &Row<'_>, at: usize) -> rusqlite::Result<JobRecord> {
         items: 0,
         events: count(row.get(at + 5)?),
         paused: row.get::<_, Option<i64>>(at + 6)?.map(Timestamp),
+        hold: None,
     })
 }
 
@@ -411,6 +429,8 @@ fn scope(row: &Row<'_>) -> rusqlite::Result<KnownScope> {
         seal,
         gap: row.get(10)?,
         cursor: cursor(row)?,
+        hold: hold(row, 14)?,
+        settling: count(row.get(15)?),
     };
     Ok(KnownScope { id: row.get(0)?, name: Scope::from(row.get_ref(1)?.as_str()?), state })
 }
@@ -422,6 +442,17 @@ fn cursor(row: &Row<'_>) -> rusqlite::Result<Option<Box<CursorState>>> {
     Ok(parse(value.as_bytes()).ok().map(|value| Box::new(CursorState { print: Digest(print), value, full })))
 }
 
+/// What waits for a person, from column `at`; what is no such JSON is as good as none, and the next poll finds it again.
+pub(super) fn hold(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Box<Hold>>> {
+    let text: Option<String> = row.get(at)?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// As it is written.
+pub(super) fn hold_text(hold: Option<&Hold>) -> Option<String> {
+    hold.and_then(|hold| serde_json::to_string(hold).ok())
+}
+
 /// Writes the whole state of a scope, if its sequence is still `expected`.
 pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &ScopeState) -> Result<bool> {
     let (seal, cursor) = (state.seal.as_ref(), state.cursor.as_ref());
@@ -429,7 +460,7 @@ pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &Scope
         .prepare_cached(
             "UPDATE scope SET sequence = ?3, baseline = ?4, items = ?5, missing = ?6, seal_request = ?7, \
              seal_etag = ?8, seal_modified = ?9, seal_body = ?10, gap = ?11, \
-             cursor_print = ?12, cursor_value = ?13, cursor_full = ?14 WHERE id = ?1 AND sequence = ?2",
+             cursor_print = ?12, cursor_value = ?13, cursor_full = ?14, hold = ?15 WHERE id = ?1 AND sequence = ?2",
         )?
         .execute(params![
             id,
@@ -446,6 +477,7 @@ pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &Scope
             cursor.map(|cursor| cursor.print.0),
             cursor.map(|cursor| cursor.value.to_string()),
             cursor.and_then(|cursor| cursor.full).map(|at| at.0),
+            hold_text(state.hold.as_deref()),
         ])?;
     Ok(changed == 1)
 }

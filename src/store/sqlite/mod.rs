@@ -21,9 +21,13 @@ mod overflow;
 mod paces;
 mod pages;
 mod readers;
+mod rename;
 mod replay;
+mod secrets;
 mod settle;
+mod settling;
 mod sinks;
+mod standings;
 #[cfg(test)]
 mod tests;
 mod upkeep;

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use crate::core::names::{JobName, SinkName};
+use crate::core::hold::{Answer, Hold};
+use crate::core::names::{JobName, Scope, SinkName};
 use crate::core::operate::{DropFilter, DropReport, ReplayFilter};
 use crate::core::rerender::Rerendered;
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::Result;
-use crate::store::sqlite::{SqliteStore, overflow, replay, sinks};
+use crate::store::sqlite::{SqliteStore, jobs, overflow, replay, sinks};
 use crate::store::{Operations, Renderable, ReplayCursor, Replayable, Retried, SinkState, StoreError};
 
 #[async_trait]
@@ -29,6 +30,20 @@ impl Operations for SqliteStore {
             }
         };
         self.writer.write(0, move |db| pause_job(db, &name, paused), done).await
+    }
+
+    async fn answer(&self, job: &JobName, answer: Answer) -> Result<Option<Hold>> {
+        let name = job.clone();
+        // As above: what is being loaded now may not be right afterwards.
+        self.load(vec![name.clone()]).await?;
+        let (jobs, known) = (Arc::clone(&self.jobs), name.clone());
+        let done = move |written: &Result<Vec<(Scope, Hold)>>| {
+            for (scope, hold) in written.iter().flatten() {
+                jobs.answer(&known, scope, hold);
+            }
+        };
+        let answered = self.writer.write(0, move |db| answer_holds(db, &name, answer), done).await?;
+        Ok(Hold::sum(answered.iter().map(|(_, hold)| hold)))
     }
 
     async fn pause_sink(&self, sink: &SinkName, paused: Option<Timestamp>) -> Result<bool> {
@@ -104,15 +119,40 @@ impl Operations for SqliteStore {
     }
 }
 
-fn pause_job(db: &Connection, job: &JobName, paused: Option<Timestamp>) -> Result<bool> {
-    let known = db.prepare_cached("SELECT 1 FROM job WHERE name = ?1")?.exists([job.as_str()])?;
-    if !known {
-        return Err(StoreError::UnknownJob(job.clone()));
+fn known(db: &Connection, job: &JobName) -> Result<()> {
+    match db.prepare_cached("SELECT 1 FROM job WHERE name = ?1")?.exists([job.as_str()])? {
+        true => Ok(()),
+        false => Err(StoreError::UnknownJob(job.clone())),
     }
+}
+
+fn pause_job(db: &Connection, job: &JobName, paused: Option<Timestamp>) -> Result<bool> {
+    known(db, job)?;
     let changed = db
         .prepare_cached("UPDATE job SET paused = ?2 WHERE name = ?1 AND (paused IS NULL) <> (?2 IS NULL)")?
         .execute(params![job.as_str(), paused.map(|at| at.0)])?;
     Ok(changed == 1)
+}
+
+fn answer_holds(db: &Connection, job: &JobName, answer: Answer) -> Result<Vec<(Scope, Hold)>> {
+    known(db, job)?;
+    let held: Vec<(i64, Scope, Option<Box<Hold>>)> = db
+        .prepare_cached(
+            "SELECT id, text, hold FROM scope WHERE job = (SELECT id FROM job WHERE name = ?1) AND hold IS NOT NULL",
+        )?
+        .query_map([job.as_str()], |row| {
+            Ok((row.get(0)?, Scope::from(row.get_ref(1)?.as_str()?), jobs::hold(row, 2)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut answered = Vec::new();
+    for (id, scope, hold) in held {
+        let Some(hold) = hold.filter(|hold| hold.takes(answer)) else { continue };
+        let hold = Hold { answer: Some(answer), ..*hold };
+        db.prepare_cached("UPDATE scope SET hold = ?2 WHERE id = ?1")?
+            .execute(params![id, jobs::hold_text(Some(&hold))])?;
+        answered.push((scope, hold));
+    }
+    Ok(answered)
 }
 
 fn pause_sink(db: &Connection, sink: &SinkName, paused: Option<Timestamp>) -> Result<(bool, SinkState)> {

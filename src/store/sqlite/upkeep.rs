@@ -7,11 +7,12 @@ use std::collections::HashSet;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::core::alert::SYSTEM_JOB;
+use crate::core::config::Rename;
 use crate::core::names::{JobName, KeyDigest, SinkName};
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::{Result, count, int};
 use crate::store::sqlite::ledger::Pen;
-use crate::store::sqlite::{archive, batches, pages, sinks};
+use crate::store::sqlite::{archive, batches, pages, rename, settling, sinks};
 
 /// Why the deliveries of a job that left the config are held.
 pub(super) const JOB_GONE: &str = "the job is not in the config";
@@ -19,24 +20,33 @@ pub(super) const JOB_GONE: &str = "the job is not in the config";
 /// Free pages that one step gives back to the file system: 16 MiB.
 const VACUUM_PAGES: usize = 4096;
 
-/// Makes the jobs and sinks of the file those of the config.
-pub(super) fn adopt(
-    db: &Connection,
-    jobs: &[JobName],
-    names: &[SinkName],
-    now: Timestamp,
-    seed: u64,
-    epoch: i64,
-) -> Result<()> {
-    adopt_sinks(db, names)?;
+/// The names of a config.
+pub(super) struct Names {
+    pub(super) jobs: Vec<JobName>,
+    pub(super) sinks: Vec<SinkName>,
+    pub(super) renames: Vec<Rename>,
+}
+
+/// Makes the jobs and sinks of the file those of the config. Returns what was renamed.
+pub(super) fn adopt(db: &Connection, names: &Names, now: Timestamp, seed: u64, epoch: i64) -> Result<Vec<Rename>> {
+    let mut renamed = Vec::new();
+    for one in &names.renames {
+        if rename::rename(db, one)? {
+            renamed.push(one.clone());
+        }
+    }
+    adopt_sinks(db, &names.sinks)?;
     let known = listed(db)?;
     let mut make = db.prepare_cached("INSERT INTO job (uid, name) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING")?;
-    make.execute(params![uid(seed, epoch, &JobName::from(SYSTEM_JOB)), SYSTEM_JOB])?;
+    // A name can be used anew in one life of the file: the job that had it before may have another by now.
+    let last: i64 = db.prepare_cached("SELECT coalesce(max(id), 0) FROM job")?.query_one([], |row| row.get(0))?;
+    let uid = |job: &str| uid(seed, epoch, last, job);
+    make.execute(params![uid(SYSTEM_JOB), SYSTEM_JOB])?;
     let stored: HashSet<&str> = known.iter().map(|job| job.name.as_str()).collect();
-    let mut wanted = HashSet::with_capacity(jobs.len());
-    for job in jobs {
+    let mut wanted = HashSet::with_capacity(names.jobs.len());
+    for job in &names.jobs {
         if wanted.insert(job.as_str()) && !stored.contains(job.as_str()) {
-            make.execute(params![uid(seed, epoch, job), job.as_str()])?;
+            make.execute(params![uid(job.as_str()), job.as_str()])?;
         }
     }
     let (mut moved, mut freed) = (0, 0);
@@ -50,7 +60,10 @@ pub(super) fn adopt(
     if freed > 0 {
         db.execute_batch("UPDATE sink SET kept = (SELECT coalesce(max(id), 0) FROM delivery)")?;
     }
-    if moved + freed > 0 { sinks::recount(db) } else { Ok(()) }
+    if moved + freed > 0 {
+        sinks::recount(db)?;
+    }
+    Ok(renamed)
 }
 
 /// A job as the file has it.
@@ -88,11 +101,12 @@ fn adopt_sinks(db: &Connection, names: &[SinkName]) -> Result<()> {
 }
 
 /// A job's own id: a hash of what no other job has. The seed is what a stranger can't guess.
-fn uid(seed: u64, epoch: i64, job: &JobName) -> [u8; 16] {
+fn uid(seed: u64, epoch: i64, last: i64, job: &str) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&seed.to_le_bytes());
     hasher.update(&epoch.to_le_bytes());
-    hasher.update(job.as_str().as_bytes());
+    hasher.update(&last.to_le_bytes());
+    hasher.update(job.as_bytes());
     crate::core::names::Digest::from_hash(hasher.finalize()).0
 }
 
@@ -212,10 +226,11 @@ pub(super) fn delete_ledger(db: &Connection, before: Timestamp, limit: i64) -> R
     let (items, missing) = pen.tally.apply(count(items), count(missing));
     db.prepare_cached(
         "UPDATE scope SET baseline = 0, items = ?2, missing = ?3, seal_request = NULL, seal_etag = NULL, \
-         seal_modified = NULL, seal_body = NULL WHERE id = ?1",
+         seal_modified = NULL, seal_body = NULL, hold = NULL WHERE id = ?1",
     )?
     .execute([scope, int(items), int(missing)])?;
     pages::forget(db, scope)?;
+    settling::forget(db, scope)?;
     Ok(Some((JobName::from(name.as_str()), keys.len() as u64)))
 }
 

@@ -7,9 +7,11 @@ use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 
+use crate::core::config::Rename;
 use crate::core::ledger::{Remembered, Row};
 use crate::core::names::{Digest, JobName, Key, KeyDigest, Scope, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
+use crate::core::plan::Standings;
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
 use crate::core::why::WhyItem;
@@ -17,8 +19,8 @@ use crate::store::sqlite::commit::{Commit, Committed};
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::{Claimed, KnownScope};
 use crate::store::sqlite::{
-    SqliteStore, archive, batches, deliveries, jobs, ledger, observations, outbox, overflow, pages, settle, sinks,
-    upkeep,
+    SqliteStore, archive, batches, deliveries, jobs, ledger, observations, outbox, overflow, pages, settle, settling,
+    sinks, standings, upkeep,
 };
 use crate::store::{
     Archive, BatchRoom, DeliveryTicket, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote, PollTicket,
@@ -67,6 +69,19 @@ impl Polls for SqliteStore {
             return Ok(Vec::new());
         }
         Ok(self.read_scope(ticket, scope, usize::MAX, ledger::still_missing).await?.unwrap_or_default())
+    }
+
+    async fn settling(&self, ticket: &PollTicket, scope: &Scope) -> Result<Vec<(KeyDigest, u32)>> {
+        Ok(self.read_scope(ticket, scope, usize::MAX, settling::all).await?.unwrap_or_default())
+    }
+
+    async fn pending(&self, ticket: &PollTicket, scope: &Scope, keys: &[KeyDigest]) -> Result<Vec<Option<Remembered>>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (asked, none) = (keys.to_vec(), keys.len());
+        let found = self.read_scope(ticket, scope, none, move |db, id| settling::pending(db, id, &asked)).await?;
+        Ok(found.unwrap_or_else(|| vec![None; none]))
     }
 
     async fn page(&self, ticket: &PollTicket, scope: &Scope, request: Digest) -> Result<Option<PageSeal>> {
@@ -139,9 +154,7 @@ impl SqliteStore {
         room: &Room,
     ) -> Result<Commit> {
         let alone = match (&ending, &ticket.fingerprints) {
-            (Some(ending), Some(before)) => {
-                ending.fingerprints.request != before.request || ending.fingerprints.selection != before.selection
-            }
+            (Some(ending), Some(before)) => !before.edited(&ending.fingerprints).is_empty(),
             (Some(_), None) => true,
             (None, _) => false,
         };
@@ -284,6 +297,10 @@ impl Archive for SqliteStore {
         self.readers.read(move |db| archive::event(db, &id)).await
     }
 
+    async fn standings(&self) -> Result<Standings> {
+        self.readers.read(standings::all).await
+    }
+
     async fn why(&self, job: &JobName, key: &Key) -> Result<Vec<WhyItem>> {
         self.flush().await?;
         let (job, key) = (job.clone(), key.clone());
@@ -303,9 +320,24 @@ impl Archive for SqliteStore {
 
 #[async_trait]
 impl Upkeep for SqliteStore {
-    async fn adopt(&self, jobs: &[JobName], sinks: &[SinkName], now: Timestamp) -> Result<()> {
-        let (names, wanted, seed, epoch) = (jobs.to_vec(), sinks.to_vec(), self.uid_seed, self.epoch);
-        self.writer.write(0, move |db| upkeep::adopt(db, &names, &wanted, now, seed, epoch), |_| {}).await?;
+    async fn adopt_renamed(
+        &self,
+        jobs: &[JobName],
+        sinks: &[SinkName],
+        renames: &[Rename],
+        now: Timestamp,
+    ) -> Result<()> {
+        let names = upkeep::Names { jobs: jobs.to_vec(), sinks: sinks.to_vec(), renames: renames.to_vec() };
+        let (seed, epoch, table) = (self.uid_seed, self.epoch, Arc::clone(&self.jobs));
+        if !renames.is_empty() {
+            // What is known of a job in memory goes by its name.
+            self.flush().await?;
+        }
+        let moved = move |adopted: &Result<Vec<Rename>>| {
+            let moved = adopted.iter().flatten();
+            moved.flat_map(|rename| [&rename.old, &rename.new]).for_each(|name| table.evict(name));
+        };
+        self.writer.write(0, move |db| upkeep::adopt(db, &names, now, seed, epoch), moved).await?;
         self.jobs.forget(&jobs.iter().collect::<HashSet<_>>());
         for names in self.jobs.unknown(jobs).chunks(NOTES) {
             self.load(names.to_vec()).await?;

@@ -14,6 +14,7 @@ CREATE TABLE job (
     name         TEXT NOT NULL UNIQUE CHECK (name <> ''),
     request      BLOB CHECK (length(request) = 16),
     selection    BLOB CHECK (length(selection) = 16),
+    identity     BLOB CHECK (length(identity) = 16),
     rules        TEXT,
     failures     INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
     outcome      TEXT CHECK (outcome IN ('complete', 'partial', 'unchanged', 'failed')),
@@ -25,7 +26,8 @@ CREATE TABLE job (
     paused       INTEGER,
     -- When it left the config.
     removed      INTEGER,
-    CHECK ((request IS NULL) = (selection IS NULL) AND (request IS NULL) = (rules IS NULL))
+    CHECK ((request IS NULL) = (selection IS NULL) AND (request IS NULL) = (identity IS NULL)
+       AND (request IS NULL) = (rules IS NULL))
 ) STRICT;
 CREATE INDEX job_removed ON job (removed) WHERE removed IS NOT NULL;
 
@@ -47,6 +49,8 @@ CREATE TABLE scope (
     cursor_print  BLOB CHECK (length(cursor_print) = 16),
     cursor_value  TEXT,
     cursor_full   INTEGER,
+    -- What of it waits for a person, as JSON.
+    hold          TEXT,
     -- When its items were last taken over without a word.
     baselined     INTEGER,
     UNIQUE (job, text),
@@ -91,13 +95,25 @@ CREATE TABLE body (
     bytes    BLOB NOT NULL
 ) STRICT;
 
+-- New values that have to persist before they are said: in how many polls in a row each was seen, the key's text, and the
+-- value. An item that was never reported has a row here and none in `item`.
+CREATE TABLE settling (
+    id    INTEGER PRIMARY KEY,
+    scope INTEGER NOT NULL,
+    key   BLOB NOT NULL CHECK (length(key) = 16),
+    polls INTEGER NOT NULL CHECK (polls > 0),
+    name  TEXT NOT NULL,
+    body  BLOB NOT NULL,
+    UNIQUE (scope, key)
+) STRICT;
+
 -- What was seen of an item and not said, so that a person can ask why: at most 20 an item, and of what may be so in
 -- every poll only the last. `seen` is JSON: pointers to what differed. An item may be forgotten before they are.
 CREATE TABLE observation (
     scope   INTEGER NOT NULL,
     key     BLOB NOT NULL CHECK (length(key) = 16),
     at      INTEGER NOT NULL,
-    silence TEXT NOT NULL CHECK (silence IN ('on', 'when', 'missing', 'ignored', 'edited')),
+    silence TEXT NOT NULL CHECK (silence IN ('on', 'when', 'settle', 'missing', 'ignored', 'edited')),
     change  TEXT CHECK (change IN ('created', 'updated', 'deleted', 'restored')),
     seen    TEXT NOT NULL,
     polls   INTEGER CHECK (polls > 0),
@@ -205,7 +221,7 @@ CREATE INDEX delivery_unrung ON delivery (id) WHERE state = 'dead' AND rang IS N
 
 -- A trouble that was told and is not over.
 CREATE TABLE bell (
-    trouble TEXT NOT NULL CHECK (trouble IN ('failing', 'stale', 'disabled', 'backlog')),
+    trouble TEXT NOT NULL CHECK (trouble IN ('failing', 'stale', 'held', 'disabled', 'backlog')),
     subject TEXT NOT NULL CHECK (subject <> ''),
     since   INTEGER NOT NULL,
     rang    INTEGER NOT NULL,
@@ -213,6 +229,13 @@ CREATE TABLE bell (
     reason  TEXT NOT NULL,
     PRIMARY KEY (trouble, subject)
 ) STRICT, WITHOUT ROWID;
+
+-- Secrets that must survive, such as a refresh token that took the place of the one in the config. Sealed under a key
+-- that is made of the configured secret, and kept under a name that is: nothing in this file opens them.
+CREATE TABLE secret (
+    slot   BLOB PRIMARY KEY CHECK (length(slot) = 16),
+    sealed BLOB NOT NULL
+) WITHOUT ROWID;
 
 -- How far the limits of a vendor, or of a job that has its own, are used up: credits are millionths of a request, and
 -- what is written here is ahead of what was asked.

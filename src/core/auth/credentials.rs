@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::core::job::Auth;
+use crate::core::auth::Auth;
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::secret::Masked;
 use crate::core::template::{Names, Text};
@@ -18,7 +18,7 @@ use crate::core::template::{Names, Text};
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What credentials come to in a request.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Credentials {
     /// A header, instead of any other of its name.
     Header(HeaderName, Masked),
@@ -26,7 +26,7 @@ pub enum Credentials {
     Query(String, Masked),
 }
 
-/// Renders credentials; `None` where a template yields none.
+/// Renders credentials; `None` where a template yields none, and for those that are made as the request goes.
 ///
 /// # Errors
 /// [`FailureKind::Template`]: an expression failed, or a user name holds a colon.
@@ -42,6 +42,7 @@ pub fn render(auth: &Auth, names: &Names<'_>) -> Result<Option<Credentials>, Fai
             .map(|value| Credentials::Header(name.clone(), hidden(value.expose().to_owned(), ""))),
         Auth::ApiKeyQuery { name, value } => text(value, names, "auth.value")?
             .map(|value| Credentials::Query(name.clone(), hidden(value.expose().to_owned(), ""))),
+        Auth::Live(_) => None,
     })
 }
 
@@ -53,7 +54,8 @@ fn broken(place: &str, why: &str) -> Failure {
     Failure::new(FailureKind::Template, format!("`{place}` can't be rendered: {why}"))
 }
 
-fn bearer(token: &Masked) -> Credentials {
+/// A token as RFC 6750, section 2.1, has it.
+pub(super) fn bearer(token: &Masked) -> Credentials {
     Credentials::Header(AUTHORIZATION, hidden(format!("Bearer {}", token.expose()), "Bearer "))
 }
 
@@ -80,6 +82,22 @@ pub fn with_query(url: &Masked, name: &str, value: &Masked) -> Masked {
     } else {
         Masked::open(plain)
     }
+}
+
+/// The URL without the parameters of this name, in both spellings.
+pub fn without_query(url: &Masked, name: &str) -> Masked {
+    let strip = |url: &str| {
+        let url = url.split('#').next().unwrap_or_default();
+        let Some((path, query)) = url.split_once('?') else { return url.to_owned() };
+        let other = |pair: &&str| {
+            let own = pair.split('=').next().unwrap_or_default().replace('+', " ");
+            percent_decode_str(&own).decode_utf8_lossy() != name
+        };
+        let kept: Vec<&str> = query.split('&').filter(other).collect();
+        if kept.iter().all(|pair| pair.is_empty()) { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
+    };
+    let plain = strip(url.expose());
+    if url.hides() { Masked::new(plain, strip(url.shown())) } else { Masked::open(plain) }
 }
 
 fn append(url: &str, name: &str, value: &str) -> String {

@@ -1,0 +1,54 @@
+//! What is remembered of all jobs and sinks, as a plan is made from it.
+//!
+//! Reads only.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, Row};
+
+use crate::core::alert::SYSTEM_JOB;
+use crate::core::plan::{JobStanding, SinkStanding, Standings};
+use crate::core::time::Timestamp;
+use crate::store::sqlite::error::{Result, count};
+use crate::store::sqlite::jobs;
+
+const JOBS: &str = "SELECT job.id, job.name, job.removed IS NULL, job.last_poll, job.request, job.selection, job.identity, \
+                    job.rules, count(scope.id), coalesce(min(scope.baseline), 0), coalesce(sum(scope.items), 0) \
+                    FROM job LEFT JOIN scope ON scope.job = job.id WHERE job.name <> ?1 GROUP BY job.id ORDER BY job.name";
+
+const WAITING: &str = "SELECT event.job, count(*) FROM delivery JOIN event ON event.id = delivery.event \
+                       WHERE delivery.state IN ('waiting', 'due', 'held') GROUP BY event.job";
+
+const SINKS: &str = "SELECT name, adopted, (SELECT count(*) FROM delivery WHERE delivery.sink = sink.id \
+                     AND state IN ('waiting', 'due', 'held')) FROM sink ORDER BY name";
+
+/// All of them.
+pub(super) fn all(db: &Connection) -> Result<Standings> {
+    let waiting: HashMap<i64, i64> = db
+        .prepare_cached(WAITING)?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut select = db.prepare_cached(JOBS)?;
+    let jobs = select.query_map([SYSTEM_JOB], |row| job(row, &waiting))?.collect::<rusqlite::Result<_>>()?;
+    let mut select = db.prepare_cached(SINKS)?;
+    let sinks = select.query_map([], sink)?.collect::<rusqlite::Result<_>>()?;
+    Ok(Standings { jobs, sinks })
+}
+
+fn job(row: &Row<'_>, waiting: &HashMap<i64, i64>) -> rusqlite::Result<JobStanding> {
+    let id: i64 = row.get(0)?;
+    Ok(JobStanding {
+        name: row.get(1)?,
+        in_config: row.get(2)?,
+        last_poll: row.get::<_, Option<i64>>(3)?.map(Timestamp),
+        fingerprints: jobs::fingerprints(row, 4)?,
+        known: row.get::<_, i64>(8)? > 0,
+        baseline: row.get(9)?,
+        items: count(row.get(10)?),
+        waiting: waiting.get(&id).copied().map_or(0, count),
+    })
+}
+
+fn sink(row: &Row<'_>) -> rusqlite::Result<SinkStanding> {
+    Ok(SinkStanding { name: row.get(0)?, in_config: row.get(1)?, waiting: count(row.get(2)?) })
+}

@@ -1,0 +1,282 @@
+//! A vendor in memory: it lists its items in any style, is edited while it is read, and has bad days.
+//!
+//! It knows nothing of Doorbell but how it is asked.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use doorbell::core::names::Digest;
+use doorbell::core::outcome::{Failure, FailureKind};
+use doorbell::source::{Answer, Body, Fetched, Fetcher, Request};
+use http::{HeaderMap, HeaderValue};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use url::Url;
+
+use crate::plan::{Edit, Fault, Order, Plan, Style};
+
+/// How far back the time of a late item lies; the cursor's overlap is larger.
+const LATE: i64 = 7;
+
+/// The time between two edits.
+const TICK: i64 = 5;
+
+/// Asked for pages, a vendor that runs in circles would never end.
+const REQUESTS_MAX: usize = 100;
+
+#[derive(Clone, Debug)]
+struct Item {
+    value: u8,
+    noise: u32,
+    price: i32,
+    shuffled: bool,
+    at: i64,
+}
+
+/// The vendor, and what it was asked in the poll that goes on.
+pub(crate) struct Vendor {
+    plan: Plan,
+    inner: Mutex<Inner>,
+    /// Told when a request is never going to be answered.
+    pub(crate) dying: Notify,
+}
+
+#[derive(Default)]
+struct Inner {
+    items: BTreeMap<u8, Item>,
+    now: i64,
+    requests: usize,
+    faults: Vec<(usize, Fault)>,
+    served: HashMap<String, Vec<Value>>,
+}
+
+impl Vendor {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let inner = Inner { now: 100, ..Inner::default() };
+        Self { plan: plan.clone(), inner: Mutex::new(inner), dying: Notify::new() }
+    }
+
+    pub(crate) fn edit(&self, edits: &[Edit]) {
+        let mut inner = self.inner();
+        edits.iter().for_each(|edit| inner.edit(edit));
+    }
+
+    /// Every item becomes another, by what every config watches.
+    pub(crate) fn edit_all(&self) {
+        let mut inner = self.inner();
+        let ids: Vec<(u8, u8)> = inner.items.iter().map(|(id, item)| (*id, item.value + 10)).collect();
+        ids.into_iter().for_each(|(id, value)| inner.edit(&Edit::Put { id, value, late: false }));
+    }
+
+    /// Before a poll: what happens to its requests.
+    pub(crate) fn prepare(&self, faults: &[(usize, Fault)]) {
+        let mut inner = self.inner();
+        inner.requests = 0;
+        inner.faults = faults.to_vec();
+        inner.served.clear();
+    }
+
+    /// What it holds, by the member that is the key.
+    pub(crate) fn holds(&self, key: &str) -> BTreeMap<String, Value> {
+        let inner = self.inner();
+        inner.items.iter().map(|(id, item)| self.render(*id, item)).map(|item| (key_of(&item, key), item)).collect()
+    }
+
+    /// The versions of each item that the last poll was shown, in their order.
+    pub(crate) fn served(&self, key: &str) -> BTreeMap<String, Vec<Value>> {
+        let served = self.inner().served.values().cloned().collect::<Vec<_>>();
+        served.into_iter().map(|versions| (key_of(&versions[0], key), versions)).collect()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn render(&self, id: u8, item: &Item) -> Value {
+        let mut tags = vec![json!("a"), json!("b")];
+        let mut lines = vec![json!({ "sku": "x", "n": item.value }), json!({ "sku": "y", "n": 1 })];
+        if item.shuffled {
+            tags.reverse();
+            lines.reverse();
+        }
+        let mut body = json!({
+            "id": id, "name": format!("n{id}"), "v": item.value, "noise": item.noise, "price": item.price,
+            "tags": tags, "lines": lines,
+        });
+        if self.plan.cursor {
+            body["at"] = json!(item.at);
+        }
+        body
+    }
+
+    /// The list from a time on, in the vendor's order.
+    fn list(&self, inner: &Inner, since: i64) -> Vec<Value> {
+        let mut found: Vec<(u8, &Item)> =
+            inner.items.iter().map(|(id, item)| (*id, item)).filter(|(_, item)| item.at >= since).collect();
+        match self.plan.order {
+            Order::Id => {}
+            Order::Oldest => found.sort_by_key(|(id, item)| (item.at, *id)),
+            Order::Newest => found.sort_by_key(|(id, item)| (-item.at, *id)),
+        }
+        found.into_iter().map(|(id, item)| self.render(id, item)).collect()
+    }
+
+    fn answer(&self, request: &Request, again: Option<bool>, empty: bool) -> Answer {
+        let mut inner = self.inner();
+        let url = Url::parse(request.url.expose()).expect("a URL");
+        let asked = |name: &str| {
+            url.query_pairs().find(|(own, _)| own == name).and_then(|(_, value)| value.parse::<i64>().ok())
+        };
+        let mut list = self.list(&inner, asked("since").unwrap_or(i64::MIN));
+        if empty {
+            list.clear();
+        }
+        let size = if self.plan.style == Style::Single { usize::MAX } else { self.plan.size };
+        let from = match self.plan.style {
+            Style::Single => 0,
+            Style::Page => (asked("page").unwrap_or(1) as usize - 1) * size,
+            Style::LastKey => {
+                let after = asked("after").unwrap_or(-1);
+                list.iter().take_while(|item| item["id"].as_i64().is_some_and(|id| id <= after)).count()
+            }
+            _ => asked("from").unwrap_or(0) as usize,
+        };
+        let mut page: Vec<Value> = list.iter().skip(from).take(size).cloned().collect();
+        if let Some((stale, first)) = again.zip(list.first()).filter(|_| from > 0) {
+            let mut first = first.clone();
+            if stale {
+                first["v"] = json!(77);
+            }
+            page.insert(0, first);
+        }
+        for item in &page {
+            let versions = inner.served.entry(item["name"].to_string()).or_default();
+            versions.push(item.clone());
+        }
+        let next = (from.saturating_add(size) < list.len()).then_some(from.saturating_add(size));
+        self.written(request, &url, page, list.len(), next)
+    }
+
+    fn written(&self, request: &Request, url: &Url, page: Vec<Value>, total: usize, next: Option<usize>) -> Answer {
+        let link = next.map(|next| {
+            let mut link = url.clone();
+            let kept: Vec<(String, String)> =
+                url.query_pairs().into_owned().filter(|(name, _)| name != "from").collect();
+            link.query_pairs_mut().clear().extend_pairs(kept).append_pair("from", &next.to_string());
+            link.to_string()
+        });
+        let mut body = json!({ "data": page });
+        if self.plan.total {
+            body["total"] = json!(total);
+        }
+        let mut headers = HeaderMap::new();
+        match self.plan.style {
+            Style::Token => body["next"] = json!(next),
+            Style::NextUrl => body["next"] = json!(link),
+            Style::Link => {
+                let link =
+                    link.map(|link| HeaderValue::from_str(&format!("<{link}>; rel=\"next\"")).expect("a header"));
+                headers.extend(link.map(|link| (http::header::LINK, link)));
+            }
+            _ => {}
+        }
+        let body = Bytes::from(body.to_string());
+        let digest = Digest::of(&body);
+        let etag = self.plan.etags.then(|| format!("\"{digest:?}\""));
+        let is_known = etag.is_some() && etag == request.etag;
+        Answer {
+            status: if is_known { 304 } else { 200 },
+            etag,
+            last_modified: None,
+            url: request.url.clone(),
+            headers,
+            content_type: Some("application/json".to_owned()),
+            body: (!is_known).then_some(Body::Held(body)),
+            digest: if is_known { Digest::default() } else { digest },
+        }
+    }
+
+    /// What happens to the next request.
+    fn faults(&self) -> Vec<Fault> {
+        let mut inner = self.inner();
+        let number = inner.requests;
+        inner.requests += 1;
+        assert!(number < REQUESTS_MAX, "the poll does not end");
+        let found: Vec<Fault> =
+            inner.faults.iter().filter(|(at, _)| *at == number).map(|(_, fault)| fault.clone()).collect();
+        for fault in &found {
+            if let Fault::Edited(edit) = fault {
+                inner.edit(edit);
+            }
+        }
+        found
+    }
+
+    async fn reply(&self, request: &Request) -> Result<Answer, Failure> {
+        let (mut again, mut empty) = (None, false);
+        for fault in self.faults() {
+            match fault {
+                Fault::Refused => return Err(Failure::new(FailureKind::Connect, "refused")),
+                Fault::Garbage => {
+                    let body = Bytes::from_static(b"{\"data\":[");
+                    let answer = self.answer(request, None, true);
+                    return Ok(Answer {
+                        status: 200,
+                        digest: Digest::of(&body),
+                        body: Some(Body::Held(body)),
+                        ..answer
+                    });
+                }
+                Fault::Death => {
+                    self.dying.notify_one();
+                    std::future::pending::<()>().await;
+                }
+                Fault::Empty => empty = true,
+                Fault::Again { stale } => again = Some(stale),
+                Fault::Edited(_) => {}
+            }
+        }
+        Ok(self.answer(request, again, empty))
+    }
+}
+
+#[async_trait]
+impl Fetcher for Vendor {
+    async fn fetch(&self, request: Request) -> Fetched {
+        Fetched { result: self.reply(&request).await, took: Duration::ZERO }
+    }
+}
+
+impl Inner {
+    fn edit(&mut self, edit: &Edit) {
+        self.now += TICK;
+        let now = self.now;
+        match *edit {
+            Edit::Put { id, value, late } => {
+                let new = Item { value, noise: 0, price: 50, shuffled: false, at: now - LATE };
+                let item = self.items.entry(id).or_insert(new);
+                item.value = value;
+                item.at = if late { item.at.max(now - LATE) } else { now };
+            }
+            Edit::Remove { id } => drop(self.items.remove(&id)),
+            Edit::Noise { id } => self.touch(id, |item| item.noise += 1),
+            Edit::Price { id, by } => self.touch(id, |item| item.price += i32::from(by)),
+            Edit::Shuffle { id } => self.touch(id, |item| item.shuffled = !item.shuffled),
+        }
+    }
+
+    fn touch(&mut self, id: u8, change: impl FnOnce(&mut Item)) {
+        let now = self.now;
+        if let Some(item) = self.items.get_mut(&id) {
+            change(item);
+            item.at = now;
+        }
+    }
+}
+
+fn key_of(item: &Value, key: &str) -> String {
+    item[key].as_str().map_or_else(|| item[key].to_string(), str::to_owned)
+}
