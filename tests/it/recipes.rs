@@ -41,9 +41,10 @@ impl Recipe {
         let own = url.clone();
         vendor.script(move |request| stand_in(request, &own, seen.load(Ordering::SeqCst)));
         let receiver = Receiver::start();
-        let bridge = self.env.iter().fold(Bridge::with(&self.config(&url, &receiver)), |bridge, (name, value)| {
-            bridge.with_env(name, value)
-        });
+        let bridge = self
+            .env
+            .iter()
+            .fold(Bridge::with(&self.config(&url, &receiver)), |bridge, (name, value)| bridge.with_env(name, value));
 
         bridge.cli(["check"]).ok();
         let report = self.poll(&bridge);
@@ -116,7 +117,9 @@ fn stripe_is_read_by_the_last_id() {
             match asked(request, "starting_after").as_deref() {
                 None => answer(&json!({"object": "list", "has_more": true,
                     "data": [of("sub_1", "active", period), of("sub_2", status, 1)]})),
-                Some("sub_2") => answer(&json!({"object": "list", "has_more": false, "data": [of("sub_3", "trialing", 1)]})),
+                Some("sub_2") => {
+                    answer(&json!({"object": "list", "has_more": false, "data": [of("sub_3", "trialing", 1)]}))
+                }
                 Some(_) => Reply::status(400),
             }
         })
@@ -222,6 +225,45 @@ fn hubspot_is_read_by_tokens_in_the_query() {
 }
 
 #[test]
+fn salesforce_is_read_with_a_token_that_was_fetched() {
+    let recipe = Recipe {
+        file: "salesforce.toml",
+        job: "opportunities",
+        origin: "https://your-domain.my.salesforce.com",
+        env: &[("SALESFORCE_ID", "id"), ("SALESFORCE_SECRET", "s3cret"), ("HOOK_SECRET", SECRET)],
+        items: 3,
+        told: &["updated 006B"],
+        sinks: 1,
+    };
+    recipe.run(|request, _, changed| {
+        if request.path() == "/services/oauth2/token" {
+            let form = String::from_utf8_lossy(&request.body).into_owned();
+            let shown = ["grant_type=client_credentials", "client_id=id", "client_secret=s3cret"];
+            return match shown.iter().all(|part| form.contains(part)) {
+                true => answer(&json!({"access_token": "00D!1", "token_type": "Bearer"})),
+                false => Reply::status(400),
+            };
+        }
+        known(request, "authorization", "Bearer 00D!1", || {
+            let record = |id: &str, stage: &str| {
+                json!({"attributes": {"type": "Opportunity"}, "Id": id, "Name": id, "StageName": stage, "Amount": 1000.0,
+                       "SystemModstamp": changed.to_string()})
+            };
+            let stage = if changed { "Closed Won" } else { "Prospecting" };
+            match request.path() {
+                "/services/data/v62.0/query" => answer(&json!({"totalSize": 3, "done": false,
+                    "nextRecordsUrl": "/services/data/v62.0/query/01g-2000",
+                    "records": [record("006A", "Prospecting"), record("006B", stage)]})),
+                "/services/data/v62.0/query/01g-2000" => {
+                    answer(&json!({"totalSize": 3, "done": true, "records": [record("006C", "Prospecting")]}))
+                }
+                _ => Reply::status(404),
+            }
+        })
+    });
+}
+
+#[test]
 fn jira_is_searched_with_jql() {
     let recipe = Recipe {
         file: "jira.toml",
@@ -272,8 +314,12 @@ fn notion_is_asked_by_post_with_the_token_in_the_body() {
                        "properties": {"Done": {"checkbox": done}}})
             };
             match asked["start_cursor"].as_str() {
-                None => answer(&json!({"object": "list", "results": [page("a", false)], "next_cursor": "c2", "has_more": true})),
-                Some("c2") => answer(&json!({"object": "list", "results": [page("b", changed)], "next_cursor": null, "has_more": false})),
+                None => answer(
+                    &json!({"object": "list", "results": [page("a", false)], "next_cursor": "c2", "has_more": true}),
+                ),
+                Some("c2") => answer(
+                    &json!({"object": "list", "results": [page("b", changed)], "next_cursor": null, "has_more": false}),
+                ),
                 Some(_) => Reply::status(400),
             }
         })
