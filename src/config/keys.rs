@@ -2,7 +2,7 @@
 //!
 //! A later version flips a key's status here and lifts it in `lift/`. Nothing here reads a config.
 
-use Status::{Built, Default, Later};
+use Status::{Built, Later};
 use Table::{
     Alerts, Auth, Batch, Csv, Cursor, Daemon, Deletes, Detail, Each, Every, Job, Pages, Root, SendTo, Sign, Sink, Tls,
     Vendor,
@@ -75,22 +75,11 @@ impl Table {
     }
 }
 
-/// A value that a key may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Literal {
-    /// A whole number.
-    Whole(i64),
-    /// `true` or `false`.
-    Bool(bool),
-}
-
 /// What this version makes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// It has it.
     Built,
-    /// It only does what these values say, so only they may be written.
-    Default(&'static [Literal]),
     /// It does not have it yet.
     Later,
 }
@@ -193,7 +182,7 @@ pub const KEYS: &[Key] = &[
     key(Job, "tolerance", Built, "how far a number may drift"),
     key(Job, "arrays", Built, "arrays inside an item, compared by key"),
     key(Job, "unordered", Built, "arrays whose order does not count"),
-    key(Job, "settle", Default(&[Literal::Whole(1)]), "polls a new value must persist"),
+    key(Job, "settle", Built, "polls a new value must persist"),
     key(Job, "first", Built, "what the first poll says"),
     key(Job, "on", Built, "which changes become events"),
     key(Job, "when", Built, "which of those become events"),

@@ -12,7 +12,7 @@ use chrono_tz::Tz;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::config::keys::{self, Literal, Status, Table};
+use crate::config::keys::{self, Status, Table};
 use crate::config::lookup::Lookup;
 use crate::config::prints::Printer;
 use crate::config::problem::{Place, Problem};
@@ -159,8 +159,6 @@ impl<'e> Reader<'e> {
         for (place, field) in section.entries() {
             match keys::find(section.kind, field.name).map(|key| (key, key.status)) {
                 Some((_, Status::Built)) => {}
-                Some((_, Status::Default(values))) if values.iter().any(|value| is(field.value, *value)) => {}
-                Some((key, Status::Default(values))) => self.note(other_than_default(place, key, values)),
                 Some((key, Status::Later)) => {
                     self.note(later(place, &format!("`{}`", key.name), &format!("`{}` ({})", key.name, key.doc)));
                 }
@@ -419,25 +417,6 @@ fn unknown(place: Place, section: &Section<'_>, name: &str) -> Problem {
         return problem.hint(format!("docs/config.md lists the keys of {}", section.kind.title()));
     }
     problem.hint(format!("the keys here are {}", quoted(names.into_iter())))
-}
-
-fn other_than_default(place: Place, key: &keys::Key, values: &[Literal]) -> Problem {
-    let value = match values.first() {
-        Some(Literal::Whole(number)) => number.to_string(),
-        Some(Literal::Bool(flag)) => flag.to_string(),
-        None => String::new(),
-    };
-    let version = env!("CARGO_PKG_VERSION");
-    Problem::error(place, format!("this version does not have `{}` with another value than `{value}` yet", key.name))
-        .hint(format!("leave `{}` ({}) out: other values come with a version after {version}", key.name, key.doc))
-}
-
-fn is(value: &Spanned<DeValue<'_>>, literal: Literal) -> bool {
-    match (value.get_ref(), literal) {
-        (DeValue::Integer(got), Literal::Whole(number)) => i64::from_str_radix(got.as_str(), got.radix()) == Ok(number),
-        (DeValue::Boolean(got), Literal::Bool(flag)) => *got == flag,
-        _ => false,
-    }
 }
 
 /// Names in backticks with commas between them.

@@ -14,7 +14,7 @@ use crate::core::event::NewEvent;
 use crate::core::extract::Item;
 use crate::core::job::{Fingerprints, First, Job};
 use crate::core::json::{Json, parse};
-use crate::core::ledger::{Remembered, Row, RowWrite};
+use crate::core::ledger::{Remembered, Row, RowWrite, SettleWrite};
 use crate::core::names::{Digest, JobUid, Key, KeyDigest, Scope};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::rules::Rules;
@@ -63,6 +63,8 @@ pub struct Start {
     pub old_rules: Option<Rules>,
     /// The poll's moment, which its events carry.
     pub now: Timestamp,
+    /// Items with a new value that has to persist, and in how many polls in a row it was seen.
+    pub settling: Arc<HashMap<KeyDigest, u32>>,
     /// Of which items it was noted lately that nothing that counts differs; `None` where nothing is noted.
     pub noted: Option<Arc<Noted>>,
 }
@@ -82,6 +84,8 @@ pub struct Differing {
     tree: Json,
     /// It is equal under the rules, and looked at only to see what else differs.
     alike: bool,
+    /// The new value that it had in the poll before, where that has to persist.
+    pub pending: Option<Remembered>,
 }
 
 impl Differing {
@@ -106,6 +110,8 @@ pub struct Decided {
     pub silent: u64,
     /// Expressions that failed; nothing is lost by them, but someone should know.
     pub problems: Vec<String>,
+    /// New values that have to persist, as they stand.
+    pub settle: Vec<SettleWrite>,
     /// What was seen and not said, for who asks why. Worth no transaction of its own.
     pub observations: Vec<Observation>,
 }
@@ -116,13 +122,15 @@ pub struct Decider {
     announcer: Announcer,
     decided: Decided,
     closer_looks: u32,
+    /// Items whose new value this poll has counted.
+    counted: HashSet<KeyDigest>,
 }
 
 impl Decider {
     /// Begins.
     pub fn new(start: Start) -> Self {
         let announcer = Announcer::new(&start);
-        Self { start, announcer, decided: Decided::default(), closer_looks: 0 }
+        Self { start, announcer, decided: Decided::default(), closer_looks: 0, counted: HashSet::new() }
     }
 
     /// Compares items with their rows, and returns those for which the body last reported is needed too. Items whose
@@ -220,8 +228,10 @@ impl Decider {
         let Decided { rows, idle, events, .. } = &self.decided;
         let bodies: usize = rows.iter().filter_map(|write| Some(write.remembered.as_ref()?.body.len())).sum();
         let events: usize = events.iter().map(|(_, event)| event.weight()).sum();
+        let pending = self.decided.settle.iter().map(|write| write.remembered.as_ref().map_or(0, |it| it.body.len()));
+        let settling = pending.map(|bytes| bytes + size_of::<SettleWrite>()).sum::<usize>();
         let observations: usize = self.decided.observations.iter().map(Observation::weight).sum();
-        (rows.len(), (rows.len() + idle.len()) * size_of::<RowWrite>() + bodies + events + observations)
+        (rows.len(), (rows.len() + idle.len()) * size_of::<RowWrite>() + bodies + events + observations + settling)
     }
 
     /// Forgets rows of which only the bytes last seen differ, beyond so many.
@@ -235,6 +245,7 @@ impl Decider {
     }
 
     fn seen_again(&mut self, row: Row) {
+        self.unsettle(row.key);
         if row.missed > 0 {
             self.keep(Row { missed: 0, ..row });
         }
@@ -253,10 +264,11 @@ impl Decider {
         let fresh = Row { raw: item.raw_digest, canonical, missed: 0, gone: None, ..base };
         let equal = known.filter(|row| row.canonical == canonical);
         if let Some(row) = equal.filter(|row| !self.looks_closer(row.key)) {
+            self.unsettle(row.key);
             self.say_nothing(row, fresh);
             return Ok(None);
         }
-        Ok(Some(Differing { key: item.key.clone(), row, fresh, tree, alike: equal.is_some() }))
+        Ok(Some(Differing { key: item.key.clone(), row, fresh, tree, alike: equal.is_some(), pending: None }))
     }
 
     /// A row that is new starts its revision at the scope's current sequence, so that no id is used twice.
@@ -266,6 +278,9 @@ impl Decider {
     }
 
     fn created(&mut self, item: &Differing) {
+        if !self.has_settled(item) {
+            return;
+        }
         let body = Bytes::from(item.tree.to_bytes());
         self.remember(item, item.fresh, &body);
         if self.is_silent() {
@@ -288,7 +303,11 @@ impl Decider {
         let difference = difference(&before, &item.tree, rules);
         let is_back = row.gone.is_some();
         if self.is_silent() || (!is_back && difference.changed.is_empty()) {
+            self.unsettle(row.key);
             self.adopt(item, row, &before);
+            return Ok(());
+        }
+        if !self.has_settled(item) {
             return Ok(());
         }
         let body = Bytes::from(item.tree.to_bytes());
@@ -382,7 +401,10 @@ impl Decider {
 
     /// Keeps what was seen; bytes that differ in nothing but their spelling are nothing.
     fn observe(&mut self, observation: Observation) {
-        if observation.silence == Silence::Missing || observation.change.is_some() || !observation.seen.is_empty() {
+        if matches!(observation.silence, Silence::Missing | Silence::Settle)
+            || observation.change.is_some()
+            || !observation.seen.is_empty()
+        {
             self.decided.observations.push(observation);
         }
     }
@@ -421,5 +443,6 @@ fn unreadable(key: &Key, why: &str) -> Failure {
     Failure::new(FailureKind::NotJson, format!("the item `{key}` can't be read: {why}"))
 }
 
+mod settle;
 #[cfg(test)]
 mod tests;

@@ -66,6 +66,8 @@ pub struct Job {
     pub on: Changes,
     /// Which of those become events.
     pub when: Option<Condition>,
+    /// Polls in a row that must see a new value before it is an event. At least 1.
+    pub settle: u32,
     /// When an item that is missing counts as deleted.
     pub deletes: Deletes,
     /// Events of one poll; a poll with more is held.
@@ -283,6 +285,7 @@ pub(crate) fn plain(name: &str) -> Job {
         first: First::Silent,
         on: Changes::ALL,
         when: None,
+        settle: 1,
         deletes: Deletes::default(),
         max_events: Job::MAX_EVENTS,
         event_type: None,

@@ -42,6 +42,18 @@ pub struct RowWrite {
     pub remembered: Option<Remembered>,
 }
 
+/// A new value of an item that has not persisted for long enough (`settle`): how that stands from now on. Its row stays
+/// what it was, and an item that was never reported has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettleWrite {
+    /// The item.
+    pub key: KeyDigest,
+    /// Polls in a row that saw the value; 0 forgets it.
+    pub polls: u32,
+    /// The value, where it is another; `None` keeps what is there.
+    pub remembered: Option<Remembered>,
+}
+
 impl Row {
     /// True for an item that the vendor has, as far as is known.
     pub fn is_live(&self) -> bool {

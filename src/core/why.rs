@@ -31,6 +31,8 @@ pub enum Silence {
     On,
     /// `when` was not true.
     When,
+    /// A new value that has not persisted for long enough.
+    Settle,
     /// The item is missing, but not for long enough.
     Missing,
     /// Nothing that counts differs.
@@ -40,13 +42,14 @@ pub enum Silence {
 }
 
 impl Silence {
-    const ALL: [Self; 5] = [Self::On, Self::When, Self::Missing, Self::Ignored, Self::Edited];
+    const ALL: [Self; 6] = [Self::On, Self::When, Self::Settle, Self::Missing, Self::Ignored, Self::Edited];
 
     /// The word of the API and of the state.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::On => "on",
             Self::When => "when",
+            Self::Settle => "settle",
             Self::Missing => "missing",
             Self::Ignored => "ignored",
             Self::Edited => "edited",
@@ -60,7 +63,7 @@ impl Silence {
 
     /// True for what may be so again in every poll: only the last such observation of an item is kept.
     pub fn stands(self) -> bool {
-        self == Self::Ignored
+        matches!(self, Self::Ignored | Self::Settle)
     }
 }
 
@@ -154,6 +157,10 @@ impl Observation {
         match (self.silence, self.polls) {
             (Silence::On, _) => format!("`on` does not name `{change}`"),
             (Silence::When, _) => "`when` was not true of it".to_owned(),
+            (Silence::Settle, polls) => {
+                let (polls, of) = polls.unwrap_or((1, 1));
+                format!("seen in {polls} poll(s) so far: after {of} in a row it counts (`settle`)")
+            }
             (Silence::Missing, Some((polls, after))) => {
                 format!("missing from {polls} complete poll(s): after {after} it counts as deleted (`deletes.after`)")
             }

@@ -149,6 +149,7 @@ impl<'a> Round<'a> {
             phase: Phase::of(job, kept, state.baseline),
             old_rules: old_rules.and_then(|kept| Rules::from_text(&kept.rules)),
             now: poller.world.clock.now(),
+            settling: Arc::default(),
             noted: (mode == Mode::Commit).then(|| poller.noted.clone()),
             scope,
         };
@@ -185,6 +186,11 @@ impl<'a> Round<'a> {
 
     /// Makes the round. An `Err` is our own failure: nothing was committed that is not whole.
     pub(super) async fn run(mut self, ticket: &mut PollTicket, trace: &mut Trace) -> Result<Ended, StoreError> {
+        if self.state.settling > 0 {
+            let settling = self.world.store.settling(ticket, &self.start.scope).await?;
+            self.start.settling = Arc::new(settling.into_iter().collect());
+            self.decider = Decider::new(self.start.clone());
+        }
         self.cursor = self.kept_cursor();
         let job_name = Json::from(self.job.name.as_str());
         let cursor = match self.job.cursor.as_ref().map(|spec| spec.ask(self.cursor.as_deref())).transpose() {
@@ -237,8 +243,9 @@ impl<'a> Round<'a> {
         let spec = self.job.cursor.as_ref()?;
         // What is held is not sought again by every poll, only when it may go.
         let held = self.state.hold.as_ref().filter(|hold| hold.answer.is_none()).map_or(0, |hold| hold.deletions);
-        let misses = self.state.missing > held;
-        let reads_all = self.whole || self.start.phase != Phase::Watching || self.start.old_rules.is_some() || misses;
+        let unsettled = self.state.missing > held || self.state.settling > 0;
+        let reads_all =
+            self.whole || self.start.phase != Phase::Watching || self.start.old_rules.is_some() || unsettled;
         let kept = self.state.cursor.as_ref().filter(|kept| !reads_all && kept.print == spec.print)?;
         (!spec.is_full_due(kept, self.start.now)).then(|| kept.clone())
     }
@@ -298,7 +305,7 @@ impl<'a> Round<'a> {
             || self.mode == Mode::Look
             || self.start.phase != Phase::Watching
             || self.start.old_rules.is_some();
-        if reads_all || self.state.gap {
+        if reads_all || self.state.gap || self.state.settling > 0 {
             return Ok(None);
         }
         if self.turner.is_some() {
@@ -354,7 +361,12 @@ impl<'a> Round<'a> {
         self.longest = self.longest.max(read.leaf.items);
         let until_known = self.job.pages.as_ref().is_some_and(|pages| pages.until_known);
         // After a gap what is known says nothing of what comes behind it.
-        let stops = until_known && !self.whole && !read.news && !self.state.gap && self.start.phase == Phase::Watching;
+        let stops = until_known
+            && !self.whole
+            && !read.news
+            && !self.state.gap
+            && self.state.settling == 0
+            && self.start.phase == Phase::Watching;
         match turn {
             _ if stops => Next::End { early: true },
             Turn::On(ask) => Next::Ask(ask, read.url),
@@ -386,6 +398,10 @@ impl<'a> Round<'a> {
         trace: &mut Trace,
     ) -> Result<Result<(), Failure>, StoreError> {
         let scope = &self.start.scope;
+        let tells_absence = self.job.list == ListKind::Complete || self.start.phase != Phase::Watching;
+        if *outcome == PollOutcome::Complete && self.cursor.is_none() && tells_absence {
+            self.decider.unsettle_unseen(|key| self.seen.contains(key));
+        }
         // What a poll from a cursor did not bring is not gone.
         let rows = match outcome {
             _ if self.cursor.is_some() => return Ok(Ok(())),

@@ -16,7 +16,7 @@ use crate::core::delivery::{Attempt, Parcel, Verdict};
 use crate::core::event::NewEvent;
 use crate::core::hold::Hold;
 use crate::core::job::Fingerprints;
-use crate::core::ledger::{Remembered, Row, RowWrite};
+use crate::core::ledger::{Remembered, Row, RowWrite, SettleWrite};
 use crate::core::names::{Digest, JobName, JobUid, Key, KeyDigest, Lane, Scope, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::outcome::PollOutcome;
@@ -63,6 +63,8 @@ pub struct ScopeState {
     pub items: u64,
     /// How many of those were missing from the last complete poll. Counted by the store, too.
     pub missing: u64,
+    /// Items with a new value that has to persist before it is said. Counted by the store, too.
+    pub settling: u64,
     /// What the last complete poll's answer can be recognised by, under its request fingerprint.
     pub seal: Option<Seal>,
     /// True when something was committed since the last complete poll: the ledger is ahead of what was sealed, so no
@@ -118,6 +120,8 @@ pub struct PollChanges {
     pub pages: Option<PageSeals>,
     /// When a complete poll took the scope's items over without a word, where this one did.
     pub baselined: Option<Timestamp>,
+    /// New values that have to persist, as they stand.
+    pub settle: Vec<SettleWrite>,
     /// What was seen and not said.
     pub observations: Vec<Observation>,
 }
@@ -178,6 +182,17 @@ pub trait Polls: Send + Sync {
 
     /// Rows that are not gone and whose `missed` is above 0: what a poll that is unchanged misses once more.
     async fn still_missing(&self, ticket: &PollTicket, scope: &Scope) -> Result<Vec<Row>, StoreError>;
+
+    /// Items with a new value that has to persist, and in how many polls in a row it was seen.
+    async fn settling(&self, ticket: &PollTicket, scope: &Scope) -> Result<Vec<(KeyDigest, u32)>, StoreError>;
+
+    /// Those values for `keys`, in their order.
+    async fn pending(
+        &self,
+        ticket: &PollTicket,
+        scope: &Scope,
+        keys: &[KeyDigest],
+    ) -> Result<Vec<Option<Remembered>>, StoreError>;
 
     /// What a request of this fingerprint was answered with in the last complete poll, where it was a page of several.
     async fn page(&self, ticket: &PollTicket, scope: &Scope, request: Digest) -> Result<Option<PageSeal>, StoreError>;

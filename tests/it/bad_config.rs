@@ -79,7 +79,7 @@ fn an_unknown_key_is_found_and_the_nearest_is_named() {
 
 #[test]
 fn a_key_of_a_later_version_says_so() {
-    found("every = \"30s\"", "max_events = 9\nevery = \"30s\"", &["this version"]);
+    found("every = \"30s\"", "detail = { url = \"orders/1\" }\nevery = \"30s\"", &["this version"]);
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod paging;
 mod partial;
 mod politeness;
 mod queue;
+mod recipes;
 mod recordings;
 mod reload;
 mod rules;

@@ -3,7 +3,7 @@
 //! The vendor is in lockstep: each line that calls `step` is one poll, committed when the call returns.
 
 use crate::support::bridge::ORDERS;
-use crate::support::{Bridge, Receiver, Vendor};
+use crate::support::{Bridge, Receiver, Reply, Vendor};
 
 fn one(body: &str) -> String {
     format!(r#"{{"orders":[{body}]}}"#)
@@ -45,10 +45,72 @@ fn another_order_is_silent_and_the_patch_of_a_line_is_small() {
 #[test]
 fn a_rule_that_can_not_be_meant_is_refused_with_its_place() {
     let (vendor, receiver) = (Vendor::in_lockstep(), Receiver::start());
-    let job = format!("{ORDERS}tolerance = {{ '$.price' = '-1%', 'price' = 2 }}\narrays = {{ '$.lines' = 'sku' }}");
+    let job = format!(
+        "{ORDERS}tolerance = {{ '$.price' = '-1%', 'price' = 2 }}\narrays = {{ '$.lines' = 'sku' }}\nsettle = 0"
+    );
     let done = Bridge::between(&vendor, &receiver, &job, "").cli(["check"]);
     assert_eq!(done.code, Some(2), "{done:#?}");
-    for part in ["`-1%` is not how far a number may move", "doorbell.toml:", "$.price", "$.sku"] {
+    for part in [
+        "`-1%` is not how far a number may move",
+        "doorbell.toml:",
+        "$.price",
+        "$.sku",
+        "`settle` can't be `0`",
+        "from 1 to 1000",
+    ] {
         assert!(done.output().contains(part), "{part}: {done:#?}");
     }
+}
+
+#[test]
+fn a_value_that_flickers_is_told_once_it_has_come_to_rest() {
+    let (vendor, receiver) = (Vendor::in_lockstep(), Receiver::start());
+    let bridge = Bridge::between(&vendor, &receiver, &format!("{ORDERS}settle = 3"), "");
+    let daemon = bridge.run();
+    let order = |value: &str| one(&format!(r#"{{"id":1,"v":"{value}"}}"#));
+    for value in ["a", "b", "b", "a", "b", "b"] {
+        vendor.step_json(&order(value));
+    }
+    let told = daemon.cli(["why", "orders", "1"]).ok();
+    assert!(told.stdout.contains("seen in 2 poll(s) so far: after 3 in a row it counts (`settle`)"), "{told:#?}");
+    assert!(receiver.attempts().is_empty());
+    vendor.step_json(&order("b"));
+    let hooks = receiver.wait_for(1);
+    assert_eq!(
+        (hooks[0].data()["before"]["v"].as_str(), hooks[0].data()["after"]["v"].as_str()),
+        (Some("a"), Some("b"))
+    );
+}
+
+#[test]
+fn an_answer_that_is_unchanged_sees_a_new_value_once_more_and_a_crash_forgets_none() {
+    let (vendor, receiver) = (Vendor::in_lockstep(), Receiver::start());
+    let bridge = Bridge::between(&vendor, &receiver, &format!("{ORDERS}settle = 4"), "");
+    let daemon = bridge.run();
+    vendor.step_json(&one(""));
+    let tagged = || Reply::json(one(r#"{"id":1}"#)).with("etag", "\"1\"");
+    vendor.step(tagged());
+    vendor.step(tagged());
+    daemon.kill9();
+    vendor.abandon();
+    let _daemon = bridge.run();
+    vendor.step(tagged());
+    assert!(receiver.attempts().is_empty());
+    vendor.step(tagged());
+    assert_eq!(receiver.wait_for(1)[0].change(), "created");
+}
+
+#[test]
+fn an_item_that_comes_back_as_it_was_is_restored_with_nothing_changed() {
+    let (vendor, receiver) = (Vendor::in_lockstep(), Receiver::start());
+    let bridge = Bridge::between(&vendor, &receiver, ORDERS, "");
+    let _daemon = bridge.run();
+    let both = one(r#"{"id":1,"v":1},{"id":2,"v":1}"#);
+    for list in [&both, &one(r#"{"id":1,"v":1}"#), &one(r#"{"id":1,"v":1}"#), &both] {
+        vendor.step_json(list);
+    }
+    let hooks = receiver.wait_for(2);
+    assert_eq!((hooks[0].change(), hooks[1].change()), ("deleted", "restored"));
+    let data = hooks[1].data();
+    assert_eq!((data["before"].to_string(), data["changed"].to_string()), (data["after"].to_string(), "[]".to_owned()));
 }

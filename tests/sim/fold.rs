@@ -95,6 +95,15 @@ impl Fold {
         Ok(())
     }
 
+    /// It holds all that the vendor holds, and perhaps more.
+    pub(crate) fn check_there(&self, vendor: &BTreeMap<String, Value>) -> Checked {
+        for (key, now) in vendor {
+            let held = self.held.get(key).map(|held| self.counted(held));
+            prop_assert_eq!(held, Some(self.counted(now)), "what counts in {}", key);
+        }
+        Ok(())
+    }
+
     /// It holds what the vendor holds, but for what the rules leave out.
     pub(crate) fn check(&self, vendor: &BTreeMap<String, Value>) -> Checked {
         let keys = |held: &BTreeMap<String, Value>| held.keys().cloned().collect::<Vec<_>>();

@@ -12,14 +12,15 @@ use proptest::test_runner::{Config as Settings, FileFailurePersistence, TestCase
 
 use crate::fold::{Checked, Fold, TOLERANCE};
 use crate::house::{House, config, folder, open};
-use crate::plan::{Fault, Plan, Revision, Rules, Step, Style, plan};
+use crate::plan::{Edit, Fault, Order, Plan, Revision, Rules, Step, Style, plan};
 use crate::vendor::Vendor;
 
 /// Histories that share a state: a new file costs more than one of them.
 const SHARED: u32 = 50;
 
 const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+/// After so long the next poll asks past its cursor.
+const LONG: Duration = Duration::from_secs(25 * 3600);
 
 /// A state, and how many histories were played over it.
 struct Shared {
@@ -101,6 +102,7 @@ async fn live(store: Arc<dyn Store>, name: String, plan: Plan) -> Checked {
     for step in steps {
         game.step(step).await?;
     }
+    game.catch_up().await?;
     game.settle().await?;
     game.fold.check(&game.vendor.holds(game.key()))?;
     game.vendor.edit_all();
@@ -128,7 +130,7 @@ impl Game {
     /// Nothing happens any more, and all is read often enough to be seen.
     async fn settle(&mut self) -> Checked {
         for round in 0..4 {
-            self.house.wait(HOUR);
+            self.house.wait(LONG);
             let report = self.poll(&[]).await?.expect("nobody died");
             let is_whole = matches!(report.outcome.as_str(), "complete" | "unchanged");
             prop_assert!(is_whole, "{}: {:?}", report.outcome, report.reason);
@@ -143,8 +145,30 @@ impl Game {
         let report = self.house.poll(true).await;
         if let Some(report) = &report {
             self.take(report)?;
+            self.check_deleted(report, faults)?;
         }
         Ok(report)
+    }
+
+    /// What is said to be gone is gone, unless the list was another while it was read.
+    fn check_deleted(&self, report: &PollReport, faults: &[(usize, Fault)]) -> Checked {
+        let holds = self.vendor.holds(self.key());
+        let there = |key: &String| !moves(faults) && holds.contains_key(key);
+        let lost = report.events.iter().find(|event| event.change == "deleted" && there(&event.key));
+        prop_assert!(lost.is_none(), "it is there: {:?}", lost);
+        Ok(())
+    }
+
+    /// Nothing happens any more: polls from the cursor alone find all that is there.
+    async fn catch_up(&mut self) -> Checked {
+        let moved = |step: &Step| matches!(step, Step::Poll(faults) if moves(faults));
+        if !self.plan.cursor || self.plan.steps.iter().any(moved) {
+            return Ok(());
+        }
+        for _ in 0..2 {
+            self.poll(&[]).await?;
+        }
+        self.fold.check_there(&self.vendor.holds(self.key()))
     }
 
     fn take(&mut self, report: &PollReport) -> Checked {
@@ -209,6 +233,12 @@ impl Game {
     }
 }
 
+/// A list that is edited while it is read, says for once that it is empty, or is counted with items that repeat, may
+/// hide what is there.
+fn moves(faults: &[(usize, Fault)]) -> bool {
+    faults.iter().any(|(_, fault)| matches!(fault, Fault::Edited(_) | Fault::Empty | Fault::Again { .. }))
+}
+
 /// The config of a history.
 fn written(plan: &Plan, name: &str, rules: Rules, every: u32, by_name: bool, asked_anew: u32) -> Arc<Config> {
     let mut text = format!(
@@ -230,7 +260,8 @@ fn written(plan: &Plan, name: &str, rules: Rules, every: u32, by_name: bool, ask
     text.extend(style.map(|style| format!("pages = {{ {style}{total} }}\n")));
     let mut query = vec![format!("v = '{asked_anew}'")];
     if plan.cursor {
-        text.push_str("cursor = { at = '$.at', start = '0', overlap = 3, full_every = '10m' }\n");
+        let full = if plan.after == 1 { "5m" } else { "1d" };
+        text.push_str(&format!("cursor = {{ at = '$.at', start = '0', overlap = 8, full_every = '{full}' }}\n"));
         query.push("since = '{{ cursor }}'".to_owned());
     }
     text.push_str(&format!("query = {{ {} }}\n", query.join(", ")));
@@ -266,4 +297,27 @@ fn s8_a_fold_of_the_events_is_the_vendors_state_with_a_cursor() {
 fn s8_a_fold_of_the_events_is_the_vendors_state_over_edits_of_the_config() {
     let styles = &[Style::Single, Style::Page, Style::Token, Style::Link, Style::LastKey];
     play(2_500, plan(styles, false, true));
+}
+
+#[test]
+fn no_id_is_used_twice_though_the_keys_are_edited_there_and_back() {
+    let put = || Step::Edits(vec![Edit::Put { id: 0, value: 0, late: false }]);
+    let remove = Step::Edits(vec![Edit::Remove { id: 0 }]);
+    let poll = || Step::Poll(Vec::new());
+    let key = || Step::Revise(Revision::Key);
+    let steps = vec![poll(), put(), poll(), key(), poll(), remove, poll(), key(), poll(), put(), poll()];
+    let plan = Plan {
+        style: Style::Single,
+        order: Order::Id,
+        size: 1,
+        etags: false,
+        total: false,
+        cursor: false,
+        emit: false,
+        after: 1,
+        rules: Rules::default(),
+        at_first: Vec::new(),
+        steps,
+    };
+    play(1, Just(plan));
 }

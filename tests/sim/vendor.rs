@@ -19,7 +19,10 @@ use url::Url;
 use crate::plan::{Edit, Fault, Order, Plan, Style};
 
 /// How far back the time of a late item lies; the cursor's overlap is larger.
-const LATE: i64 = 2;
+const LATE: i64 = 7;
+
+/// The time between two edits.
+const TICK: i64 = 5;
 
 /// Asked for pages, a vendor that runs in circles would never end.
 const REQUESTS_MAX: usize = 100;
@@ -249,7 +252,7 @@ impl Fetcher for Vendor {
 
 impl Inner {
     fn edit(&mut self, edit: &Edit) {
-        self.now += 1;
+        self.now += TICK;
         let now = self.now;
         match *edit {
             Edit::Put { id, value, late } => {

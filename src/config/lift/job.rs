@@ -34,6 +34,9 @@ use crate::core::template::{Condition, Template, Text};
 /// Bounds of `every`: shorter would be a loop, longer is a mistake.
 const EVERY_BOUNDS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(366 * 86_400);
 
+/// Bounds of `settle`: what takes longer is no flicker.
+const SETTLE_BOUNDS: RangeInclusive<u32> = 1..=1000;
+
 /// The methods a poll may use. HEAD has no body to read.
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "REPORT", "PROPFIND", "SEARCH"];
 
@@ -93,17 +96,13 @@ impl<'a> Lift<'a> {
         let event_type = section.field("type").and_then(|field| event_type(&field, reader));
         let empty = section.field("empty").and_then(|field| reader.boolean(&field)).unwrap_or(false);
         let enabled = section.field("enabled").and_then(|field| reader.boolean(&field)).unwrap_or(true);
+        let settle = section.field("settle").and_then(|field| reader.whole(&field, &SETTLE_BOUNDS)).unwrap_or(1);
         let max_events = deletes::max_events(section, reader);
         let rename = section.field("rename").and_then(|field| rename::rename(name, &field, reader));
         let send_to = route::send_to(&self.sinks, section, enabled, reader);
         let (request, request_print) = request?;
         let deletes = deletes.with(&request, reader);
-        let fingerprints = Fingerprints {
-            request: paged_fingerprint(request_print, pages.as_ref()),
-            selection: selection_fingerprint(items.as_ref(), &document),
-            identity: fingerprint(key.iter().map(JsonPath::as_str)),
-            rules: rules.to_text(),
-        };
+        let fingerprints = fingerprints(request_print, pages.as_ref(), items.as_ref(), &document, &key, &rules);
         Some(Job {
             name: JobName::from(name),
             vendor,
@@ -124,6 +123,7 @@ impl<'a> Lift<'a> {
             first: first.unwrap_or(First::Silent),
             on: on?,
             when,
+            settle,
             deletes,
             max_events,
             event_type,
@@ -201,6 +201,23 @@ fn selection_fingerprint(items: Option<&JsonPath>, document: &DocumentSpec) -> D
     let paths = items.into_iter().map(JsonPath::as_str);
     let document = document.fingerprint();
     fingerprint(paths.chain(document.as_deref()))
+}
+
+/// What the job's state depends on.
+fn fingerprints(
+    request: Digest,
+    pages: Option<&Paging>,
+    items: Option<&JsonPath>,
+    document: &DocumentSpec,
+    key: &[JsonPath],
+    rules: &Rules,
+) -> Fingerprints {
+    Fingerprints {
+        request: paged_fingerprint(request, pages),
+        selection: selection_fingerprint(items, document),
+        identity: fingerprint(key.iter().map(JsonPath::as_str)),
+        rules: rules.to_text(),
+    }
 }
 
 /// One answer and a list of several pages are different selections; so are lists that are paged in different ways.

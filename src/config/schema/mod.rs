@@ -10,7 +10,7 @@ pub use event::event;
 
 use serde_json::{Map, Value, json};
 
-use crate::config::keys::{self, Key, Literal, Status, Table};
+use crate::config::keys::{self, Key, Status, Table};
 use crate::config::lift::auth::KINDS;
 use shapes::{Shape, shape};
 
@@ -88,21 +88,11 @@ fn needs(table: Table) -> Value {
 }
 
 fn of_key(key: &Key, seen: &mut Vec<Table>) -> Value {
-    let mut schema = match key.status {
-        Status::Default(literals) => json!({ "enum": literals.iter().map(of_literal).collect::<Vec<_>>() }),
-        Status::Built | Status::Later => of_shape(shape(key.table, key.name), seen),
-    };
+    let mut schema = of_shape(shape(key.table, key.name), seen);
     if let Some(schema) = schema.as_object_mut() {
         schema.insert("description".to_owned(), key.doc.into());
     }
     schema
-}
-
-fn of_literal(literal: &Literal) -> Value {
-    match literal {
-        Literal::Whole(number) => (*number).into(),
-        Literal::Bool(flag) => (*flag).into(),
-    }
 }
 
 fn of_shape(shape: Shape, seen: &mut Vec<Table>) -> Value {

@@ -161,7 +161,7 @@ fn job(name: &str) -> Shape {
         "watch" | "ignore" | "unordered" => List(&Like(PATH), 0),
         "tolerance" => Map(&Either(&[Like(SHARE), Number])),
         "arrays" => Map(&OneOrList(&Like(PATH))),
-        "settle" => Whole(1, MOST),
+        "settle" => Whole(1, 1000),
         "first" => Word(&["silent", "emit"]),
         "on" => List(&CHANGES, 1),
         "empty" | "enabled" => Flag,

@@ -209,15 +209,6 @@ fn a_key_that_comes_later_is_told_from_one_that_is_not_there() {
 }
 
 #[test]
-fn a_value_that_states_what_this_version_does_anyway_is_taken() {
-    let text = "[job.a]\nurl = \"https://a.example\"\nevery = \"1s\"\nsend_to = [\"s\"]\nsettle = 1\n\
-                respect_cache = false\n[sink.s]\nurl = \"https://s.example\"\nhandshake = false\n";
-    assert!(with(text).load().is_ok());
-    let text = printed(&with(&text.replace("settle = 1", "settle = 3")));
-    assert!(text.contains("with another value than"), "{text}");
-}
-
-#[test]
 fn a_slip_finds_the_name_that_was_meant() {
     let names = ["every", "enabled", "url", "send_to"];
     for (got, meant) in [

@@ -50,7 +50,7 @@ pub struct ObservationView {
     /// What differed, as JSON Pointers.
     #[serde(flatten)]
     pub seen: Seen,
-    /// The rule that kept it silent: `on`, `when`, `missing`, `ignored` (which is what is tolerated, too), `edited`, or
+    /// The rule that kept it silent: `on`, `when`, `settle`, `missing`, `ignored` (which is what is tolerated, too), `edited`, or
     /// `first` for the first poll.
     pub rule: Option<String>,
     /// The rule as a sentence.

@@ -117,7 +117,8 @@ impl Round<'_> {
     fn is_idle(&self, outcome: &PollOutcome, decided: &Decided) -> bool {
         let settled = self.state.baseline && self.state.fingerprints.as_ref() == Some(&self.job.fingerprints);
         let moved = self.next_cursor(outcome) != self.state.cursor;
-        let nothing = decided.rows.is_empty() && decided.remove.is_empty() && !self.parts && !moved;
+        let nothing =
+            decided.rows.is_empty() && decided.remove.is_empty() && decided.settle.is_empty() && !self.parts && !moved;
         match outcome {
             // What stopped it may be what a 304 stood for: with a gap, the next poll asks for all of it.
             PollOutcome::Partial(_) => nothing && (self.state.gap || !self.relied),
@@ -203,6 +204,7 @@ fn chunks(scope: Scope, decided: Decided, rows_max: usize, bytes_max: usize) -> 
         scope: scope.clone(),
         remove: decided.remove,
         rows: decided.idle,
+        settle: decided.settle,
         observations: decided.observations,
         ..PollChanges::default()
     };

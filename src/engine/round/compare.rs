@@ -83,15 +83,18 @@ impl Round<'_> {
         });
         let (decider, differing) = examined.await;
         self.decider = decider;
-        let differing = match differing {
+        let mut differing = match differing {
             Ok(differing) => differing,
             Err(failure) => return Ok(Err(failure)),
         };
-        if let Some(item) = differing.iter().find(|item| item.is_news() && again.contains(&item.key.digest())) {
+        if let Some(item) = differing.iter().find(|item| {
+            item.is_news() && again.contains(&item.key.digest()) && !self.decider.has_counted(item.key.digest())
+        }) {
             self.twice.get_or_insert_with(|| item.key.clone());
         }
 
         let news = differing.iter().any(Differing::is_news);
+        self.recall(ticket, &mut differing).await?;
         let rows: Vec<Option<KeyDigest>> = differing.iter().map(|item| item.row.map(|row| row.key)).collect();
         let remembered = self.remembered(ticket, &rows, &again).await?;
         let mut decider = self.lend();
@@ -102,6 +105,17 @@ impl Round<'_> {
         let (decider, verdict) = decided.await;
         self.decider = decider;
         Ok(verdict.map(|()| news))
+    }
+
+    /// Gives items the new values that they had in the poll before, where those have to persist.
+    async fn recall(&self, ticket: &PollTicket, differing: &mut [Differing]) -> Result<(), StoreError> {
+        let settling = &self.start.settling;
+        let mut items: Vec<&mut Differing> =
+            differing.iter_mut().filter(|item| settling.contains_key(&item.key.digest())).collect();
+        let keys: Vec<KeyDigest> = items.iter().map(|item| item.key.digest()).collect();
+        let pending = self.world.store.pending(ticket, &self.start.scope, &keys).await?;
+        items.iter_mut().zip(pending).for_each(|(item, pending)| item.pending = pending);
+        Ok(())
     }
 
     /// The bodies last reported: of an item that comes again, by this poll.

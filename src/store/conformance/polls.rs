@@ -3,6 +3,7 @@
 use crate::core::cursor::CursorState;
 use crate::core::job::Fingerprints;
 use crate::core::json::parse;
+use crate::core::ledger::SettleWrite;
 use crate::core::names::{Digest, JobName, Key, Scope};
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
 use crate::core::page::{Ask, Leaf};
@@ -81,6 +82,27 @@ async fn check(store: &dyn Store) {
     assert_eq!(found, [row("b", 1).remembered, None, row("a", 1).remembered]);
     let jobs = store.jobs().await.unwrap();
     assert_eq!(jobs, [(job(), ticket.record.clone())]);
+}
+
+pub(in crate::store) async fn a_value_that_settles_survives_a_crash_and_is_forgotten(bench: &mut impl Bench) {
+    adopt(bench.store()).await;
+    let settle = |name: &str, polls, keep: bool| SettleWrite {
+        key: key(name),
+        polls,
+        remembered: row(name, 2).remembered.filter(|_| !keep),
+    };
+    for writes in [vec![settle("a", 1, false), settle("b", 1, false)], vec![settle("a", 2, true), settle("b", 0, true)]]
+    {
+        let changes = PollChanges { settle: writes, ..changes(vec![], vec![]) };
+        bench.store().commit_poll(claim(bench.store()).await, changes, complete(0), &room(0)).await.unwrap();
+    }
+    bench.restart();
+    let ticket = claim(bench.store()).await;
+    let state = &ticket.scopes[&Scope::default()];
+    assert_eq!((state.settling, state.items), (1, 0));
+    assert_eq!(bench.store().settling(&ticket, &Scope::default()).await.unwrap(), [(key("a"), 2)]);
+    let pending = bench.store().pending(&ticket, &Scope::default(), &[key("b"), key("a")]).await.unwrap();
+    assert_eq!(pending, [None, row("a", 2).remembered]);
 }
 
 pub(in crate::store) async fn rows_come_in_the_order_asked(bench: &mut impl Bench) {

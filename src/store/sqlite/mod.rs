@@ -25,6 +25,7 @@ mod rename;
 mod replay;
 mod secrets;
 mod settle;
+mod settling;
 mod sinks;
 mod standings;
 #[cfg(test)]

@@ -19,8 +19,8 @@ use crate::store::sqlite::commit::{Commit, Committed, End};
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::{Claimed, KnownScope};
 use crate::store::sqlite::{
-    SqliteStore, archive, batches, deliveries, jobs, ledger, observations, outbox, overflow, pages, settle, sinks,
-    standings, upkeep,
+    SqliteStore, archive, batches, deliveries, jobs, ledger, observations, outbox, overflow, pages, settle, settling,
+    sinks, standings, upkeep,
 };
 use crate::store::{
     Archive, BatchRoom, DeliveryTicket, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote, PollTicket,
@@ -74,6 +74,19 @@ impl Polls for SqliteStore {
             return Ok(Vec::new());
         }
         Ok(self.read_scope(ticket, scope, usize::MAX, ledger::still_missing).await?.unwrap_or_default())
+    }
+
+    async fn settling(&self, ticket: &PollTicket, scope: &Scope) -> Result<Vec<(KeyDigest, u32)>> {
+        Ok(self.read_scope(ticket, scope, usize::MAX, settling::all).await?.unwrap_or_default())
+    }
+
+    async fn pending(&self, ticket: &PollTicket, scope: &Scope, keys: &[KeyDigest]) -> Result<Vec<Option<Remembered>>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (asked, none) = (keys.to_vec(), keys.len());
+        let found = self.read_scope(ticket, scope, none, move |db, id| settling::pending(db, id, &asked)).await?;
+        Ok(found.unwrap_or_else(|| vec![None; none]))
     }
 
     async fn page(&self, ticket: &PollTicket, scope: &Scope, request: Digest) -> Result<Option<PageSeal>> {

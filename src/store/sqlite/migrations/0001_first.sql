@@ -96,13 +96,25 @@ CREATE TABLE body (
     bytes    BLOB NOT NULL
 ) STRICT;
 
+-- New values that have to persist before they are said: in how many polls in a row each was seen, the key's text, and the
+-- value. An item that was never reported has a row here and none in `item`.
+CREATE TABLE settling (
+    id    INTEGER PRIMARY KEY,
+    scope INTEGER NOT NULL,
+    key   BLOB NOT NULL CHECK (length(key) = 16),
+    polls INTEGER NOT NULL CHECK (polls > 0),
+    name  TEXT NOT NULL,
+    body  BLOB NOT NULL,
+    UNIQUE (scope, key)
+) STRICT;
+
 -- What was seen of an item and not said, so that a person can ask why: at most 20 an item, and of what may be so in
 -- every poll only the last. `seen` is JSON: pointers to what differed. An item may be forgotten before they are.
 CREATE TABLE observation (
     scope   INTEGER NOT NULL,
     key     BLOB NOT NULL CHECK (length(key) = 16),
     at      INTEGER NOT NULL,
-    silence TEXT NOT NULL CHECK (silence IN ('on', 'when', 'missing', 'ignored', 'edited')),
+    silence TEXT NOT NULL CHECK (silence IN ('on', 'when', 'settle', 'missing', 'ignored', 'edited')),
     change  TEXT CHECK (change IN ('created', 'updated', 'deleted', 'restored')),
     seen    TEXT NOT NULL,
     polls   INTEGER CHECK (polls > 0),
