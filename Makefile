@@ -10,6 +10,7 @@ TOOLS := .test-tools
 STAMP := $(TOOLS)/requirements.txt
 NODE := $(TOOLS)/node
 NODE_STAMP := $(NODE)/installed.json
+NGINX := $(TOOLS)/nginx/nginx
 
 .PHONY: help
 help: ## say what there is to make
@@ -34,7 +35,7 @@ lint: ## form, lints and documentation, each without a warning
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
 
 .PHONY: test-tools
-test-tools: $(STAMP) $(NODE_STAMP) ## what the tests need from PyPI and npm: Kinto, and other people's verifiers of webhooks
+test-tools: $(STAMP) $(NODE_STAMP) $(NGINX) ## what the tests need that nobody here wrote: Kinto, oidc-provider, nginx, verifiers of webhooks
 
 # A stamp is a copy of what was installed: it is written last, and compared rather than dated, so that a fresh
 # checkout beside an old folder does the right thing.
@@ -44,6 +45,10 @@ endif
 
 ifneq ($(shell cmp -s tests/node/package-lock.json $(NODE_STAMP) && echo same),same)
 .PHONY: $(NODE_STAMP)
+endif
+
+ifneq ($(shell $(NGINX) -v 2>/dev/null && echo same),same)
+.PHONY: $(NGINX)
 endif
 
 $(STAMP):
@@ -64,6 +69,9 @@ $(NODE_STAMP):
 	@echo 'installing the test tools into $(NODE)'
 	@cd $(NODE) && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error >/dev/null
 	@cp tests/node/package-lock.json $(NODE_STAMP)
+
+$(NGINX):
+	@tests/nginx.sh $(TOOLS)/nginx
 
 .PHONY: bench
 bench: ## the figures that README states, on this machine

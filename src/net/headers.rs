@@ -45,8 +45,30 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 pub fn last_modified(headers: &HeaderMap, now: Timestamp) -> Option<String> {
     let written = text(headers, &header::LAST_MODIFIED)?;
     let modified = parse_http_date(&written, now)?;
-    let answered = text(headers, &header::DATE).and_then(|date| parse_http_date(&date, now)).unwrap_or(now);
-    (answered.since(modified) >= Duration::from_secs(1)).then_some(written)
+    (answered(headers, now).since(modified) >= Duration::from_secs(1)).then_some(written)
+}
+
+/// The answer's `ETag`, where it can be relied on. nginx makes its own of a file's time, in whole seconds, and its size
+/// (`"6566f3a0-2c"`), strong as it looks: in the answer's own second it stands for every body of that size, as a
+/// [`last_modified`] does.
+pub fn etag(headers: &HeaderMap, now: Timestamp) -> Option<String> {
+    let written = text(headers, &header::ETAG)?;
+    let second = answered(headers, now).unix_seconds();
+    let is_young = made_of_time(&written).is_some_and(|at| (second..=second + 1).contains(&at));
+    (!is_young).then_some(written)
+}
+
+/// The seconds that nginx's kind of `ETag` begins with.
+fn made_of_time(etag: &str) -> Option<i64> {
+    let tag = etag.strip_prefix("W/").unwrap_or(etag).strip_prefix('"')?.strip_suffix('"')?;
+    let (time, size) = tag.split_once('-')?;
+    i64::from_str_radix(size, 16).ok()?;
+    i64::from_str_radix(time, 16).ok()
+}
+
+/// When an answer was made: by its own `Date`, or by our clock.
+fn answered(headers: &HeaderMap, now: Timestamp) -> Timestamp {
+    text(headers, &header::DATE).and_then(|date| parse_http_date(&date, now)).unwrap_or(now)
 }
 
 #[cfg(test)]
@@ -69,6 +91,21 @@ mod tests {
         assert!(kept("Sun, 09 Sep 2001 01:46:39 GMT", None), "our clock where the answer has no date");
         assert!(!kept("Sun, 09 Sep 2001 01:46:41 GMT", date), "a clock that runs ahead");
         assert!(!kept("yesterday", date));
+    }
+
+    #[test]
+    fn an_etag_of_whole_seconds_is_not_relied_on_within_its_own() {
+        // 1 000 000 000 s, which is when the answer was made.
+        let kept = |tag: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ETAG, HeaderValue::from_str(tag).expect("text"));
+            headers.insert(header::DATE, HeaderValue::from_static("Sun, 09 Sep 2001 01:46:40 GMT"));
+            etag(&headers, Timestamp(0)).is_some()
+        };
+        assert!(!kept("\"3b9aca00-2c\"") && !kept("W/\"3b9aca00-2c\""), "nginx's, of this second");
+        assert!(!kept("\"3b9aca01-2c\""), "its clock is ahead by one");
+        assert!(kept("\"3b9ac9ff-2c\""), "a second older");
+        assert!(kept("\"3b9aca00\"") && kept("\"3b9aca00-zz\"") && kept("\"v1\"") && kept("3b9aca00-2c"));
     }
 
     #[test]

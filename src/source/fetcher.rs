@@ -357,7 +357,7 @@ impl<'a> Exchange<'a> {
             status: StatusCode::NOT_MODIFIED.as_u16(),
             url: place_of(response),
             headers: headers.clone(),
-            etag: text(headers, &header::ETAG).or_else(|| self.request.etag.clone()),
+            etag: headers::etag(headers, (self.wall_clock)()).or_else(|| self.request.etag.clone()),
             last_modified: headers::last_modified(headers, (self.wall_clock)())
                 .or_else(|| self.request.last_modified.clone()),
             content_type: text(headers, &header::CONTENT_TYPE),
@@ -369,7 +369,7 @@ impl<'a> Exchange<'a> {
     async fn read_body(&self, response: Response) -> Result<Answer, Stumble> {
         let status = response.status().as_u16();
         let headers = response.headers();
-        let etag = text(headers, &header::ETAG);
+        let etag = headers::etag(headers, (self.wall_clock)());
         let last_modified = headers::last_modified(headers, (self.wall_clock)());
         let content_type = text(headers, &header::CONTENT_TYPE);
         let (url, headers) = (place_of(&response), headers.clone());

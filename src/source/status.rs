@@ -32,10 +32,25 @@ pub(super) fn failure(
     let said = excerpt.map(|text| format!("; it said: {text}")).unwrap_or_default();
     // A 429 says what it is; a 403 needs to be told from a refused token.
     let disguised = limited && status == StatusCode::FORBIDDEN;
-    let meaning = if disguised { meaning(StatusCode::TOO_MANY_REQUESTS) } else { meaning(status) };
+    let meaning = match excerpt {
+        _ if disguised => meaning(StatusCode::TOO_MANY_REQUESTS),
+        Some(said) if wants_certificate(status, said) => WANTS_CERTIFICATE,
+        _ => meaning(status),
+    };
     let kind = if disguised { FailureKind::Limited } else { FailureKind::Status };
     let sentence = format!("`{}` answered {code}: {meaning}{wait}{said}", target.place);
     Failure { status: Some(code), retry_after, ..Failure::new(kind, sentence) }
+}
+
+/// What nginx means by a page that it answers 400 with, after a handshake without a client certificate that it trusts.
+const WANTS_CERTIFICATE: &str = "it wants a client certificate that it trusts; set the vendor's \
+     `tls = { cert = \"…\", key = \"…\" }`, or check which one stands there";
+
+fn wants_certificate(status: StatusCode, said: &str) -> bool {
+    status == StatusCode::BAD_REQUEST
+        && ["No required SSL certificate was sent", "The SSL certificate error"]
+            .iter()
+            .any(|words| said.contains(words))
 }
 
 /// The failure that an answer is by the config's own conditions.

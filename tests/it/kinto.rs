@@ -3,17 +3,10 @@
 //!
 //! Both come from PyPI by `make test-tools`. Without them this test fails: it is the one that proves the most.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::Arc;
-use std::thread;
-
 use serde_json::{Value, json};
 
 use crate::support::json::raw;
-use crate::support::signal::Signal;
+use crate::support::program::Program;
 use crate::support::signature::{self, SECRET};
 use crate::support::{Bridge, Receiver, http, pages};
 
@@ -21,72 +14,12 @@ use crate::support::{Bridge, Receiver, http, pages};
 const BASIC: &str = "Basic c2hvcDpvcGVuLXNlc2FtZQ==";
 const RECORDS: &str = "/v1/buckets/shop/collections/orders/records";
 
-/// A program of `tests/python/` that prints its port and then what happens.
-struct Program {
-    child: Child,
-    _stdin: ChildStdin,
-    lines: Arc<Signal<Vec<String>>>,
-    addr: SocketAddr,
-}
-
-impl Program {
-    fn start(script: &str, args: &[&str]) -> Self {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let python = root.join(".test-tools/venv/bin/python");
-        assert!(python.exists(), "no {}: run `make test-tools`", python.display());
-        let mut child = Command::new(python)
-            .args(["-W", "ignore"])
-            .arg(root.join("tests/python").join(script))
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Python starts");
-        let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
-        let lines = Arc::new(Signal::new(Vec::new()));
-        let telling = Arc::clone(&lines);
-        thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                telling.change(|lines| lines.push(line));
-            }
-            telling.change(|lines| lines.push("the end".to_owned()));
-        });
-        let first = lines.wait_for(script, |lines| lines.first().cloned());
-        let port = first.parse().unwrap_or_else(|_| panic!("{script} did not start: run `make test-tools`"));
-        let stdin = child.stdin.take().expect("stdin is piped");
-        Self { child, _stdin: stdin, lines, addr: SocketAddr::from(([127, 0, 0, 1], port)) }
-    }
-
-    /// The lines after the port.
-    fn told(&self) -> Vec<String> {
-        self.lines.lock()[1..].to_vec()
-    }
-
-    /// Waits until the lines after the port are as they should be.
-    fn wait_until(&self, what: &str, mut as_wanted: impl FnMut(&[String]) -> bool) {
-        self.lines.wait_for(what, |lines| as_wanted(&lines[1..]).then_some(()));
-    }
-
-    /// How many lines there are like this one.
-    fn count(&self, line: &str) -> usize {
-        self.told().iter().filter(|told| *told == line).count()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
 /// Kinto, with an account and an empty collection.
 struct Kinto(Program);
 
 impl Kinto {
     fn start() -> Self {
-        let kinto = Self(Program::start("kinto_server.py", &[]));
+        let kinto = Self(Program::python("kinto_server.py", &[]));
         kinto.ask("PUT", "/v1/accounts/shop", r#"{"data":{"password":"open-sesame"}}"#);
         kinto.ask("PUT", "/v1/buckets/shop", "{}");
         kinto.ask("PUT", "/v1/buckets/shop/collections/orders", "{}");
@@ -113,9 +46,7 @@ impl Kinto {
 
     /// Waits until the list has been answered with this status so many times more.
     fn wait_for_more(&self, status: u16, more: usize) {
-        let line = format!("GET {RECORDS} {status}");
-        let goal = self.listed(status) + more;
-        self.0.wait_until(&line, |lines| lines.iter().filter(|told| **told == line).count() >= goal);
+        self.0.wait_for_more(&format!("GET {RECORDS} {status}"), more);
     }
 }
 
@@ -136,7 +67,7 @@ fn verified(receiver: &Program, count: usize) -> Vec<(String, Value)> {
 
 #[test]
 fn the_official_package_and_the_verifier_of_these_tests_agree() {
-    let receiver = Program::start("receiver.py", &[SECRET]);
+    let receiver = Program::python("receiver.py", &[SECRET]);
     let now = signature::unix_now();
     let post = |timestamp: u64, signed: &[u8], sent: &[u8]| {
         let timestamp = timestamp.to_string();
@@ -154,7 +85,7 @@ fn the_official_package_and_the_verifier_of_these_tests_agree() {
 #[test]
 fn a_real_api_rings_the_bell_and_the_official_package_believes_it() {
     let kinto = Kinto::start();
-    let receiver = Program::start("receiver.py", &[SECRET]);
+    let receiver = Program::python("receiver.py", &[SECRET]);
     let bridge = Bridge::with(&format!(
         "[daemon]\nstate = 'doorbell.db'\nlisten = '127.0.0.1:0'\n\
          [vendor.kinto]\nbase_url = 'http://{}/v1/'\n\

@@ -3,9 +3,8 @@
 //! They come from PyPI and npm by `make test-tools`. Without them these tests fail. What no library knows (`v1a`, a scheme
 //! of one's own) is verified by a few lines of Python.
 
-use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::bridge::ORDERS;
 use crate::support::http::{self, Request};
+use crate::support::program;
 use crate::support::server::Server;
 use crate::support::signal::Signal;
 use crate::support::{Bridge, Reply, Vendor};
@@ -87,29 +87,16 @@ impl Arrived {
     }
 }
 
-fn tools() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(".test-tools")
-}
-
 /// Lets Python verify.
 fn python(scheme: &str, cases: &[Value]) -> Vec<Value> {
-    let python = tools().join("venv/bin/python");
-    assert!(python.exists(), "no {}: run `make test-tools`", python.display());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/verify.py");
-    let mut command = Command::new(python);
-    command.args(["-W", "ignore"]).arg(script).arg(scheme);
+    let mut command = program::python();
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/verify.py")).arg(scheme);
     verdicts(command, cases)
 }
 
-/// Lets Node.js verify. The packages are found from where it runs.
+/// Lets Node.js verify.
 fn node(cases: &[Value]) -> Vec<Value> {
-    let folder = tools().join("node");
-    assert!(folder.join("node_modules").exists(), "no {}/node_modules: run `make test-tools`", folder.display());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node/verify.mjs");
-    let script = fs::read_to_string(script).expect("the script is there");
-    let mut command = Command::new("node");
-    command.current_dir(folder).args(["--input-type=module", "--eval", &script]);
-    verdicts(command, cases)
+    verdicts(program::node("verify.mjs"), cases)
 }
 
 fn verdicts(mut command: Command, cases: &[Value]) -> Vec<Value> {

@@ -6,9 +6,11 @@ pub(crate) mod bridge;
 pub(crate) mod daemon;
 pub(crate) mod http;
 pub(crate) mod json;
+pub(crate) mod nginx;
 pub(crate) mod pages;
 #[path = "../../../src/net/testing/pki.rs"]
 pub(crate) mod pki;
+pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod receiver;
 pub(crate) mod server;
