@@ -22,6 +22,7 @@ mod edits;
 mod first_steps;
 mod formats;
 mod formats_in;
+mod guard;
 mod holds;
 mod init;
 mod kinto;

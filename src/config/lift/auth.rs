@@ -73,8 +73,12 @@ pub(super) fn auth(field: &Field<'_>, around: Around<'_>, reader: &mut Reader<'_
     check_keys(&section, kind, reader);
     let auth = Lift { section: &section, around };
     match kind.name {
-        "bearer" => Some(Auth::Bearer { token: auth.template("token", reader)? }),
+        "bearer" => {
+            auth.check_start("token", "Bearer ", reader);
+            Some(Auth::Bearer { token: auth.template("token", reader)? })
+        }
         "basic" => {
+            auth.check_colon("username", reader);
             let (username, password) = (auth.template("username", reader), auth.template("password", reader));
             Some(Auth::Basic { username: username?, password: password? })
         }
@@ -128,12 +132,33 @@ struct Lift<'s> {
 }
 
 impl Lift<'_> {
+    /// Notes a token that begins with the word that is put before it.
+    fn check_start(&self, name: &str, word: &str, reader: &mut Reader<'_>) {
+        let Some(field) = self.section.field(name) else { return };
+        let doubled = field.value.get_ref().as_str().is_some_and(|text| text.starts_with(word));
+        if doubled {
+            let problem =
+                Problem::error(field.place(), format!("`{name}` begins with `{word}`, which is put before it"));
+            reader.note(problem.hint(format!("write the token alone, without `{word}`")));
+        }
+    }
+
+    /// Notes a user's name with a colon: what comes behind it would count as the password (RFC 7617, section 2).
+    fn check_colon(&self, name: &str, reader: &mut Reader<'_>) {
+        let Some(field) = self.section.field(name) else { return };
+        let plain = field.value.get_ref().as_str().filter(|text| !text.contains("${") && !text.contains("{{"));
+        if plain.is_some_and(|text| text.contains(':')) {
+            let problem = Problem::error(field.place(), format!("`{name}` has a colon, which ends it"));
+            reader.note(problem.hint("write the password in `password`"));
+        }
+    }
+
     fn api_key(&self, reader: &mut Reader<'_>) -> Option<Auth> {
         let value = self.template("value", reader);
         let place = self.section.field("in").map(|field| reader.one_of(&field, &[("header", true), ("query", false)]));
         let in_header = place.unwrap_or(Some(true));
         let field = self.section.field("name")?;
-        let name = reader.text(&field)?;
+        let name = some(&field, reader)?;
         if in_header? {
             let name = header_name(&name, &field.place(), RESERVED, reader)?;
             return Some(Auth::ApiKeyHeader { name, value: value? });
@@ -280,13 +305,20 @@ fn some(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<Written> {
     Some(written)
 }
 
-/// Notes credentials that are asked for twice: in `auth`, and as a header.
-pub(super) fn check_headers(
+/// Notes credentials that are asked for twice: in `auth`, and as a header or in the query.
+pub(super) fn check_twice(
     field: &Field<'_>,
     auth: &Auth,
     has: impl Fn(&HeaderName) -> bool,
+    asks: impl Fn(&str) -> bool,
     reader: &mut Reader<'_>,
 ) {
+    if let Auth::ApiKeyQuery { name, .. } = auth
+        && asks(name)
+    {
+        let message = format!("`auth` and `{name}` in `query` are two answers to one question");
+        reader.note(Problem::error(field.place(), message).hint("keep `auth`, and take the other out"));
+    }
     for name in auth.headers().into_iter().filter(has) {
         let spelled = if name == header::AUTHORIZATION { "Authorization" } else { name.as_str() };
         let message = format!("`auth` and the header `{spelled}` are two answers to one question");

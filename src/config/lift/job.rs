@@ -16,7 +16,7 @@ use super::request::REQUEST_NAMES;
 use super::route::{self, Sinks};
 use super::vendor::{Layer, QueryValue, layer};
 use super::{EVENT_NAMES, Named, deletes, document, pages, request};
-use super::{cursor, rename};
+use super::{cursor, rename, shape};
 use crate::config::keys::{self, Table};
 use crate::config::problem::Problem;
 use crate::config::reader::{Field, Reader, Section, quoted};
@@ -75,10 +75,7 @@ impl<'a> Lift<'a> {
         let own = layer(section, &names, below.base_url.as_ref(), reader);
         let courtesy = own.courtesy;
         let document = document::document(section, reader);
-        let mut layer = own.over(below);
-        if let Some(accept) = document.format.accept().and_then(fixed) {
-            layer.headers.entry(ACCEPT.to_string()).or_insert((ACCEPT, accept));
-        }
+        let layer = accepting(own.over(below), &document);
         let deletes = deletes::read(section, &layer, below, reader);
         let respect_cache = layer.respect_cache.unwrap_or(false);
         let request = self.request(section, layer, &names, reader);
@@ -89,6 +86,8 @@ impl<'a> Lift<'a> {
         let pages = pages::pages(section, list.unwrap_or(ListKind::Complete), reader);
         let request_print = request.as_ref().map(|(_, print)| *print);
         let cursor = cursor::cursor(section, request_print, reader);
+        let paths = shape::Paths { items: items.as_ref(), key: &key, pages: pages.as_ref(), cursor: cursor.as_ref() };
+        shape::check(section, &document, &paths, reader);
         let first = word(section, "first", &[("silent", First::Silent), ("emit", First::Emit)], reader);
         let rules = rules(section, reader);
         let on = section.field("on").map_or(Some(Changes::ALL), |field| changes(&field, reader));
@@ -177,6 +176,14 @@ impl<'a> Lift<'a> {
         let headers = layer.headers.into_values().collect();
         Some((RequestSpec { method, url, query, headers, body, auth: layer.auth, access, signs }, print))
     }
+}
+
+/// The settings of a job whose answers are so; its own `Accept` counts where it has one.
+fn accepting(mut layer: Layer, document: &DocumentSpec) -> Layer {
+    if let Some(accept) = document.format.accept().and_then(fixed) {
+        layer.headers.entry(ACCEPT.to_string()).or_insert((ACCEPT, accept));
+    }
+    layer
 }
 
 /// A header's value of our own.

@@ -15,6 +15,7 @@ mod pages;
 mod rename;
 mod request;
 mod route;
+mod shape;
 pub(super) mod sign;
 mod sink;
 mod transport;

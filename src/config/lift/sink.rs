@@ -126,7 +126,7 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
 /// The credentials: as those of a vendor, without templates.
 fn credentials(field: &Field<'_>, headers: &[(HeaderName, Masked)], reader: &mut Reader<'_>) -> Option<Auth> {
     let auth = auth::auth(field, Around { names: &[], base: None }, reader)?;
-    auth::check_headers(field, &auth, |header| headers.iter().any(|(name, _)| name == header), reader);
+    auth::check_twice(field, &auth, |header| headers.iter().any(|(name, _)| name == header), |_| false, reader);
     let own = auth.headers();
     for (_, why) in RESERVED.iter().filter(|(reserved, _)| own.iter().any(|name| name == reserved)) {
         let message = format!("`auth` can't use this header: {why}");

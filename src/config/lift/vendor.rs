@@ -134,7 +134,9 @@ impl Layer {
         };
         let header = self.headers.iter().find(|(_, (_, text))| lacks(text)).map(|(name, _)| format!("headers.{name}"));
         let query = || self.query.iter().find(|(_, values)| values.iter().any(|value| lacks(&value.text)));
-        header.or_else(|| query().map(|(name, _)| format!("query.{name}")))
+        let auth = || self.auth.iter().flat_map(Auth::texts).find(|(_, text)| lacks(text));
+        let query = || query().map(|(name, _)| format!("query.{name}"));
+        header.or_else(query).or_else(|| auth().map(|(name, _)| format!("auth.{name}")))
     }
 
     /// What answers are told by beside their status.
@@ -165,7 +167,8 @@ pub(super) fn layer(section: &Section<'_>, names: &[&str], below: Option<&Writte
     let around = Around { names, base: base_url.as_ref().or(below) };
     let auth = section.field("auth").and_then(|field| {
         let auth = auth::auth(&field, around, reader)?;
-        auth::check_headers(&field, &auth, |name| headers.contains_key(name.as_str()), reader);
+        let has = |name: &HeaderName| headers.contains_key(name.as_str());
+        auth::check_twice(&field, &auth, has, |name| query.contains_key(name), reader);
         Some(auth)
     });
     let timeout = |name: &str, reader: &mut Reader<'_>| {

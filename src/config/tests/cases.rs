@@ -122,6 +122,76 @@ const SLIPS: &[(&str, &str)] = &[
         "[vendor.v]\nauth = { type = \"aws_sigv4\", region = \"EU West\", service = \"s3\", access_key = \"a\", secret_key = \"b\" }\n",
         "`region` is not what AWS calls one; write it as AWS does, as in `eu-central-1`",
     ),
+    (
+        "[vendor.v]\nauth = { type = \"oauth2\", token_url = \"https://a.example\", client_id = \"x\" }\n",
+        "2:8: `auth` of type `oauth2` lacks its `client_secret`: a client without one is given no token; add `client_secret",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"oauth2\", token_url = \"https://a.example\", client_id = \"x\", client_auth = \"body\" }\n",
+        "2:8: `auth` of type `oauth2` lacks its `client_secret`",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"jwt_bearer\", token_url = \"https://a.example\", algorithm = \"HS256\", key = \"k\", \
+         claims = { iss = \"me\", exp = \"soon\" } }\n",
+        "`exp` is a time in seconds, not text; leave it out, or write `exp = \"{{ timestamp + 120 }}\"`",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"jwt_bearer\", token_url = \"https://a.example\", algorithm = \"HS256\", key = \"k\", \
+         claims = { iss = \"me\" }, headers = { alg = \"none\" } }\n",
+        "`alg` follows from `algorithm`; take it out",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"bearer\", token = \"Bearer abc\" }\n",
+        "2:35: `token` begins with `Bearer `, which is put before it; write the token alone",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"basic\", username = \"me:x\", password = \"y\" }\n",
+        "2:37: `username` has a colon, which ends it; write the password in `password`",
+    ),
+    (
+        "[vendor.v]\nauth = { type = \"api_key\", name = \"\", value = \"y\", in = \"query\" }\n",
+        "2:35: `name` is empty",
+    ),
+    (
+        "[vendor.v]\nquery = { key = \"z\" }\nauth = { type = \"api_key\", name = \"key\", value = \"y\", in = \"query\" }\n",
+        "3:8: `auth` and `key` in `query` are two answers to one question",
+    ),
+    (
+        "[vendor.v]\nbase_url = \"https://a.example\"\nauth = { type = \"bearer\", token = \"{{ account }}\" }\n\
+         [job.a]\nvendor = \"v\"\nurl = \"x\"\nevery = \"1m\"\neach = { account = [\"eu\"] }\n\
+         [job.b]\nvendor = \"v\"\nurl = \"x\"\nevery = \"1m\"\n",
+        "9:6: `auth.token` of the vendor `v` needs a name that `[job.b]` does not have; add it to the job's `each`",
+    ),
+    (
+        "[job.a]\nurl = \"https://a.example\"\nevery = \"1m\"\nformat = \"csv\"\nitems = \"$.rows[*]\"\nkey = \"$.id\"\n",
+        "5:9: `$.rows[*]` finds nothing: an answer in `csv` is an array; write `items = \"$[*]\"`",
+    ),
+    (
+        "[job.a]\nurl = \"https://a.example\"\nevery = \"1m\"\nformat = \"csv\"\ncsv = { header = false }\n\
+         items = \"$[*]\"\nkey = \"$.id\"\n",
+        "7:7: `$.id` finds nothing: without a header, a row is an array; write its column",
+    ),
+    (
+        "[job.a]\nurl = \"https://a.example\"\nevery = \"1m\"\nformat = \"csv\"\nitems = \"$[*]\"\nkey = \"$[0]\"\n",
+        "6:7: `$[0]` finds nothing: a row is an object",
+    ),
+    (
+        "[job.a]\nurl = \"https://a.example\"\nevery = \"1m\"\nformat = \"text\"\nitems = \"$[*]\"\nkey = \"$.id\"\n",
+        "5:9: `$[*]` finds nothing: an answer in `text` is one text",
+    ),
+    (
+        "[job.a]\nurl = \"https://a.example\"\nevery = \"1m\"\nformat = \"feed\"\nitems = \"$.items[*]\"\nkey = \"$.id\"\n",
+        "5:9: `$.items[*]` finds nothing: every feed is read as `title`",
+    ),
+    (
+        "[job.a]\nurl = \"https://a.example\"\nevery = \"1m\"\nformat = \"ndjson\"\nitems = \"$[*]\"\nkey = \"$.id\"\n\
+         pages = { style = \"next_url\", at = \"$.next\" }\n",
+        "7:9: `at = \"$.next\"` finds nothing: an answer in `ndjson` has no members beside its items; take it from a header",
+    ),
+    (
+        "[job.a]\nurl = \"https://a.example\"\nevery = \"1m\"\npages = { style = \"link\" }\n",
+        "4:9: `pages` are those of a list, and the job has no `items`: each page would be the one item; add `items",
+    ),
     ("[vendor.v]\nauth = { type = \"digest\", username = \"x\" }\n", "`auth` of type `digest` lacks its `password`"),
     ("[vendor.v]\nauth = { type = \"hmac\", header = \"X-Sig\", key = \"k\", message = \"{{ when }}\" }\n", "when"),
     (

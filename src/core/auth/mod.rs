@@ -77,6 +77,16 @@ impl Auth {
         }
     }
 
+    /// The templates that see what the request sees, by their names in the config.
+    pub fn texts(&self) -> Vec<(&'static str, &Text)> {
+        match self {
+            Self::Bearer { token } => vec![("token", token)],
+            Self::Basic { username, password } => vec![("username", username), ("password", password)],
+            Self::ApiKeyHeader { value, .. } | Self::ApiKeyQuery { value, .. } => vec![("value", value)],
+            Self::Live(_) => Vec::new(),
+        }
+    }
+
     /// What is made as a request goes.
     pub fn live(&self) -> Option<&Live> {
         match self {

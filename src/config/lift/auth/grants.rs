@@ -63,6 +63,7 @@ impl Lift<'_> {
             None => Some(section.has("refresh_token")),
         };
         self.check_grant(refreshes, reader);
+        self.check_client(refreshes, reader);
         let places = [("basic", false), ("body", true)];
         let in_body = match section.field("client_auth") {
             Some(field) => reader.one_of(&field, &places),
@@ -102,6 +103,22 @@ impl Lift<'_> {
         }
     }
 
+    /// Notes a client that would ask in its own name and shows nothing: only those may (RFC 6749, section 4.4). What is
+    /// shown in another way stands in `params`.
+    fn check_client(&self, refreshes: Option<bool>, reader: &mut Reader<'_>) {
+        let section = self.section;
+        let said_otherwise =
+            section.field("client_auth").is_some_and(|field| field.value.get_ref().as_str() == Some("basic"));
+        if refreshes != Some(false) || section.has("client_secret") || section.has("params") || said_otherwise {
+            return;
+        }
+        let hint = "add `client_secret = \"${env:CLIENT_SECRET}\"`; what is shown in another way, such as a \
+                    `client_assertion`, goes in `params`";
+        let message =
+            "`auth` of type `oauth2` lacks its `client_secret`: a client without one is given no token".to_owned();
+        reader.lacks(section, &["client_secret"], message, hint);
+    }
+
     /// What goes into the form beside the client's own members.
     fn params(&self, reader: &mut Reader<'_>) -> Option<Vec<(String, Masked)>> {
         let mut params = Vec::new();
@@ -139,12 +156,35 @@ impl Lift<'_> {
         let key = self.secret("key", reader);
         let key = algorithm.zip(key).and_then(|(algorithm, key)| self.key(algorithm, &key, reader));
         let claims = self.object("claims", reader);
+        self.check_assertion(reader);
         let headers = match section.has("headers") {
             true => self.object("headers", reader),
             false => Some(JsonTemplate::Object(Vec::new())),
         };
         let client = JwtBearer { algorithm: algorithm?, key: key?, claims: claims?, headers: headers? };
         self.grant(endpoint?, Kind::JwtBearer(client), reader)
+    }
+
+    /// Notes what no endpoint would believe: another algorithm than the key's, and times that are no numbers (RFC 7519,
+    /// section 2).
+    fn check_assertion(&self, reader: &mut Reader<'_>) {
+        let members = |name: &str, reader: &mut Reader<'_>| {
+            let table = self.section.field(name).filter(|field| field.value.get_ref().is_table());
+            table.and_then(|field| reader.open_table(&field, Table::Auth))
+        };
+        if let Some(field) = members("headers", reader).and_then(|headers| headers.field("alg")) {
+            let problem = Problem::error(field.place(), "`alg` follows from `algorithm`");
+            reader.note(problem.hint("take it out, and write `algorithm` as it shall be"));
+        }
+        let Some(claims) = members("claims", reader) else { return };
+        for field in ["exp", "iat", "nbf"].iter().filter_map(|name| claims.field(name)) {
+            let text = field.value.get_ref().as_str();
+            if text.is_some_and(|text| !text.contains("{{") && !text.contains("${")) {
+                let problem = Problem::error(field.place(), format!("`{}` is a time in seconds, not text", field.name));
+                let hint = format!("leave it out, or write `{} = \"{{{{ timestamp + 120 }}}}\"`", field.name);
+                reader.note(problem.hint(hint));
+            }
+        }
     }
 
     fn key(&self, algorithm: Algorithm, key: &Secret, reader: &mut Reader<'_>) -> Option<Key> {
