@@ -48,6 +48,34 @@ pub enum Heard {
     ProbeFailure,
 }
 
+/// Whose the failures in a row are.
+///
+/// Those of one delivery say little of the sink: it may be that one which the receiver can't take. So whatever comes
+/// then and was never tried is a probe that need not wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Suspects {
+    /// There are none.
+    #[default]
+    Nobody,
+    /// All are this delivery's.
+    One(i64),
+    /// Several deliveries have failed, or nobody knows.
+    Several,
+}
+
+impl Suspects {
+    /// Who is suspected once the attempt of this delivery has been heard.
+    #[must_use]
+    pub fn after(self, heard: Heard, delivery: i64) -> Self {
+        match (heard, self) {
+            (Heard::Success, _) => Self::Nobody,
+            (_, Self::Nobody) => Self::One(delivery),
+            (_, Self::One(known)) if known == delivery => self,
+            (_, Self::One(_) | Self::Several) => Self::Several,
+        }
+    }
+}
+
 impl Breaker {
     /// The breaker once the attempt has been heard at `now`. `jitter`, from 0 to 1, is how much of the 20 % is added to
     /// the wait for the next probe.

@@ -2,10 +2,17 @@
 //!
 //! Holds no secret: whoever fills it has taken them out.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
+
+use crate::core::json::push_string;
 
 /// The most bytes of names and values that are kept of a request's headers.
 const HEADERS_MAX: usize = 8 * 1024;
+
+/// Bytes that the usual headers take.
+const USUAL: usize = 512;
 
 /// What is kept of an attempt beside its answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,37 +42,48 @@ pub struct Phases {
     pub total: u64,
 }
 
-/// The headers of a request, bounded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SentHeaders(Vec<(String, String)>);
+/// The headers of a request, bounded: a JSON array of pairs, as they are kept with every attempt and seldom read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SentHeaders(Vec<u8>);
 
 impl SentHeaders {
     /// Keeps headers up to 8 KiB; a value that would go beyond is cut, and what follows is left out.
-    pub fn new(headers: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub fn new<'a>(headers: impl IntoIterator<Item = (&'a str, Cow<'a, str>)>) -> Self {
         let mut room = HEADERS_MAX;
-        let mut kept = Vec::new();
-        for (name, mut value) in headers {
+        let mut kept = Vec::with_capacity(USUAL);
+        for (name, value) in headers {
             let Some(left) = room.checked_sub(name.len()) else { break };
-            if value.len() > left {
-                let end = (0..=left).rev().find(|at| value.is_char_boundary(*at)).unwrap_or(0);
-                value.truncate(end);
-                value.push('…');
-            }
+            let value = match (0..=left).rev().find(|at| value.is_char_boundary(*at)) {
+                _ if value.len() <= left => value,
+                end => Cow::Owned(format!("{}…", &value[..end.unwrap_or(0)])),
+            };
             room = left.saturating_sub(value.len());
-            kept.push((name, value));
+            kept.push(if kept.is_empty() { b'[' } else { b',' });
+            kept.push(b'[');
+            push_string(name, &mut kept);
+            kept.push(b',');
+            push_string(&value, &mut kept);
+            kept.push(b']');
+        }
+        if !kept.is_empty() {
+            kept.push(b']');
         }
         Self(kept)
     }
 
-    /// Name and value of each.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    /// Those that were kept as JSON.
+    pub fn of_json(json: Vec<u8>) -> Self {
+        Self(json)
     }
 
-    /// True when none were sent.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// As JSON; `None` when none were sent.
+    pub fn as_json(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok().filter(|json| !json.is_empty())
+    }
+
+    /// Name and value of each. What can't be read any more is left out.
+    pub fn pairs(&self) -> Vec<(String, String)> {
+        serde_json::from_slice(&self.0).unwrap_or_default()
     }
 }
 
@@ -75,12 +93,22 @@ mod tests {
 
     #[test]
     fn headers_are_bounded() {
-        let long = |name: &str| (name.to_owned(), "ä".repeat(3000));
-        let kept = SentHeaders::new([long("a"), long("b"), long("c")]);
-        let lengths: Vec<_> = kept.iter().map(|(name, value)| (name.to_owned(), value.len())).collect();
-        assert_eq!(lengths[0], ("a".to_owned(), 6000));
-        assert!(kept.iter().nth(1).is_some_and(|(_, value)| value.ends_with('…')));
+        let long = |name: &'static str| (name, Cow::from("ä".repeat(3000)));
+        let kept = SentHeaders::new([long("a"), long("b"), long("c")]).pairs();
+        let lengths: Vec<_> = kept.iter().map(|(name, value)| (name.as_str(), value.len())).collect();
+        assert_eq!(lengths[0], ("a", 6000));
+        assert!(kept[1].1.ends_with('…'));
         assert!(lengths.iter().map(|(_, length)| length).sum::<usize>() <= HEADERS_MAX + 3);
+    }
+
+    #[test]
+    fn headers_are_kept_as_json_whatever_they_hold() {
+        let sent = SentHeaders::new([("x", Cow::from("a \"b\" \\ \t \u{1}")), ("x", Cow::from("ä"))]);
+        assert_eq!(sent.as_json(), Some(r#"[["x","a \"b\" \\ \t \u0001"],["x","ä"]]"#));
+        let again = SentHeaders::of_json(sent.as_json().expect("JSON").as_bytes().to_vec());
+        let pair = |value: &str| ("x".to_owned(), value.to_owned());
+        assert_eq!(again.pairs(), [pair("a \"b\" \\ \t \u{1}"), pair("ä")]);
+        assert_eq!((SentHeaders::default().as_json(), SentHeaders::default().pairs()), (None, vec![]));
     }
 
     #[test]

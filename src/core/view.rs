@@ -231,12 +231,12 @@ impl From<Phases> for TimingView {
 /// Headers by their names.
 pub fn by_name(headers: &SentHeaders) -> BTreeMap<String, String> {
     let mut named: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in headers.iter() {
-        let joined = named.entry(name.to_owned()).or_default();
+    for (name, value) in headers.pairs() {
+        let joined = named.entry(name).or_default();
         if !joined.is_empty() {
             joined.push_str(", ");
         }
-        joined.push_str(value);
+        joined.push_str(&value);
     }
     named
 }

@@ -5,10 +5,12 @@
 
 mod backlog;
 mod batches;
+mod claim;
 mod gather;
 mod limits;
 mod person;
 mod rate;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -17,18 +19,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::backlog::Backlog;
+use self::claim::Claim;
 use self::gather::Gather;
+use self::settle::{Group, Unsettled};
 use self::window::{Window, places_for_retries};
-use crate::core::batch;
-use crate::core::breaker::{Breaker, FAILING_MAX, Heard, judge_sparing};
+use crate::core::breaker::{Breaker, FAILING_MAX, Heard, Suspects, judge_sparing};
 use crate::core::bucket::Bucket;
-use crate::core::delivery::{Answer, Attempt, Verdict, hold_sink};
+use crate::core::delivery::{Answer, Verdict, hold_sink};
 use crate::core::observe::AttemptSeen;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
@@ -38,19 +41,10 @@ use crate::engine::alarm::Alarm;
 use crate::engine::bulletin::{Turn, tell};
 use crate::engine::dispatcher::{Arrival, Sill, WINDOW};
 use crate::sink::Sent;
-use crate::store::{DeliveryTicket, Settlement, SinkState, StoreError};
-
-/// Attempts that have ended and wait for their commit; above it no new attempt begins.
-const UNSETTLED_MAX: usize = 1024;
+use crate::store::{DeliveryTicket, Settled, SinkState, StoreError};
 
 /// How long to wait before the store is asked again after it failed.
 const STORE_RETRY: Duration = Duration::from_secs(1);
-
-/// Retries that are claimed ahead while first attempts never run out.
-const RETRIES_AHEAD: usize = WINDOW / 8;
-
-/// How often at most the store is asked for those.
-const RETRIES_EVERY: Duration = Duration::from_secs(1);
 
 /// One sink's queue.
 pub(super) struct Outlet {
@@ -75,20 +69,29 @@ pub(super) struct Outlet {
     next_due: Option<Timestamp>,
     /// When retries are claimed beside first attempts that never run out.
     retries_at: Timestamp,
+    /// How many deliveries are being claimed; 0: none.
+    claiming: usize,
     attempting: usize,
     retrying: usize,
     /// The breaker is open and its probe is on its way.
     probing: bool,
+    /// Whose the sink's failures are.
+    suspects: Suspects,
+    /// Something has come that was never tried, while the breaker is open.
+    fresh: bool,
     work: FuturesUnordered<Work>,
+    unsettled: Unsettled,
     alarm: Alarm,
 }
 
 type Work = Pin<Box<dyn Future<Output = Step> + Send>>;
 
 /// Something that has ended.
+#[expect(clippy::large_enum_variant, reason = "nearly every step is an attempt, and a box for each costs more")]
 enum Step {
     Attempted(Tried, Sent),
-    Settled(Arc<Settlement>, Result<Option<DeliveryTicket>, StoreError>),
+    Settled(Group, Result<Vec<Settled>, StoreError>),
+    Claimed(Claim),
 }
 
 /// An attempt on its way.
@@ -106,6 +109,9 @@ impl Outlet {
             backlog: Backlog::new(sink.limits),
             allowed: None,
             gather: Gather::new(sink.batching),
+            // What failed before a restart is not known.
+            suspects: if state.failures > 0 { Suspects::Several } else { Suspects::Nobody },
+            fresh: false,
             world,
             sink,
             state,
@@ -116,10 +122,12 @@ impl Outlet {
             stale: false,
             next_due: None,
             retries_at: now,
+            claiming: 0,
             attempting: 0,
             retrying: 0,
             probing: false,
             work: FuturesUnordered::new(),
+            unsettled: Unsettled::default(),
             alarm,
         }
     }
@@ -134,18 +142,20 @@ impl Outlet {
             self.heed_allowed_rate();
             self.bind_batches().await;
             self.begin_attempts();
+            self.write_ended();
             self.note_room();
             let wake_at = self.wake_at();
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Some(step) = self.work.next(), if !self.work.is_empty() => self.take(step),
+                Some(step) = self.work.next(), if !self.work.is_empty() => self.take_all(step),
                 Some(arrival) = arrivals.recv() => self.admit(arrival),
                 () = self.world.clock.sleep_until(wake_at.unwrap_or_default()), if wake_at.is_some() => {}
             }
         }
         arrivals.close();
         while let Some(step) = self.work.next().await {
-            self.take(step);
+            self.take_all(step);
+            self.write_ended();
         }
         while let Ok(arrival) = arrivals.try_recv() {
             self.admit(arrival);
@@ -162,7 +172,9 @@ impl Outlet {
     /// delivery that is, and what is held must not be claimed. Others may hold, list and change there what has not been
     /// attempted.
     async fn give_back(&mut self) {
-        let stale = std::mem::take(&mut self.stale);
+        let stale = self.stale;
+        // What is being claimed may have been so before the edit.
+        self.stale &= self.claiming > 0;
         if stale || (!self.flows() && self.claimed() > 0) {
             self.release().await;
         }
@@ -190,17 +202,18 @@ impl Outlet {
     }
 
     fn note_room(&self) {
-        let room = if self.flows() { WINDOW.saturating_sub(self.claimed()) } else { 0 };
+        let room = if self.flows() { WINDOW.saturating_sub(self.claimed() + self.claiming) } else { 0 };
         self.sill.set_room(room);
     }
 
-    /// When attempts may begin: no `Retry-After` stands, and where the breaker is open it is time for a probe. `None`:
-    /// while the sink is shut or a probe is on its way, nothing may.
+    /// When attempts may begin: no `Retry-After` stands, and where the breaker is open it is time for a probe, or what has
+    /// come may be one. `None`: while the sink is shut or a probe is on its way, nothing may.
     fn opens_at(&self) -> Option<Timestamp> {
         if self.is_shut() || (self.state.open.is_some() && self.probing) {
             return None;
         }
-        let probe_at = self.state.open.map(|open| open.probe_at);
+        let tries_fresh = self.fresh && matches!(self.suspects, Suspects::One(_));
+        let probe_at = self.state.open.filter(|_| !tries_fresh).map(|open| open.probe_at);
         Some(self.state.not_before.max(probe_at).unwrap_or(Timestamp(i64::MIN)))
     }
 
@@ -213,76 +226,11 @@ impl Outlet {
         self.opens_at().is_some_and(|moment| moment <= now)
     }
 
-    /// Claims what is due from the store while there is room for it.
-    async fn refill(&mut self) {
-        let now = self.world.clock.now();
-        if !self.is_open(now) {
-            return;
-        }
-        if self.window.firsts() > 0 && self.window.retries() == 0 && self.retries_at <= now {
-            self.refill_retries(now).await;
-        }
-        let is_due = self.more || self.next_due.is_some_and(|due| due <= now);
-        if !is_due || !self.takes_more() {
-            return;
-        }
-        // The probe is what has the fewest attempts, and of those the oldest.
-        let room = if self.state.open.is_some() { 1 } else { WINDOW.saturating_sub(self.claimed()) };
-        match self.world.store.claim_deliveries(&self.sink.name, now, room).await {
-            Ok(tickets) => {
-                self.more = tickets.len() >= room;
-                self.next_due = None;
-                self.enqueue(tickets);
-                if !self.more {
-                    self.look_ahead(now).await;
-                }
-            }
-            Err(error) => self.store_failed(now, &error),
-        }
-    }
-
-    /// Is there room to claim something?
-    fn takes_more(&self) -> bool {
-        match self.state.open {
-            Some(_) => self.claimed() == 0,
-            None => self.claimed() <= WINDOW / 2 || (self.claimed() < WINDOW && self.gather.wants_more()),
-        }
-    }
-
-    /// First attempts never run out: retries get their share all the same.
-    async fn refill_retries(&mut self, now: Timestamp) {
-        self.retries_at = now.plus(RETRIES_EVERY);
-        match self.world.store.claim_retries(&self.sink.name, now, RETRIES_AHEAD).await {
-            Ok(tickets) => {
-                if tickets.len() == RETRIES_AHEAD {
-                    self.retries_at = now;
-                }
-                self.enqueue(tickets);
-            }
-            Err(error) => self.store_failed(now, &error),
-        }
-    }
-
-    /// Nothing more is due now: when will something be? What has just been claimed may take long, so it can't be
-    /// left to its end to ask.
-    async fn look_ahead(&mut self, now: Timestamp) {
-        match self.world.store.next_due(&self.sink.name).await {
-            // Never at once again: a claim has just found all that was due.
-            Ok(due) => self.next_due = due.map(|due| due.max(now.plus(Duration::from_millis(1)))),
-            Err(error) => self.store_failed(now, &error),
-        }
-    }
-
-    fn store_failed(&mut self, now: Timestamp, error: &StoreError) {
-        tracing::error!(sink = %self.sink.name, %error, "the queue can't be read");
-        self.more = false;
-        self.next_due = Some(now.plus(STORE_RETRY));
-    }
-
     fn admit(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Fresh(fresh) => {
                 self.more |= fresh.more;
+                self.fresh |= self.state.open.is_some();
                 self.backlog.came(fresh.count, self.world.clock.now());
                 self.enqueue(fresh.tickets);
             }
@@ -307,7 +255,7 @@ impl Outlet {
     /// Begins as many attempts as may run.
     fn begin_attempts(&mut self) {
         let now = self.world.clock.now();
-        while self.is_open(now) && self.attempting < self.sink.concurrency && self.work.len() < UNSETTLED_MAX {
+        while self.is_open(now) && self.attempting < self.sink.concurrency && self.unsettled.takes_more() {
             let retry = self.takes_retry();
             if !self.window.has_next(retry) || self.bucket.as_mut().is_some_and(|bucket| !bucket.take(now)) {
                 return;
@@ -315,6 +263,7 @@ impl Outlet {
             let Some(ticket) = self.window.next(retry) else { return };
             let probe = self.state.open.is_some();
             self.probing |= probe;
+            self.fresh &= !probe;
             self.attempting += 1;
             self.retrying += usize::from(ticket.attempts > 0);
             let tried = Tried { ticket, began: now, probe };
@@ -329,13 +278,21 @@ impl Outlet {
         let queue = self.opens_at().and_then(|opens| {
             let queued = self.claimed() > 0 || self.more;
             let reopens = Some(opens).filter(|moment| queued && *moment > now);
-            let due = self.next_due.filter(|_| self.takes_more()).map(|due| due.max(opens));
+            let due = self.next_due.filter(|_| self.claiming == 0 && self.takes_more()).map(|due| due.max(opens));
             let slots = self.attempting < self.sink.concurrency && self.window.has_next(self.takes_retry());
             let ready_at = self.bucket.as_ref().filter(|_| slots && opens <= now).map(|bucket| bucket.ready_at(now));
             let paced = ready_at.filter(|moment| *moment > now);
             [reopens, due, paced, self.batch_wakes_at(now)].into_iter().flatten().min()
         });
-        queue.into_iter().chain(self.backlog.look_at()).min()
+        queue.into_iter().chain(self.backlog.look_at().filter(|_| self.claiming == 0)).min()
+    }
+
+    /// Takes what has ended, and whatever else has by now.
+    fn take_all(&mut self, first: Step) {
+        self.take(first);
+        while let Some(Some(step)) = self.work.next().now_or_never() {
+            self.take(step);
+        }
     }
 
     fn take(&mut self, step: Step) {
@@ -346,67 +303,13 @@ impl Outlet {
                 self.probing &= !tried.probe;
                 self.settle(tried, sent);
             }
-            Step::Settled(settlement, Ok(next)) => {
-                if matches!(settlement.verdict, Verdict::Delivered | Verdict::Dead(_)) {
-                    self.backlog.ended(settlement.ticket.parcel.events());
-                }
-                self.note_batch(&settlement);
-                self.enqueue(next);
-                self.note_due(&settlement.verdict);
-                self.alarm.settled(&settlement.verdict);
-            }
-            Step::Settled(settlement, Err(error)) => self.settle_again(settlement, &error),
+            Step::Settled(group, written) => self.settled(group, written),
+            Step::Claimed(claim) => self.claim_ended(claim),
         }
-    }
-
-    /// A retry counts from its commit on: the store, asked before, would not have known it.
-    fn note_due(&mut self, verdict: &Verdict) {
-        if let Verdict::RetryAt(due) = verdict {
-            self.next_due = Some(self.next_due.map_or(*due, |next| next.min(*due)));
-        }
-    }
-
-    fn settle(&mut self, tried: Tried, sent: Sent) {
-        let Tried { ticket, began, probe } = tried;
-        let now = self.world.clock.now();
-        let number = ticket.attempts + 1;
-        let verdict = if batch::is_to_be_split(&ticket.parcel, &sent.answer) {
-            // It says nothing of the sink but what it takes.
-            self.state.not_before = self.state.not_before.max(hold_sink(&sent.answer, now));
-            Verdict::Split
-        } else {
-            self.note_answer(&sent.answer, probe, now);
-            self.judge(number, &sent.answer, now)
-        };
-        if let Verdict::SinkGone(reason) = &verdict
-            && self.state.disabled.is_none()
-        {
-            tell(&self.sink.name, &Turn::Disabled { reason: reason.clone() });
-            self.state.disabled = Some(reason.clone());
-        }
-        self.observe(&ticket, &verdict, &sent, now);
-        let attempt = Attempt { number, at: began, took: sent.took, answer: sent.answer, trace: sent.trace };
-        let settlement = Arc::new(Settlement { ticket, attempt, verdict, sink: self.state.clone() });
-        self.work.push(Box::pin(write(self.world.clone(), settlement)));
-    }
-
-    /// The receiver may have it, so it must not be sent again because our disk is full: the settlement is kept and
-    /// tried until it is written.
-    fn settle_again(&mut self, settlement: Arc<Settlement>, error: &StoreError) {
-        if matches!(error, StoreError::LeaseLost(_) | StoreError::Closed) {
-            tracing::warn!(sink = %self.sink.name, %error, "a settlement was dropped");
-            return;
-        }
-        tracing::error!(sink = %self.sink.name, %error, "a settlement can't be written; trying again");
-        let world = self.world.clone();
-        self.work.push(Box::pin(async move {
-            world.clock.sleep_until(world.clock.now().plus(STORE_RETRY)).await;
-            write(world, settlement).await
-        }));
     }
 
     /// What an answer says of the sink as a whole.
-    fn note_answer(&mut self, answer: &Answer, probe: bool, now: Timestamp) {
+    fn note_answer(&mut self, delivery: i64, answer: &Answer, probe: bool, now: Timestamp) {
         let state = &mut self.state;
         state.not_before = state.not_before.max(hold_sink(answer, now));
         let heard = match (answer.is_success(), probe) {
@@ -414,6 +317,7 @@ impl Outlet {
             (false, true) => Heard::ProbeFailure,
             (false, false) => Heard::Failure,
         };
+        self.suspects = self.suspects.after(heard, delivery);
         let before = Breaker { failures: state.failures, failing_since: state.failing_since, open: state.open };
         let jitter = if heard == Heard::Success { 0.0 } else { self.world.dice.roll() };
         let breaker = before.after(heard, &self.sink.ladder, now, jitter);
@@ -487,9 +391,4 @@ fn attempt(world: Arc<World>, sink: Arc<Sink>, tried: Tried) -> Work {
         let sent = world.sender.send(&sink, &ticket.parcel, ticket.attempts + 1, tried.began).await;
         Step::Attempted(tried, sent)
     })
-}
-
-async fn write(world: Arc<World>, settlement: Arc<Settlement>) -> Step {
-    let written = world.store.settle(settlement.clone()).await;
-    Step::Settled(settlement, written)
 }

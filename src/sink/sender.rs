@@ -11,7 +11,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use url::{Position, Url};
 
 use crate::core::auth::credentials::{self, Credentials};
-use crate::core::auth::{Auth, Outgoing};
+use crate::core::auth::{Auth, Live, Outgoing};
 use crate::core::delivery::{Answer, OWN_HEADERS, Parcel};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::secret::Masked;
@@ -57,23 +57,11 @@ impl HttpSender {
 #[async_trait]
 impl Sender for HttpSender {
     async fn send(&self, sink: &Arc<Sink>, parcel: &Parcel, attempt: u32, now: Timestamp) -> Sent {
-        let watch = Stopwatch::start();
-        let way = Way { transport: sink.transport.clone(), turnstile: None };
-        let live = sink.auth.as_ref().and_then(Auth::live);
-        let mut pledge = match live {
-            None => Pledge::default(),
-            Some(live) => match self.credentialer.prepare(live, &way).await {
-                Ok(pledge) => pledge,
-                Err(failure) => return unsent(failure, &watch),
-            },
-        };
         let errand = Errand { sink, parcel, attempt, now };
-        let (sent, refusal) = self.once(&errand, &mut pledge).await;
-        let (Some(live), Some(refusal)) = (live, refusal) else { return sent };
-        match self.credentialer.renew(live, &mut pledge, &sink.url, &refusal, &way).await {
-            Ok(true) => self.once(&errand, &mut pledge).await.0,
-            Ok(false) => sent,
-            Err(failure) => unsent(failure, &watch),
+        match sink.auth.as_ref().and_then(Auth::live) {
+            None => self.once(&errand, &mut Pledge::default()).await.0,
+            // Few sinks have them, and every attempt would carry the room for it.
+            Some(live) => Box::pin(self.send_live(&errand, live)).await,
         }
     }
 
@@ -104,6 +92,24 @@ fn unreached(failure: Failure) -> Answer {
 }
 
 impl HttpSender {
+    /// With credentials that are fetched, and once more with new ones after a 401.
+    async fn send_live(&self, errand: &Errand<'_>, live: &Live) -> Sent {
+        let watch = Stopwatch::start();
+        let sink = errand.sink;
+        let way = Way { transport: sink.transport.clone(), turnstile: None };
+        let mut pledge = match self.credentialer.prepare(live, &way).await {
+            Ok(pledge) => pledge,
+            Err(failure) => return unsent(failure, &watch),
+        };
+        let (sent, refusal) = self.once(errand, &mut pledge).await;
+        let Some(refusal) = refusal else { return sent };
+        match self.credentialer.renew(live, &mut pledge, &sink.url, &refusal, &way).await {
+            Ok(true) => self.once(errand, &mut pledge).await.0,
+            Ok(false) => sent,
+            Err(failure) => unsent(failure, &watch),
+        }
+    }
+
     /// One request, and the headers of a 401.
     async fn once(&self, errand: &Errand<'_>, pledge: &mut Pledge) -> (Sent, Option<HeaderMap>) {
         let watch = Stopwatch::start();
@@ -135,11 +141,12 @@ impl HttpSender {
     async fn exchange(
         &self,
         sink: &Sink,
-        prepared: Prepared<'_>,
+        mut prepared: Prepared<'_>,
         watch: &Stopwatch,
         now: Timestamp,
     ) -> Result<(Answer, Option<HeaderMap>), Failure> {
         let begun = Instant::now();
+        let headers = std::mem::take(&mut prepared.headers);
         let Prepared { url, setting, target, .. } = &prepared;
         let explain = |error: reqwest::Error| target.explain(&error, setting.connect_timeout);
         guard::admit(setting, url).await?;
@@ -147,17 +154,22 @@ impl HttpSender {
         if sink.handshake {
             let sent = prepared.common_headers.clone();
             let ask = || handshake::ask(&client, sink, url, sent, target, explain, now);
-            self.consents.of(sink, ask).await?;
+            Box::pin(self.consents.of(sink, ask)).await?;
         }
-        let request = client.post(url.clone()).headers(prepared.headers.clone()).body(prepared.parcel.body.clone());
+        let request = client.post(url.clone()).headers(headers).body(prepared.parcel.body.clone());
         let response = request.send().await.map_err(explain)?;
         watch.answered();
         let status = response.status().as_u16();
         let refusal = (status == 401).then(|| response.headers().clone());
         let retry_after = headers::retry_after(response.headers(), now.plus(begun.elapsed()));
         let beginning = body::read_beginning(response, READ_MAX, KEEP_MAX).await.map_err(explain)?;
-        let text = String::from_utf8_lossy(&beginning.bytes);
-        let excerpt = prepared.redactor().clean(&text, beginning.cut).unwrap_or_default();
+        let excerpt = match beginning.bytes.is_empty() {
+            true => String::new(),
+            false => {
+                let text = String::from_utf8_lossy(&beginning.bytes);
+                prepared.redactor().clean(&text, beginning.cut).unwrap_or_default()
+            }
+        };
         Ok((Answer::Status { status, retry_after, excerpt }, refusal))
     }
 }
@@ -169,7 +181,8 @@ struct Prepared<'a> {
     url: Url,
     /// All headers that are sent, credentials among them.
     headers: HeaderMap,
-    /// The headers of every request to this receiver: the sink's own, and the credentials.
+    /// The headers of every request to this receiver, where it is asked for its consent: the sink's own, and the
+    /// credentials.
     common_headers: HeaderMap,
     /// What the credentials came to: headers, or what is added to the URL.
     auth: Vec<Credentials>,
@@ -189,8 +202,8 @@ impl<'a> Prepared<'a> {
             Some(auth) => credentials::render(auth, &[]).map(Vec::from_iter),
         };
         let (mut url, mut common_headers) = (sink.url.clone(), HeaderMap::new());
-        append_own(&mut common_headers, sink)?;
         if sink.handshake {
+            append_own(&mut common_headers, sink)?;
             let auth = make(Method::OPTIONS, &common_headers, &[])?;
             put(&auth, &mut common_headers, &mut url.clone())?;
         }
@@ -218,11 +231,11 @@ impl<'a> Prepared<'a> {
                 *known == name && masked.expose().as_bytes() == value.as_bytes()
             };
             let shown = match known.iter().find(hides) {
-                Some((_, masked)) => masked.shown().to_owned(),
-                None if value.is_sensitive() => "***".to_owned(),
-                None => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                Some((_, masked)) => masked.shown().into(),
+                None if value.is_sensitive() => "***".into(),
+                None => String::from_utf8_lossy(value.as_bytes()),
             };
-            (name.as_str().to_owned(), shown)
+            (name.as_str(), shown)
         }))
     }
 

@@ -323,6 +323,9 @@ pub struct Settlement {
     pub sink: SinkState,
 }
 
+/// What follows a settled attempt: the ticket of the next of its order, or [`StoreError::LeaseLost`].
+pub type Settled = Result<Option<DeliveryTicket>, StoreError>;
+
 /// The queue of deliveries.
 #[async_trait]
 pub trait Outbox: Send + Sync {
@@ -356,17 +359,18 @@ pub trait Outbox: Send + Sync {
     /// lie in the past. The sink's own `not_before` is not part of it.
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Settles an attempt: keeps it, moves the delivery on, and writes the sink's new state. When the delivery has
-    /// ended, the next of its lane becomes due and comes back as a ticket. `Verdict::SinkGone` disables the sink, which
-    /// holds the delivery and every other of the sink that has not ended. The attempt is numbered by the store. When a
-    /// batch has ended, or is split, what may go next is due and is not claimed.
+    /// Settles attempts of one sink, in their order: keeps each, moves its delivery on, and writes the sink's new state,
+    /// which is that of the last. When a delivery has ended, the next of its lane becomes due and comes back as a ticket.
+    /// `Verdict::SinkGone` disables the sink, which holds the delivery and every other of the sink that has not ended. The
+    /// attempt is numbered by the store. When a batch has ended, or is split, what may go next is due and is not claimed.
     ///
-    /// `sink` overwrites what was remembered, except that it neither enables nor disables, pauses nor resumes: attempts in flight know less
-    /// than the one that was answered 410, and less than the person who enabled the sink since. Only the verdict,
-    /// [`Outbox::enable_sink`] and [`Operations::pause_sink`] do.
+    /// `sink` overwrites what was remembered, except that it neither enables nor disables, pauses nor resumes: attempts in
+    /// flight know less than the one that was answered 410, and less than the person who enabled the sink since. Only the
+    /// verdict, [`Outbox::enable_sink`] and [`Operations::pause_sink`] do.
     ///
-    /// After an error nothing is written, and the same settlement may be handed in again.
-    async fn settle(&self, settlement: Arc<Settlement>) -> Result<Option<DeliveryTicket>, StoreError>;
+    /// A settlement whose claim has been overtaken changes nothing, and says so in its place; the others stand. After an
+    /// error nothing is written, and the same settlements may be handed in again.
+    async fn settle(&self, ended: Arc<Vec<Settlement>>) -> Result<Vec<Settled>, StoreError>;
 
     /// Gives a claim back without an attempt (at shutdown, or when the sink was disabled meanwhile).
     async fn release(&self, tickets: Vec<DeliveryTicket>) -> Result<(), StoreError>;

@@ -49,6 +49,18 @@ fn any_2xx_closes_it() {
 }
 
 #[test]
+fn one_delivery_is_suspected_until_another_fails_or_any_arrives() {
+    let after = |heard: &[(Heard, i64)]| {
+        heard.iter().fold(Suspects::default(), |suspects, (heard, delivery)| suspects.after(*heard, *delivery))
+    };
+    use Heard::{Failure, ProbeFailure, Success};
+    assert_eq!(after(&[(Failure, 1), (Failure, 1), (ProbeFailure, 1)]), Suspects::One(1));
+    assert_eq!(after(&[(Failure, 1), (Failure, 2), (Failure, 1)]), Suspects::Several);
+    assert_eq!(after(&[(Failure, 1), (Failure, 2), (Success, 3)]), Suspects::Nobody);
+    assert_eq!(after(&[(Failure, 1), (Success, 3), (Failure, 2)]), Suspects::One(2));
+}
+
+#[test]
 fn a_sink_without_retries_is_probed_on_the_default_ladder() {
     let none = Ladder(Vec::new());
     let open = (0..5).fold(Breaker::default(), |breaker, _| breaker.after(Heard::Failure, &none, NOW, 0.0));

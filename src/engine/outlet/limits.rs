@@ -13,7 +13,8 @@ impl Outlet {
     /// Pauses the jobs that feed the sink, or drops the oldest, when more waits than may.
     pub(super) async fn keep_limits(&mut self) {
         let now = self.world.clock.now();
-        if !self.backlog.wants_look(now) {
+        // The oldest may be those that are being claimed.
+        if self.claiming > 0 || !self.backlog.wants_look(now) {
             return;
         }
         let looked = match self.world.store.queue(&self.sink.name).await {

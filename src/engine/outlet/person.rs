@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::core::breaker::Suspects;
 use crate::core::bucket::Bucket;
 use crate::core::sink::Sink;
 use crate::engine::bulletin::{Turn, tell};
@@ -37,6 +38,7 @@ impl Outlet {
         if self.state.disabled.is_some() && stored.disabled.is_none() {
             let SinkState { paused, not_before, last_success, .. } = self.state;
             self.state = SinkState { paused, not_before, last_success, ..SinkState::default() };
+            self.suspects = Suspects::Nobody;
             tell(&self.sink.name, &Turn::Enabled);
         }
         if stored.resumes != self.state.resumes {

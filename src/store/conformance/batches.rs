@@ -2,7 +2,7 @@
 
 use crate::core::delivery::Verdict;
 use crate::core::operate::{DeliveryFilter, DeliveryState};
-use crate::store::conformance::{Bench, adopt, at, attempt, commit, crm, event, job, sent, settlement};
+use crate::store::conformance::{Bench, adopt, at, attempt, commit, crm, event, job, sent, settle_one, settlement};
 use crate::store::{BatchRoom, DeliveryTicket, Queue, SinkState, Store, StoreError};
 
 const ROOM: BatchRoom = BatchRoom { events: 100, bytes: 10_000 };
@@ -14,7 +14,7 @@ async fn due(store: &dyn Store, second: i64) -> Vec<DeliveryTicket> {
 async fn settle(store: &dyn Store, ticket: DeliveryTicket, second: i64, verdict: Verdict) {
     let status = if verdict == Verdict::Delivered { 200 } else { 500 };
     let attempt = attempt(ticket.attempts + 1, at(second), status);
-    let next = store.settle(settlement(ticket, attempt, verdict, SinkState::default())).await.expect("settled");
+    let next = settle_one(store, settlement(ticket, attempt, verdict, SinkState::default())).await.expect("settled");
     assert!(next.is_none(), "what goes next is claimed anew");
 }
 
@@ -56,7 +56,7 @@ pub(in crate::store) async fn a_batch_is_the_same_after_a_crash_and_after_a_fail
     let (id, bytes) = (batch.parcel.id().to_owned(), batch.parcel.body.clone());
     bench.restart();
     let late = settlement(batch, attempt(1, at(9), 200), Verdict::Delivered, SinkState::default());
-    assert!(matches!(bench.store().settle(late).await, Err(StoreError::LeaseLost(_))));
+    assert!(matches!(settle_one(bench.store(), late).await, Err(StoreError::LeaseLost(_))));
     for verdict in [Verdict::RetryAt(at(12)), Verdict::SinkGone("gone".into()), Verdict::Dead("no".into())] {
         let mut again = due(bench.store(), 20).await;
         assert_eq!(again.len(), 1, "one claim for all of them");
@@ -152,7 +152,7 @@ pub(in crate::store) async fn what_is_held_is_not_dropped_by_a_limit(bench: &mut
     assert!(queue(store).await.kept, "what was held is sent");
     for ticket in store.claim_deliveries(&crm(), at(5), 2).await.unwrap() {
         let attempt = attempt(1, at(5), 200);
-        store.settle(settlement(ticket, attempt, Verdict::Delivered, SinkState::default())).await.unwrap();
+        settle_one(store, settlement(ticket, attempt, Verdict::Delivered, SinkState::default())).await.unwrap();
     }
     assert!(!queue(store).await.kept, "what came since is not");
 }
@@ -164,10 +164,10 @@ pub(in crate::store) async fn a_settlement_in_flight_does_not_open_a_breaker_tha
     let open = Some(crate::core::breaker::Open { probes: 1, probe_at: at(900) });
     let before = SinkState { failures: 6, open, ..SinkState::default() };
     let retry = |ticket| settlement(ticket, attempt(1, at(3), 500), Verdict::RetryAt(at(800)), before.clone());
-    store.settle(retry(tickets.remove(0))).await.unwrap();
+    settle_one(store, retry(tickets.remove(0))).await.unwrap();
     assert_eq!(store.sink_state(&crm()).await.unwrap().open, open);
     assert!(store.pause_sink(&crm(), None).await.unwrap(), "neither paused nor disabled, but tried now");
-    store.settle(retry(tickets.remove(0))).await.unwrap();
+    settle_one(store, retry(tickets.remove(0))).await.unwrap();
     let state = store.sink_state(&crm()).await.unwrap();
     assert_eq!((state.open, state.resumes), (None, 1));
 }

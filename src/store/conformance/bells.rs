@@ -6,7 +6,7 @@ use crate::core::names::Key;
 use crate::core::sink::plain;
 use crate::core::view::{EventFilter, EventView};
 use crate::store::conformance::{
-    Bench, adopt, at, attempt, changes, claim, commit, complete, crm, event, job, room, sent, settlement,
+    Bench, adopt, at, attempt, changes, claim, commit, complete, crm, event, job, room, sent, settle_one, settlement,
 };
 use crate::store::{SinkState, Store, StoreError};
 
@@ -93,7 +93,7 @@ pub(in crate::store) async fn a_death_is_told_once_and_again_after_the_next(benc
     born.deliveries[0].dead = Some("too large".into());
     let ticket = commit(store, vec![], vec![event("a", 1, &["crm"]), born], 9).await.remove(0);
     let died = settlement(ticket, attempt(1, at(5), 413), Verdict::Dead("it said 413".into()), SinkState::default());
-    store.settle(died).await.unwrap();
+    settle_one(store, died).await.unwrap();
     let letters = store.untold(9).await.unwrap();
     let shown: Vec<_> =
         letters.iter().map(|it| (it.sink.as_str(), it.key.as_str(), &*it.reason, it.attempts)).collect();

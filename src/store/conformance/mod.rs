@@ -30,7 +30,7 @@ use crate::core::outcome::PollOutcome;
 use crate::core::time::Timestamp;
 use crate::core::trace::{Phases, SentHeaders, Trace};
 use crate::store::{
-    DeliveryTicket, PollChanges, PollEnding, PollTicket, Room, ScopeState, Seal, Settlement, SinkState, Store,
+    DeliveryTicket, PollChanges, PollEnding, PollTicket, Room, ScopeState, Seal, Settled, Settlement, SinkState, Store,
 };
 
 /// A store under test, and what a test does to it from outside.
@@ -49,8 +49,13 @@ pub(in crate::store) fn settlement(
     attempt: Attempt,
     verdict: Verdict,
     sink: SinkState,
-) -> Arc<Settlement> {
-    Arc::new(Settlement { ticket, attempt, verdict, sink })
+) -> Settlement {
+    Settlement { ticket, attempt, verdict, sink }
+}
+
+/// Settles one attempt.
+pub(in crate::store) async fn settle_one(store: &dyn Store, settlement: Settlement) -> Settled {
+    store.settle(Arc::new(vec![settlement])).await?.remove(0)
 }
 
 /// Runs a case to its end.
@@ -79,7 +84,8 @@ macro_rules! conformance {
                 a_retry_waits_for_its_moment, a_gone_sink_holds_everything_until_it_is_enabled,
                 an_attempt_in_flight_does_not_enable_a_sink, a_delivery_can_be_born_dead,
                 a_sink_that_left_the_config_is_held, a_job_that_left_the_config_is_held_in_order,
-                a_released_claim_can_be_claimed_again, attempts_are_kept, queues_are_counted,
+                a_released_claim_can_be_claimed_again, attempts_are_kept, settlements_of_a_group_stand_each_for_itself,
+                a_410_in_a_group_holds_what_comes_behind_the_others, queues_are_counted,
                 without_a_lane_nothing_waits, a_sink_of_its_own_body_gets_it, retries_can_be_claimed_by_themselves,
                 the_oldest_are_dropped_and_the_next_of_their_lanes_go, what_is_claimed_is_not_dropped,
                 only_what_is_old_is_dropped, the_dead_of_a_lane_are_told_once, an_open_breaker_survives_a_crash;
@@ -243,8 +249,8 @@ async fn commit(store: &dyn Store, rows: Vec<RowWrite>, events: Vec<NewEvent>, r
 
 fn trace() -> Trace {
     let phases = Phases { dns: Some(1500), first_byte: Some(12_000), total: 20_000, ..Phases::default() };
-    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    Trace { phases, headers: SentHeaders::new([header("webhook-id", "evt_1"), header("x", "a"), header("x", "b")]) }
+    let headers = [("webhook-id", "evt_1"), ("x", "a"), ("x", "b")];
+    Trace { phases, headers: SentHeaders::new(headers.map(|(name, value)| (name, value.into()))) }
 }
 
 fn attempt(number: u32, at: Timestamp, status: u16) -> Attempt {

@@ -9,7 +9,7 @@ use crate::core::delivery::Verdict;
 use crate::core::names::{JobName, Lane, Scope};
 use crate::core::operate::ReplayFilter;
 use crate::store::conformance::{
-    Bench, adopt, at, attempt, changes, claim, complete, crm, event, room, run, settlement,
+    Bench, adopt, at, attempt, changes, claim, complete, crm, event, room, run, settle_one, settlement,
 };
 use crate::store::{DeliveryTicket, SinkState, Store};
 
@@ -238,7 +238,7 @@ async fn settle(store: &dyn Store, model: &mut Model, which: usize, how: Answere
         Answered::Gone => model.enabled = false,
         Answered::Later => {}
     }
-    model.take(store.settle(settlement(ticket, attempt, verdict, SinkState::default())).await.expect("settled"));
+    model.take(settle_one(store, settlement(ticket, attempt, verdict, SinkState::default())).await.expect("settled"));
 }
 
 /// Nothing vanishes: what has not ended stands in the queue or is held, and what is dead is counted.

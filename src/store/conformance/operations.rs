@@ -8,7 +8,7 @@ use crate::core::operate::{DeliveryFilter, DeliveryState, DropFilter, ReplayFilt
 use crate::core::outcome::PollOutcome;
 use crate::core::rerender::Rerendered;
 use crate::store::conformance::{
-    Bench, adopt, at, attempt, changes, claim, commit, complete, crm, event, job, room, sent, settlement,
+    Bench, adopt, at, attempt, changes, claim, commit, complete, crm, event, job, room, sent, settle_one, settlement,
 };
 use crate::store::{DeliveryTicket, PollNote, Queue, Retried, SinkState, Store};
 
@@ -19,7 +19,7 @@ async fn due(store: &dyn Store, second: i64) -> Vec<DeliveryTicket> {
 async fn settle(store: &dyn Store, ticket: DeliveryTicket, second: i64, verdict: Verdict) -> Option<DeliveryTicket> {
     let status = if verdict == Verdict::Delivered { 200 } else { 500 };
     let attempt = attempt(ticket.attempts + 1, at(second), status);
-    store.settle(settlement(ticket, attempt, verdict, SinkState::default())).await.expect("settled")
+    settle_one(store, settlement(ticket, attempt, verdict, SinkState::default())).await.expect("settled")
 }
 
 /// Settles a ticket and all that follows it in its lane.
@@ -373,7 +373,7 @@ pub(in crate::store) async fn a_resume_closes_the_breaker(bench: &mut impl Bench
     let open = Some(Open { probes: 2, probe_at: at(90) });
     let state = SinkState { failures: 7, failing_since: Some(at(1)), open, ..SinkState::default() };
     let retry = settlement(ticket, attempt(1, at(2), 503), Verdict::RetryAt(at(9)), state);
-    store.settle(retry).await.unwrap();
+    settle_one(store, retry).await.unwrap();
     store.pause_sink(&crm(), Some(at(3))).await.unwrap();
     assert_eq!(store.sink_state(&crm()).await.unwrap().open, open, "a pause leaves it as it is");
     store.pause_sink(&crm(), None).await.unwrap();

@@ -7,7 +7,7 @@ use crate::core::delivery::Verdict;
 use crate::core::names::{EventId, JobName, SinkName};
 use crate::core::skipped::{SKIPPED_MAX, Skipped};
 use crate::store::conformance::{
-    Bench, adopt, at, attempt, changes, claim, commit, complete, crm, event, job, room, sent, settlement,
+    Bench, adopt, at, attempt, changes, claim, commit, complete, crm, event, job, room, sent, settle_one, settlement,
 };
 use crate::store::{DeliveryTicket, Queue, SinkState, Store, StoreError};
 
@@ -18,7 +18,7 @@ async fn due(store: &dyn Store, second: i64) -> Vec<DeliveryTicket> {
 async fn settle(store: &dyn Store, ticket: DeliveryTicket, second: i64, verdict: Verdict) -> Option<DeliveryTicket> {
     let status = if verdict == Verdict::Delivered { 200 } else { 500 };
     let attempt = attempt(ticket.attempts + 1, at(second), status);
-    store.settle(settlement(ticket, attempt, verdict, SinkState::default())).await.expect("settled")
+    settle_one(store, settlement(ticket, attempt, verdict, SinkState::default())).await.expect("settled")
 }
 
 async fn queue(store: &dyn Store) -> Queue {
@@ -91,7 +91,8 @@ pub(in crate::store) async fn a_crash_voids_claims(bench: &mut impl Bench) {
     let again = due(bench.store(), 10).await;
     assert_eq!(sent(&again), ["evt_a_1"]);
     let late =
-        bench.store().settle(settlement(old, attempt(1, at(9), 200), Verdict::Delivered, SinkState::default())).await;
+        settle_one(bench.store(), settlement(old, attempt(1, at(9), 200), Verdict::Delivered, SinkState::default()))
+            .await;
     assert!(matches!(late, Err(StoreError::LeaseLost(_))), "{late:?}");
     let late = bench.store().commit_poll(poll, changes(vec![], vec![]), complete(1), &room(0)).await;
     assert!(matches!(late, Err(StoreError::LeaseLost(_))), "{late:?}");
@@ -226,7 +227,7 @@ pub(in crate::store) async fn attempts_are_kept(bench: &mut impl Bench) {
     assert_eq!(shown.reason.as_deref(), Some("the receiver answered 500"));
     let ticket = due(store, 7).await.remove(0);
     let state = SinkState { last_success: Some(at(8)), not_before: Some(at(30)), ..SinkState::default() };
-    store.settle(settlement(ticket, attempt(2, at(8), 204), Verdict::Delivered, state.clone())).await.unwrap();
+    settle_one(store, settlement(ticket, attempt(2, at(8), 204), Verdict::Delivered, state.clone())).await.unwrap();
     assert_eq!(store.sink_state(&crm()).await.unwrap(), state);
     let detail = store.event("evt_a_1").await.unwrap().unwrap();
     let kept: Vec<_> = detail.attempts.iter().map(|it| (it.number, it.at, it.status, it.took_ms)).collect();
@@ -240,6 +241,45 @@ pub(in crate::store) async fn attempts_are_kept(bench: &mut impl Bench) {
     let shown = &detail.event.deliveries[0];
     assert_eq!((shown.state.as_str(), shown.attempts, shown.reason.clone()), ("delivered", 2, None));
     assert_eq!(detail.body.get().as_bytes(), event("a", 1, &[]).body);
+}
+
+pub(in crate::store) async fn settlements_of_a_group_stand_each_for_itself(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let events =
+        vec![event("a", 1, &["crm"]), event("b", 2, &["crm"]), event("c", 3, &["crm"]), event("a", 4, &["crm"])];
+    let mut tickets = commit(store, vec![], events, 9).await.into_iter();
+    let (a, b, c) = (tickets.next().unwrap(), tickets.next().unwrap(), tickets.next().unwrap());
+    let overtaken = DeliveryTicket { attempts: 7, ..b };
+    let state = SinkState { failures: 1, last_success: Some(at(5)), ..SinkState::default() };
+    let group = vec![
+        settlement(a, attempt(1, at(5), 200), Verdict::Delivered, SinkState::default()),
+        settlement(overtaken, attempt(8, at(5), 200), Verdict::Delivered, SinkState::default()),
+        settlement(c, attempt(1, at(5), 500), Verdict::RetryAt(at(9)), state.clone()),
+    ];
+    let mut settled = store.settle(group.into()).await.unwrap().into_iter();
+    let next = settled.next().unwrap().unwrap().expect("what stood behind it");
+    assert_eq!(sent(&[next]), ["evt_a_4"]);
+    assert!(matches!(settled.next(), Some(Err(StoreError::LeaseLost(_)))));
+    assert!(matches!(settled.next(), Some(Ok(None))));
+    assert_eq!(store.sink_state(&crm()).await.unwrap(), state, "as the last has it");
+    assert_eq!(queue(store).await.backlog, 3);
+}
+
+pub(in crate::store) async fn a_410_in_a_group_holds_what_comes_behind_the_others(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let events = vec![event("a", 1, &["crm"]), event("b", 2, &["crm"]), event("a", 3, &["crm"])];
+    let mut tickets = commit(store, vec![], events, 9).await.into_iter();
+    let (a, b) = (tickets.next().unwrap(), tickets.next().unwrap());
+    let group = vec![
+        settlement(b, attempt(1, at(5), 410), Verdict::SinkGone("gone".into()), SinkState::default()),
+        settlement(a, attempt(1, at(5), 200), Verdict::Delivered, SinkState::default()),
+    ];
+    let settled = store.settle(group.into()).await.unwrap();
+    assert!(settled.iter().all(|settled| matches!(settled, Ok(None))), "{settled:?}");
+    assert_eq!(store.sink_state(&crm()).await.unwrap().disabled.as_deref(), Some("gone"));
+    assert_eq!((queue(store).await.held, due(store, 10).await.len()), (2, 0));
 }
 
 pub(in crate::store) async fn queues_are_counted(bench: &mut impl Bench) {
@@ -365,7 +405,7 @@ pub(in crate::store) async fn an_open_breaker_survives_a_crash(bench: &mut impl 
     let open = Some(Open { probes: 2, probe_at: at(90) });
     let state = SinkState { failures: 7, failing_since: Some(at(1)), open, ..SinkState::default() };
     let retry = settlement(ticket, attempt(1, at(2), 503), Verdict::RetryAt(at(9)), state.clone());
-    bench.store().settle(retry).await.unwrap();
+    settle_one(bench.store(), retry).await.unwrap();
     bench.restart();
     assert_eq!(bench.store().sink_state(&crm()).await.unwrap(), state);
     bench.store().enable_sink(&crm(), at(10)).await.unwrap();

@@ -5,7 +5,8 @@ use crate::core::delivery::Verdict;
 use crate::core::names::{JobName, Scope, SinkName};
 use crate::core::view::EventFilter;
 use crate::store::conformance::{
-    Bench, adopt, at, attempt, changes, claim, commit, complete, crm, event, job, key, room, row, settlement,
+    Bench, adopt, at, attempt, changes, claim, commit, complete, crm, event, job, key, room, row, settle_one,
+    settlement,
 };
 use crate::store::{SinkState, Store, StoreError};
 
@@ -38,7 +39,9 @@ pub(in crate::store) async fn pruning_keeps_what_has_not_ended(bench: &mut impl 
             _ => continue,
         };
         let number = ticket.attempts + 1;
-        store.settle(settlement(ticket, attempt(number, at(10), 200), verdict, SinkState::default())).await.unwrap();
+        settle_one(store, settlement(ticket, attempt(number, at(10), 200), verdict, SinkState::default()))
+            .await
+            .unwrap();
     }
     assert_eq!(prune(store, 5).await, 0, "nothing has ended by then");
     assert_eq!(prune(store, 99).await, 3);
@@ -53,7 +56,9 @@ pub(in crate::store) async fn pruning_keeps_what_ended_lately(bench: &mut impl B
     let store = bench.store();
     adopt(store).await;
     let ticket = commit(store, vec![], vec![event("a", 1, &["crm"])], 9).await.remove(0);
-    store.settle(settlement(ticket, attempt(1, at(500), 200), Verdict::Delivered, SinkState::default())).await.unwrap();
+    settle_one(store, settlement(ticket, attempt(1, at(500), 200), Verdict::Delivered, SinkState::default()))
+        .await
+        .unwrap();
     assert_eq!(prune(store, 400).await, 0);
     assert_eq!(prune(store, 600).await, 1);
     assert_eq!(ids(store, EventFilter::default()).await, [""; 0]);

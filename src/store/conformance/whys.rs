@@ -6,7 +6,7 @@ use crate::core::names::{JobName, Key, Scope};
 use crate::core::outcome::PollOutcome;
 use crate::core::why::{OBSERVATIONS_MAX, Observation, Seen, Silence, WhyItem};
 use crate::store::conformance::{
-    Bench, adopt, at, attempt, changes, claim, commit, complete, event, job, key, room, row, settlement,
+    Bench, adopt, at, attempt, changes, claim, commit, complete, event, job, key, room, row, settle_one, settlement,
 };
 use crate::store::{PollChanges, PollNote, SinkState, Store};
 
@@ -95,7 +95,9 @@ pub(in crate::store) async fn events_stand_beside_what_was_not_said(bench: &mut 
     let store = bench.store();
     adopt(store).await;
     let ticket = commit(store, vec![row("a", 1)], vec![event("a", 1, &["crm"]), event("b", 2, &[])], 9).await.remove(0);
-    store.settle(settlement(ticket, attempt(1, at(2), 200), Verdict::Delivered, SinkState::default())).await.unwrap();
+    settle_one(store, settlement(ticket, attempt(1, at(2), 200), Verdict::Delivered, SinkState::default()))
+        .await
+        .unwrap();
     see(store, vec![observed("a", 3, Silence::When)]).await;
     assert_eq!(rows(store, "a").await, [(3, "when".to_owned()), (1, "evt_a_1".to_owned())]);
     let told = why(store, "a").await.expect("an item").observations.remove(1);

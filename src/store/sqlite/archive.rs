@@ -252,7 +252,10 @@ fn attempts(db: &Connection, event: i64) -> Result<Vec<AttemptView>> {
             reason: row.get(6)?,
             answer: row.get(7)?,
             timing: read::<Phases>(row, 8)?.map(TimingView::from),
-            request_headers: read::<SentHeaders>(row, 9)?.map(|headers| by_name(&headers)).unwrap_or_default(),
+            request_headers: row
+                .get::<_, Option<String>>(9)?
+                .map(|json| by_name(&SentHeaders::of_json(json.into_bytes())))
+                .unwrap_or_default(),
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -17,7 +17,7 @@ use crate::store::sqlite::error::Result;
 use crate::store::sqlite::settle::{failure, keep, standing, wake};
 use crate::store::sqlite::sinks::{self, Moved, Open};
 use crate::store::sqlite::{outbox, upkeep};
-use crate::store::{BatchRoom, DeliveryTicket, Settlement, SinkState, StoreError};
+use crate::store::{BatchRoom, DeliveryTicket, Settlement, StoreError};
 
 /// The members of a batch that have not ended, in their order.
 pub(super) const MEMBERS: &str = "SELECT delivery.id, delivery.lane, event.at, job.removed IS NOT NULL FROM delivery \
@@ -177,8 +177,9 @@ fn members(db: &Connection, batch: i64) -> Result<Vec<Member>> {
 }
 
 /// Settles an attempt of a batch: what follows for one follows for all. Lanes that may go on are due, and not claimed.
-pub(super) fn settle(db: &Connection, settlement: &Settlement, batch: i64) -> Result<SinkState> {
-    let Settlement { ticket, attempt, verdict, sink: state } = settlement;
+/// How many deliveries have moved.
+pub(super) fn settle(db: &Connection, sink: i64, settlement: &Settlement, batch: i64) -> Result<Moved> {
+    let Settlement { ticket, attempt, verdict, .. } = settlement;
     let stored = standing(db, ticket)?;
     let members = members(db, batch)?;
     let failure = failure(&attempt.answer);
@@ -187,10 +188,9 @@ pub(super) fn settle(db: &Connection, settlement: &Settlement, batch: i64) -> Re
     }
     let now = attempt.at.plus(attempt.took);
     let count = i64::try_from(members.len()).unwrap_or(i64::MAX);
-    let mut state = SinkState { disabled: None, ..state.clone() };
     let moved = match verdict {
         Verdict::Delivered => {
-            tell(db, stored.sink, ticket, &members)?;
+            tell(db, sink, ticket, &members)?;
             end(db, batch, "delivered", None, now)?;
             Moved { backlog: -count, ..Moved::default() }
         }
@@ -200,7 +200,6 @@ pub(super) fn settle(db: &Connection, settlement: &Settlement, batch: i64) -> Re
         }
         Verdict::RetryAt(due) => again(db, batch, *due, failure.as_deref())?,
         Verdict::SinkGone(reason) => {
-            state.disabled = Some(reason.clone());
             again(db, batch, stored.seen.min(now), Some(failure.as_deref().unwrap_or(reason)))?
         }
         Verdict::Split => {
@@ -210,10 +209,10 @@ pub(super) fn settle(db: &Connection, settlement: &Settlement, batch: i64) -> Re
     };
     if matches!(verdict, Verdict::Delivered | Verdict::Dead(_)) {
         for lane in lanes(&members) {
-            wake(db, stored.sink, Lane(lane), now)?;
+            wake(db, sink, Lane(lane), now)?;
         }
     }
-    sinks::write(db, &ticket.sink, &state, moved)
+    Ok(moved)
 }
 
 fn lanes(members: &[Member]) -> HashSet<[u8; 16]> {

@@ -1,5 +1,5 @@
-//! How an attempt ends: it is kept, its delivery moves on, the sink's state is written, and the next of its lane may
-//! go; all in one transaction.
+//! How attempts end: each is kept, its delivery moves on, the sink's state is written once for all of them, and the next
+//! of each lane may go; all in one transaction.
 //!
 //! What an answer means is not decided here.
 
@@ -9,9 +9,9 @@ use crate::core::delivery::{Answer, Attempt, Verdict};
 use crate::core::names::Lane;
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::Result;
-use crate::store::sqlite::sinks::Moved;
+use crate::store::sqlite::sinks::{Moved, Open};
 use crate::store::sqlite::{batches, outbox, sinks};
-use crate::store::{DeliveryTicket, Settlement, SinkState, StoreError};
+use crate::store::{DeliveryTicket, Settled, Settlement, SinkState, StoreError};
 
 /// Bytes that are kept of an answer's body.
 const ANSWER_MAX: usize = 4096;
@@ -22,7 +22,6 @@ pub(super) const FIRST_OF_LANE: &str = "SELECT id, state FROM delivery WHERE sin
 
 /// A delivery that was attempted, as the file has it.
 pub(super) struct Stored {
-    pub(super) sink: i64,
     state: String,
     pub(super) seen: Timestamp,
 }
@@ -35,12 +34,59 @@ struct Next<'a> {
     reason: Option<&'a str>,
 }
 
-/// Settles an attempt.
-pub(super) fn settle(db: &Connection, settlement: &Settlement) -> Result<(Option<DeliveryTicket>, SinkState)> {
-    let Settlement { ticket, attempt, verdict, sink: state } = settlement;
-    let mut state = state.clone();
+/// A delivery whose attempt was kept.
+struct Gone {
+    /// The delivery has ended: its lane may go on.
+    ended: Option<Timestamp>,
+    moved: Moved,
+}
+
+/// Settles attempts of one sink: the state of each delivery first, then the sink's, which says whether what waits behind
+/// them may go.
+pub(super) fn settle(db: &Connection, epoch: i64, group: &[Settlement]) -> Result<(Vec<Settled>, Option<SinkState>)> {
+    let Some(last) = group.last() else { return Ok((Vec::new(), None)) };
+    let name = &last.ticket.sink;
+    if group.iter().any(|settlement| settlement.ticket.sink != *name) {
+        return Err(StoreError::Refused("settlements of several sinks at once".to_owned()));
+    }
+    let sink = sinks::find(db, name)?.map_or(0, |sink| sink.id);
+    let mut state = SinkState { disabled: None, ..last.sink.clone() };
+    let (mut settled, mut moved, mut lanes) = (Vec::with_capacity(group.len()), Moved::default(), Vec::new());
+    for (at, settlement) in group.iter().enumerate() {
+        let gone = match one(db, epoch, sink, settlement) {
+            Ok(gone) => gone,
+            Err(error @ StoreError::LeaseLost(_)) => {
+                settled.push(Err(error));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if let Verdict::SinkGone(reason) = &settlement.verdict {
+            state.disabled.get_or_insert_with(|| reason.clone());
+        }
+        moved = moved.and(gone.moved);
+        lanes.extend(gone.ended.map(|ended| (at, ended)));
+        settled.push(Ok(None));
+    }
+    if settled.iter().all(Result::is_err) {
+        return Ok((settled, None));
+    }
+    let state = sinks::write(db, name, &state, moved)?;
+    let open = sinks::find(db, name)?.filter(|sink| sink.open);
+    for (at, ended) in lanes {
+        settled[at] = Ok(promote(db, &group[at].ticket, sink, open, ended)?);
+    }
+    Ok((settled, Some(state)))
+}
+
+/// Settles one attempt, but for the sink's state and the lane. It refuses before it writes.
+fn one(db: &Connection, epoch: i64, sink: i64, settlement: &Settlement) -> Result<Gone> {
+    let Settlement { ticket, attempt, verdict, .. } = settlement;
+    if ticket.epoch != epoch {
+        return Err(overtaken(ticket));
+    }
     if let Some(batch) = ticket.batch {
-        return Ok((None, batches::settle(db, settlement, batch)?));
+        return Ok(Gone { ended: None, moved: batches::settle(db, sink, settlement, batch)? });
     }
     let stored = standing(db, ticket)?;
     let failure = failure(&attempt.answer);
@@ -48,39 +94,32 @@ pub(super) fn settle(db: &Connection, settlement: &Settlement) -> Result<(Option
     let now = attempt.at.plus(attempt.took);
     let next = next(verdict, &stored, now, failure.as_deref());
     move_on(db, ticket.id, &next)?;
-    state.disabled = match verdict {
-        Verdict::SinkGone(reason) => Some(reason.clone()),
-        _ => None,
-    };
-    let moved = match (next.ended, stored.state == "held") {
-        (None, _) => Moved::default(),
-        (Some(_), held) => {
-            Moved { backlog: -i64::from(!held), held: -i64::from(held), dead: i64::from(next.state == "dead") }
-        }
-    };
-    let state = sinks::write(db, &ticket.sink, &state, moved)?;
-    if next.ended.is_none() {
-        return Ok((None, state));
-    }
+    let Some(ended) = next.ended else { return Ok(Gone { ended: None, moved: Moved::default() }) };
     if *verdict == Verdict::Delivered {
-        outbox::note_told(db, stored.sink, ticket)?;
+        outbox::note_told(db, sink, ticket)?;
     }
-    Ok((promote(db, ticket, stored.sink, now)?, state))
+    let held = i64::from(stored.state == "held");
+    let moved = Moved { backlog: held - 1, held: -held, dead: i64::from(next.state == "dead") };
+    Ok(Gone { ended: Some(ended), moved })
 }
 
 /// The delivery, if this ticket's claim on it stands.
 pub(super) fn standing(db: &Connection, ticket: &DeliveryTicket) -> Result<Stored> {
     let found = db
         .prepare_cached(
-            "SELECT delivery.sink, delivery.state, event.at FROM delivery JOIN event ON event.id = delivery.event \
+            "SELECT delivery.state, event.at FROM delivery JOIN event ON event.id = delivery.event \
              WHERE delivery.id = ?1 AND delivery.epoch = ?2 AND delivery.attempts = ?3 \
              AND delivery.state IN ('due', 'held')",
         )?
         .query_one(params![ticket.id, ticket.epoch, ticket.attempts], |row| {
-            Ok(Stored { sink: row.get(0)?, state: row.get(1)?, seen: Timestamp(row.get(2)?) })
+            Ok(Stored { state: row.get(0)?, seen: Timestamp(row.get(1)?) })
         })
         .optional()?;
-    found.ok_or_else(|| StoreError::LeaseLost(format!("delivery {}", ticket.id)))
+    found.ok_or_else(|| overtaken(ticket))
+}
+
+fn overtaken(ticket: &DeliveryTicket) -> StoreError {
+    StoreError::LeaseLost(format!("delivery {}", ticket.id))
 }
 
 fn next<'a>(verdict: &'a Verdict, stored: &'a Stored, now: Timestamp, failure: Option<&'a str>) -> Next<'a> {
@@ -111,10 +150,15 @@ fn move_on(db: &Connection, id: i64, next: &Next<'_>) -> Result<()> {
 }
 
 /// The next of the lane becomes due, and its ticket is made if the sink may be sent to.
-fn promote(db: &Connection, ended: &DeliveryTicket, sink: i64, now: Timestamp) -> Result<Option<DeliveryTicket>> {
+fn promote(
+    db: &Connection,
+    ended: &DeliveryTicket,
+    sink: i64,
+    open: Option<Open>,
+    now: Timestamp,
+) -> Result<Option<DeliveryTicket>> {
     let Some(lane) = ended.lane else { return Ok(None) };
-    let Some(id) = wake(db, sink, lane, now)? else { return Ok(None) };
-    let Some(open) = sinks::find(db, &ended.sink)?.filter(|sink| sink.open) else { return Ok(None) };
+    let (Some(id), Some(open)) = (wake(db, sink, lane, now)?, open) else { return Ok(None) };
     outbox::take(db, ended.epoch, &ended.sink, open, id).map(Some)
 }
 
@@ -154,7 +198,7 @@ pub(super) fn keep(db: &Connection, delivery: i64, attempt: &Attempt, failure: O
         failure,
         answer,
         json(&attempt.trace.phases),
-        json(&attempt.trace.headers).filter(|_| !attempt.trace.headers.is_empty()),
+        attempt.trace.headers.as_json(),
     ])?;
     Ok(())
 }

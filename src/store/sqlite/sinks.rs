@@ -97,6 +97,13 @@ pub(super) struct Moved {
     pub(super) dead: i64,
 }
 
+impl Moved {
+    /// Both together.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { backlog: self.backlog + other.backlog, held: self.held + other.held, dead: self.dead + other.dead }
+    }
+}
+
 /// Writes a sink's state, and counts what moved. It never enables a sink that is disabled, and neither
 /// pauses nor resumes one. Gives back the state as it now is.
 pub(super) fn write(db: &Connection, name: &SinkName, state: &SinkState, moved: Moved) -> Result<SinkState> {

@@ -300,6 +300,7 @@ fn checked_work_that_refuses_does_no_harm_and_one_that_breaks_takes_its_batch_ba
     let store = bench.store.as_ref().unwrap();
     let insert = |name: &'static str, uid: u8, failure: Option<bool>| {
         store.writer.write_checked(
+            0,
             move |db| {
                 let refused = || StoreError::Refused("as it was asked to".to_owned());
                 if failure == Some(false) {

@@ -24,8 +24,11 @@ use crate::store::sqlite::{
 };
 use crate::store::{
     Archive, BatchRoom, DeliveryTicket, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote, PollTicket,
-    Polls, Queue, Room, ScopeState, Settlement, SinkState, StoreError, Upkeep,
+    Polls, Queue, Room, ScopeState, Settled, Settlement, SinkState, StoreError, Upkeep,
 };
+
+/// Bytes that a settlement writes, about: of the pages that it touches, most are its own.
+const SETTLEMENT: usize = 16 << 10;
 
 /// Jobs whose notes are written in one piece of work.
 const NOTES: usize = 1000;
@@ -208,12 +211,12 @@ impl SqliteStore {
 impl Outbox for SqliteStore {
     async fn claim_deliveries(&self, sink: &SinkName, now: Timestamp, limit: usize) -> Result<Vec<DeliveryTicket>> {
         let (sink, epoch) = (sink.clone(), self.epoch);
-        self.writer.write_checked(move |db| outbox::claim(db, epoch, &sink, now, limit), |_| {}).await
+        self.writer.write_checked(0, move |db| outbox::claim(db, epoch, &sink, now, limit), |_| {}).await
     }
 
     async fn claim_retries(&self, sink: &SinkName, now: Timestamp, limit: usize) -> Result<Vec<DeliveryTicket>> {
         let (sink, epoch) = (sink.clone(), self.epoch);
-        self.writer.write_checked(move |db| outbox::claim_retries(db, epoch, &sink, now, limit), |_| {}).await
+        self.writer.write_checked(0, move |db| outbox::claim_retries(db, epoch, &sink, now, limit), |_| {}).await
     }
 
     async fn bind(&self, tickets: &[DeliveryTicket], room: BatchRoom) -> Result<DeliveryTicket> {
@@ -229,31 +232,24 @@ impl Outbox for SqliteStore {
         self.readers.read(move |db| outbox::next_due(db, epoch, &sink)).await
     }
 
-    async fn settle(&self, settlement: Arc<Settlement>) -> Result<Option<DeliveryTicket>> {
-        let ticket = &settlement.ticket;
-        if ticket.epoch != self.epoch {
-            return Err(StoreError::LeaseLost(format!("delivery {}", ticket.id)));
-        }
-        let (sinks, name) = (Arc::clone(&self.sinks), ticket.sink.clone());
-        let (next, _) = self
-            .writer
-            .write_checked(
-                move |db| settle::settle(db, &settlement),
-                move |written: &Result<(Option<DeliveryTicket>, SinkState)>| {
-                    if let Ok((_, state)) = written {
-                        sinks.put(name, state.clone());
-                    }
-                },
-            )
-            .await?;
-        Ok(next)
+    async fn settle(&self, ended: Arc<Vec<Settlement>>) -> Result<Vec<Settled>> {
+        let Some(name) = ended.first().map(|settlement| settlement.ticket.sink.clone()) else { return Ok(Vec::new()) };
+        let (sinks, epoch, weight) = (Arc::clone(&self.sinks), self.epoch, ended.len() * SETTLEMENT);
+        let written = move |written: &Result<(Vec<Settled>, Option<SinkState>)>| {
+            if let Ok((_, Some(state))) = written {
+                sinks.put(name, state.clone());
+            }
+        };
+        let (settled, _) =
+            self.writer.write_checked(weight, move |db| settle::settle(db, epoch, &ended), written).await?;
+        Ok(settled)
     }
 
     async fn release(&self, tickets: Vec<DeliveryTicket>) -> Result<()> {
         let ids: Vec<i64> =
             tickets.iter().filter(|ticket| ticket.epoch == self.epoch).map(|ticket| ticket.id).collect();
         let epoch = self.epoch;
-        self.writer.write_checked(move |db| outbox::release(db, epoch, &ids), |_| {}).await
+        self.writer.write_checked(0, move |db| outbox::release(db, epoch, &ids), |_| {}).await
     }
 
     async fn drop_oldest(

@@ -123,14 +123,14 @@ impl Writer {
 
     /// Like [`Writer::write`], for small work that refuses before its first write. Should it fail after that, nothing
     /// of its whole batch is written, and everyone in it is told so.
-    pub(super) async fn write_checked<T, R, E>(&self, run: R, end: E) -> Result<T>
+    pub(super) async fn write_checked<T, R, E>(&self, weight: usize, run: R, end: E) -> Result<T>
     where
         T: Send + 'static,
         R: FnOnce(&Connection) -> Result<T> + Send + 'static,
         E: FnOnce(&Result<T>) + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let task = Task { weight: 0, checks_first: true, run: Some(run), end, result: None, reply: Some(reply) };
+        let task = Task { weight, checks_first: true, run: Some(run), end, result: None, reply: Some(reply) };
         self.send(Message::Work(Box::new(task))).await?;
         answer.await.map_err(|_| StoreError::Closed)?
     }

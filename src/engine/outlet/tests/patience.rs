@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::core::delivery::Ladder;
+use crate::core::delivery::{Ladder, Parcel};
 use crate::core::sink::Sink;
 use crate::engine::clock::Clock;
 use crate::engine::outlet::tests::{BEGIN, Life, MINUTE, crm, sink};
@@ -42,25 +42,69 @@ proptest! {
     }
 }
 
-#[tokio::test]
-async fn alone_on_a_quiet_sink_a_poison_event_waits_for_others_to_tell_what_is_wrong() {
-    let mut life = Life::begin(sink(), |parcel, _| if parcel.key.as_str() == "poison" { 500 } else { 200 }).await;
+/// A sink that has had one event, whose receiver takes it never, and anything else as `others` says.
+async fn poisoned(others: u16) -> Life {
+    let script = move |parcel: &Parcel, _| if parcel.key.as_str() == "poison" { 500 } else { others };
+    let mut life = Life::begin(sink(), script).await;
     life.poll(["poison"]).await;
     // Nothing else is sent, so its failures can't be told from those of a sink that is down.
-    life.until(60 * MINUTE, |state, _| state.open.is_some_and(|open| open.probes >= 6)).await;
+    life.until(30 * MINUTE, |state, _| state.open.is_some_and(|open| open.probes >= 3)).await;
+    life
+}
+
+#[tokio::test]
+async fn what_comes_to_a_sink_on_which_only_one_event_has_failed_is_tried_at_once() {
+    let mut life = poisoned(200).await;
     let queue = life.world.store.queue(&crm()).await.expect("a queue");
     assert_eq!((queue.backlog, queue.dead), (1, 0), "while the breaker is open nothing dies");
     let failed = life.seen().len();
+    // Behind the poison of its own key nothing goes; the others need no clock to move.
+    life.poll(["poison"]).await;
     life.poll(["a", "b", "a", "c"]).await;
-    let (state, _) = life.until(60 * MINUTE, |state, queue| state.open.is_none() && queue.backlog <= 1).await;
+    let (state, _) = life.until(Duration::ZERO, |state, queue| state.open.is_none() && queue.backlog <= 2).await;
     assert_eq!(state.disabled, None);
     let seen = life.seen();
-    assert_eq!((seen[failed].key.as_str(), seen[failed].status), ("a", 200), "the next probe is one of the others");
-    let next = &seen[failed..(failed + 5).min(seen.len())];
-    assert_eq!(next.iter().filter(|one| one.status == 200).count(), 4, "and all of them follow it: {next:#?}");
+    let next: Vec<_> = seen[failed..].iter().filter(|one| one.key != "poison").collect();
+    assert_eq!(next.iter().map(|one| (one.status, one.attempt)).collect::<Vec<_>>(), [(200, 1); 4]);
     // The sink works: what fails now fails by itself, and its ladder ends.
+    life.script(|parcel, _| if parcel.sequence == 1 { 500 } else { 200 });
     life.until(60 * MINUTE, |_, queue| queue.dead == 1 && queue.backlog == 0).await;
-    assert_eq!(life.seen().iter().filter(|one| one.status == 200).count(), 4);
+    assert_eq!(life.seen().iter().filter(|one| one.status == 200).count(), 5);
     assert!(life.clock.now() > BEGIN);
+    life.end().await;
+}
+
+#[tokio::test]
+async fn once_another_event_has_failed_too_what_comes_waits_for_the_next_probe() {
+    let mut life = poisoned(503).await;
+    let failed = life.seen().len();
+    life.poll(["a"]).await;
+    let (open, _) = life.until(Duration::ZERO, |state, _| state.failures > 0 && life.seen().len() > failed).await;
+    life.poll(["b"]).await;
+    life.poll(["c"]).await;
+    for _ in 0..50 {
+        life.until(Duration::ZERO, |_, _| true).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(life.seen().len(), failed + 1, "one more attempt, whatever comes: {open:?}");
+    let probe_at =
+        life.until(Duration::ZERO, |state, _| state.failures as usize > failed).await.0.open.expect("open").probe_at;
+    life.until(MINUTE, |_, _| life.seen().len() > failed + 1).await;
+    assert!(life.seen()[failed + 1].at >= probe_at);
+    life.end().await;
+}
+
+#[tokio::test]
+async fn d5_what_comes_waits_for_a_retry_after_even_where_only_one_event_has_failed() {
+    let mut life = Life::begin(sink(), |parcel, _| if parcel.key.as_str() == "poison" { 503 } else { 200 }).await;
+    life.poll(["poison"]).await;
+    life.until(30 * MINUTE, |state, _| state.open.is_some()).await;
+    life.receiver.asks.lock().expect("no panic").push(Some(20 * 60 * MINUTE));
+    let (state, _) = life.until(30 * MINUTE, |state, _| state.not_before.is_some()).await;
+    life.poll(["a"]).await;
+    life.until(30 * MINUTE, |_, queue| queue.backlog <= 1).await;
+    let seen = life.seen();
+    let next = seen.iter().find(|one| one.key == "a").expect("it came");
+    assert!(Some(next.at) >= state.not_before, "{:?}: {seen:#?}", state.not_before);
     life.end().await;
 }
