@@ -76,10 +76,25 @@ fn write_field(out: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::R
     if field.name() != "message" {
         write!(out, "{}=", field.name())?;
     }
-    format!("{value:?}").chars().try_for_each(|c| match c.is_control() {
-        true => write!(out, "{}", c.escape_default()),
-        false => out.write_char(c),
-    })
+    fmt::Write::write_fmt(&mut Shown(out), format_args!("{value:?}"))
+}
+
+/// Writes text with its control characters shown.
+struct Shown<'a, 'w>(&'a mut Writer<'w>);
+
+impl fmt::Write for Shown<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        for piece in text.split(char::is_control) {
+            self.0.write_str(piece)?;
+            rest = &rest[piece.len()..];
+            if let Some(control) = rest.chars().next() {
+                write!(self.0, "{}", control.escape_default())?;
+                rest = &rest[control.len_utf8()..];
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Times are RFC 3339 in UTC: that is what `SystemTime` prints.

@@ -3,12 +3,11 @@
 //! No client follows a redirect, uses the system's proxy, keeps cookies or sends a referer: what goes where
 //! is decided by whoever asks.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::redirect;
-use url::Url;
+use url::{Position, Url};
 
 use crate::core::address::Policy;
 use crate::core::outcome::{Failure, FailureKind};
@@ -72,7 +71,8 @@ pub struct Clients {
 
 #[derive(Debug, Default)]
 struct Shelf {
-    clients: HashMap<(Setting, bool), reqwest::Client>,
+    /// Few: to compare them is cheaper than to hash one.
+    clients: Vec<(Setting, bool, reqwest::Client)>,
     warm: Warm,
 }
 
@@ -83,16 +83,16 @@ impl Clients {
     /// When TLS can't be set up, which is this program's fault and not the other side's.
     pub fn get(&self, setting: &Setting, url: &Url) -> Result<reqwest::Client, Failure> {
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let keep = shelf.warm.keeps(&url.origin().ascii_serialization(), Instant::now());
-        let key = (setting.clone(), keep);
-        if let Some(client) = shelf.clients.get(&key) {
+        let keep = shelf.warm.keeps(&url[Position::BeforeHost..Position::AfterPort], Instant::now());
+        let known = shelf.clients.iter().find(|(known, keeps, _)| *keeps == keep && known == setting);
+        if let Some((_, _, client)) = known {
             return Ok(client.clone());
         }
         let client = build(setting, keep)?;
         if shelf.clients.len() >= CLIENTS_MAX {
             shelf.clients.clear();
         }
-        shelf.clients.insert(key, client.clone());
+        shelf.clients.push((setting.clone(), keep, client.clone()));
         Ok(client)
     }
 }

@@ -31,7 +31,7 @@ pub async fn admit(setting: &Setting, url: &Url) -> Result<(), Failure> {
     let refused = dialled.and_then(|dialled| policy.for_proxy().admit_url(&special(dialled)).err());
     match refused {
         Some(refused) => Err(Failure::new(FailureKind::Address, format!("the proxy: {refused}"))),
-        None if policy.is_strict() => admit_name(policy, proxy, url).await,
+        None if policy.is_strict() => Box::pin(admit_name(policy, proxy, url)).await,
         None => Ok(()),
     }
 }
