@@ -1,8 +1,13 @@
 //! The figures of delivery, each beside a limit measured in the same run: `make bench`.
 //!
-//! Prints medians and ratios; asserts nothing, for a machine's speed is no property of the code.
+//! Prints medians and ratios; asserts nothing, for a machine's speed is no property of the code. `FIGURE=throughput`,
+//! `memory` or `isolation` (and `BESIDE=hang` and so on) leaves the others out.
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench prints, and owns its own tasks")]
+
+mod isolation;
+mod memory;
+mod trouble;
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -33,12 +38,6 @@ const BACKLOG: usize = 50_000;
 /// Attempts at once, of the daemon and of the bare client.
 const CONCURRENCY: usize = 64;
 
-/// Deliveries that wait in the figure of memory.
-const QUEUED: usize = 1_000_000;
-
-/// Changes of one run of the isolation figure.
-const CHANGES: usize = 300;
-
 fn main() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new().expect("threads");
@@ -52,10 +51,10 @@ fn main() {
             throughput().await;
         }
         if is_wanted("memory") {
-            memory().await;
+            memory::memory().await;
         }
         if is_wanted("isolation") {
-            isolation().await;
+            isolation::isolation().await;
         }
     });
 }
@@ -219,59 +218,6 @@ async fn bare_posts(url: &str) {
     for one in loops {
         let _ = one.await;
     }
-}
-
-/// RSS of a daemon whose sink hangs, with a full queue and with an empty one.
-async fn memory() {
-    let receiver = Receiver::start().await;
-    let sink = format!("url = \"http://{}/hang\"\ntimeout = \"10m\"\nmax_backlog = 2000000", receiver.address);
-    let mut resident = Vec::new();
-    for queued in [0, QUEUED] {
-        let directory = tempfile::tempdir().expect("a directory");
-        fill(&directory.path().join("doorbell.db"), queued, 256).await;
-        let daemon = Daemon::start(directory.path(), &config(&receiver.address, "24h", &sink));
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        resident.push(status_kib(daemon.child.id(), "VmRSS:") / 1024.0);
-    }
-    println!(
-        "RSS with {QUEUED} queued deliveries: {:.1} MiB, {:.1} MiB above idle (goal 100)",
-        resident[1],
-        resident[1] - resident[0]
-    );
-}
-
-/// The p99 from a change to its webhook, of a sink alone and beside sinks that hang; alternating.
-async fn isolation() {
-    let (mut alone, mut beside) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
-        alone.push(p99(false).await);
-        beside.push(p99(true).await);
-    }
-    let (alone, beside) = (median(alone), median(beside));
-    println!("p99 of a sink beside sinks that hang: {beside:.2} ms; alone: {alone:.2} ms; ratio {:.2}", beside / alone);
-}
-
-async fn p99(beside: bool) -> f64 {
-    let receiver = Receiver::start().await;
-    let directory = tempfile::tempdir().expect("a directory");
-    let address = &receiver.address;
-    let mut text = config(address, "50ms", &format!("url = \"http://{address}/good\""));
-    let others = ["one", "two", "three"];
-    if beside {
-        text = text.replace("[\"hook\"]", "[\"hook\", \"one\", \"two\", \"three\"]");
-    }
-    for name in others.iter().filter(|_| beside) {
-        text += &format!("[sink.{name}]\nurl = \"http://{address}/hang\"\nsecret = \"secret\"\norder = \"none\"\n");
-    }
-    let daemon = Daemon::start(directory.path(), &text);
-    let done = || receiver.latency.lock().expect("no panic holds it").2.len() >= CHANGES;
-    while !done() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    drop(daemon);
-    let mut took = std::mem::take(&mut receiver.latency.lock().expect("no panic holds it").2);
-    took.sort_by(f64::total_cmp);
-    took[took.len() * 99 / 100]
 }
 
 /// A state in which so many deliveries wait, each of an item of its own.
