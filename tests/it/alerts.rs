@@ -118,6 +118,25 @@ fn l3_a_disabled_sink_is_told_once_and_not_to_itself() {
 }
 
 #[test]
+fn l3_a_full_sink_is_told_once_and_when_half_of_it_is_gone() {
+    let both = |total: u32| format!(r#"{{"orders":[{{"id":1,"total":{total}}},{{"id":2,"total":{total}}}]}}"#);
+    let (vendor, crm, ops) = (Vendor::of(&both(1)), Receiver::start(), Receiver::start());
+    crm.reply(Reply::status(503));
+    let limits = "max_backlog = 2\nretry = ['50ms', '50ms', '50ms', '50ms']";
+    let bridge = Bridge::with(&with_alerts(&vendor, &crm, &ops, "").replacen("retry = []", limits, 1));
+    let daemon = bridge.run();
+    daemon.job_until("orders", "the baseline", |job| job["items"] == 2);
+    vendor.serve(&both(2));
+    let full = &ops.wait_for(1)[0];
+    assert_eq!(full.json["type"], "doorbell.sink.backlog");
+    assert_eq!((&full.data()["sink"], &full.data()["waiting"]), (&Value::from("crm"), &Value::from(2)));
+    crm.wait_until("it to go on failing", |hooks| hooks.len() >= 8);
+    assert_eq!(listed(&daemon).len(), 1, "once");
+    crm.reply(Reply::status(204));
+    assert_eq!(kinds(&ops.wait_for(2)), ["doorbell.sink.backlog", "doorbell.sink.recovered"]);
+}
+
+#[test]
 fn l3_a_dead_delivery_is_told_and_a_dead_alert_is_not() {
     let (vendor, crm, ops) = (Vendor::in_lockstep(), Receiver::start(), Receiver::start());
     crm.reply(Reply::status(413));
