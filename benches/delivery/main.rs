@@ -290,6 +290,7 @@ impl Daemon {
     fn start(directory: &Path, config: &str) -> Self {
         std::fs::write(directory.join("doorbell.toml"), config).expect("a config");
         let notify = directory.join("notify");
+        let _ = std::fs::remove_file(&notify);
         let socket = UnixDatagram::bind(&notify).expect("a socket");
         #[expect(clippy::zombie_processes, reason = "`Drop` waits for it")]
         let child = Command::new(env!("CARGO_BIN_EXE_doorbell"))

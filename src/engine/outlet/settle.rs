@@ -18,6 +18,9 @@ const UNSETTLED_MAX: usize = 1024;
 /// Settlements of one piece of work: it bounds how long others wait for the store.
 const GROUP_MAX: usize = 256;
 
+/// Groups at once: while one is on its way to the disk, the next is ready, or the store would wait for us in between.
+const GROUPS_MAX: usize = 2;
+
 /// Settlements that are written together.
 pub(super) type Group = Arc<Vec<Settlement>>;
 
@@ -25,7 +28,8 @@ pub(super) type Group = Arc<Vec<Settlement>>;
 #[derive(Debug, Default)]
 pub(super) struct Unsettled {
     ended: Vec<Settlement>,
-    /// How many are being written, in one group; 0: none.
+    /// Groups that are being written, and how many settlements they hold.
+    groups: usize,
     writing: usize,
 }
 
@@ -36,20 +40,26 @@ impl Unsettled {
     }
 
     fn next_group(&mut self) -> Option<Group> {
-        if self.ended.is_empty() || self.writing > 0 {
+        if self.ended.is_empty() || self.groups >= GROUPS_MAX {
             return None;
         }
         let rest = self.ended.split_off(self.ended.len().min(GROUP_MAX));
         let group = std::mem::replace(&mut self.ended, rest);
-        self.writing = group.len();
+        self.groups += 1;
+        self.writing += group.len();
         Some(Arc::new(group))
+    }
+
+    fn written(&mut self, group: &Group) {
+        self.groups -= 1;
+        self.writing -= group.len();
     }
 }
 
 impl Outlet {
-    /// Begins to write what has ended, unless others are being written: the more come together the less each costs.
+    /// Begins to write what has ended, as far as the store has room: what ends later goes together.
     pub(super) fn write_ended(&mut self) {
-        if let Some(group) = self.unsettled.next_group() {
+        while let Some(group) = self.unsettled.next_group() {
             self.work.push(Box::pin(write(self.world.clone(), group)));
         }
     }
@@ -83,7 +93,7 @@ impl Outlet {
             Ok(settled) => settled,
             Err(error) => return self.settle_again(group, &error),
         };
-        self.unsettled.writing = 0;
+        self.unsettled.written(&group);
         for (settlement, settled) in group.iter().zip(settled) {
             match settled {
                 Ok(next) => {
@@ -111,7 +121,7 @@ impl Outlet {
     /// tried until they are written.
     fn settle_again(&mut self, group: Group, error: &StoreError) {
         if matches!(error, StoreError::Closed) {
-            self.unsettled.writing = 0;
+            self.unsettled.written(&group);
             self.tell_dropped(error);
             return;
         }
