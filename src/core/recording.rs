@@ -2,6 +2,8 @@
 //!
 //! Records nothing and replays nothing; it is the document and how one is read.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::core::outcome::Failure;
@@ -116,9 +118,33 @@ impl Recording {
             Some(_) => {}
         }
         let recording: Self = serde_json::from_str(text).map_err(|error| format!("is damaged: {error}"))?;
-        match recording.exchanges.is_empty() {
-            true => Err("holds no request: nothing was asked when it was recorded".to_owned()),
-            false => Ok(recording),
+        if recording.exchanges.is_empty() {
+            return Err("holds no request: nothing was asked when it was recorded".to_owned());
+        }
+        for (exchange, number) in recording.exchanges.iter().zip(1..) {
+            exchange.check().map_err(|why| format!("is damaged: of exchange {number} {why}"))?;
+        }
+        Ok(recording)
+    }
+}
+
+impl Exchange {
+    /// What of it can't have come over HTTP, as the rest of a sentence.
+    fn check(&self) -> Result<(), String> {
+        let Came::Answer(answer) = &self.result else { return Ok(()) };
+        let status = http::StatusCode::from_u16(answer.status);
+        status.map_err(|_| format!("the status `{}` is none", answer.status))?;
+        for (name, value) in &answer.headers {
+            name.parse::<http::HeaderName>().map_err(|_| format!("the name of the header `{name}` is none"))?;
+            http::HeaderValue::from_str(value).map_err(|_| format!("the value of the header `{name}` is none"))?;
+        }
+        match (&answer.body, &answer.body_base64) {
+            (Some(_), None) => Ok(()),
+            (None, Some(base64)) => {
+                STANDARD.decode(base64).map(drop).map_err(|error| format!("`body_base64` is no base64: {error}"))
+            }
+            (None, None) => Err("the answer has no body".to_owned()),
+            (Some(_), Some(_)) => Err("the answer has two bodies, `body` and `body_base64`".to_owned()),
         }
     }
 }

@@ -72,16 +72,77 @@ impl Redactor {
         if self.hopeless {
             return None;
         }
-        let mut clean = text.to_owned();
-        for secret in &self.secrets {
-            clean = clean.replace(secret, STARS);
-        }
+        let mut clean = self.replace(text, |_| STARS.to_owned());
         if let Some(longest) = self.secrets.first().filter(|_| cut) {
             let end = (0..=clean.len().saturating_sub(longest.len())).rev().find(|at| clean.is_char_boundary(*at));
             clean.truncate(end.unwrap_or(0));
         }
         Some(clean)
     }
+}
+
+impl Redactor {
+    /// The same for JSON, which stays JSON: outside of strings, digits that are a secret become nines.
+    pub fn clean_json(&self, text: &str) -> Option<String> {
+        if self.hopeless {
+            return None;
+        }
+        let mut clean = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find('"') {
+            let string = &rest[start + 1..];
+            let end = end_of_string(string);
+            clean.push_str(&self.replace(&rest[..start], nines));
+            clean.push('"');
+            clean.push_str(&self.replace(&string[..end], |_| STARS.to_owned()));
+            rest = &string[end..];
+            if let Some(after) = rest.strip_prefix('"') {
+                clean.push('"');
+                rest = after;
+            }
+        }
+        clean.push_str(&self.replace(rest, nines));
+        Some(clean)
+    }
+
+    /// The same for an address, which stays one: its port may be the same digits as a secret, and is none.
+    pub fn clean_url(&self, url: &str) -> Option<String> {
+        let is_port = |(_, port): &(&str, &str)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        let start = url.find("://").map_or(0, |at| at + 3);
+        let path = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+        match url[..path].rsplit_once(':').filter(is_port) {
+            Some((host, port)) => {
+                Some(format!("{}:{port}{}", self.clean(host, false)?, self.clean(&url[path..], false)?))
+            }
+            None => self.clean(url, false),
+        }
+    }
+
+    fn replace(&self, text: &str, by: impl Fn(&str) -> String) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| match text.contains(secret) {
+            true => text.replace(secret, &by(secret)),
+            false => text,
+        })
+    }
+}
+
+/// What stands for a secret where JSON has a number.
+fn nines(secret: &str) -> String {
+    match secret.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => "9".repeat(secret.len()),
+        false => STARS.to_owned(),
+    }
+}
+
+/// Where a string ends whose opening quote is left out: at its closing one, or at the end of the text.
+fn end_of_string(text: &str) -> usize {
+    let mut escaped = false;
+    let closing = text.bytes().position(|byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    });
+    closing.unwrap_or(text.len())
 }
 
 /// What stands in the text where its shown spelling has stars.
@@ -190,6 +251,24 @@ mod tests {
         assert_eq!(hidden_parts(&strange), ["abc"]);
         let repeated = Masked::new("aaa".to_owned(), "aa".to_owned());
         assert_eq!(hidden_parts(&repeated), ["a"]);
+    }
+
+    #[test]
+    fn json_stays_json_without_its_secrets() {
+        let redactor = redactor(&[("Bearer 4711", "Bearer ***"), ("k=tru\"e", "k=***")]);
+        let text = r#"{"a":4711,"b":"4711","c":[-14711.5e4711],"4711":"x\\","d":"tru\"e","e":"#;
+        let clean = r#"{"a":9999,"b":"***","c":[-19999.5e9999],"***":"x\\","d":"***","e":"#;
+        assert_eq!(redactor.clean_json(text).as_deref(), Some(clean));
+        assert_eq!(redactor.clean_json("\"4711").as_deref(), Some("\"***"), "a string without an end");
+    }
+
+    #[test]
+    fn an_address_keeps_its_port() {
+        let redactor = redactor(&[("Bearer 4711", "Bearer ***")]);
+        let clean = |url: &str| redactor.clean_url(url).unwrap();
+        assert_eq!(clean("http://4711.example:4711/a/4711?k=4711:4711"), "http://***.example:4711/a/***?k=***:***");
+        assert_eq!(clean("http://a.example:4711"), "http://a.example:4711");
+        assert_eq!(clean("***/4711"), "***/***");
     }
 
     #[test]

@@ -86,27 +86,27 @@ impl HttpFetcher {
 impl Fetcher for HttpFetcher {
     async fn fetch(&self, request: Request) -> Fetched {
         let begun = Instant::now();
-        let result = self.persist(&request).await;
-        Fetched { result, took: begun.elapsed() }
+        let (result, sent) = match Exchange::prepare(self, &request) {
+            Ok(exchange) => (persist(&exchange).await, exchange.credentials.into_sent()),
+            Err(failure) => (Err(failure), Vec::new()),
+        };
+        Fetched { result, took: begun.elapsed(), sent }
     }
 }
 
-impl HttpFetcher {
-    async fn persist(&self, request: &Request) -> Result<Answer, Failure> {
-        let exchange = Exchange::prepare(self, request)?;
-        let mut tries = 0;
-        loop {
-            let stumble = match exchange.attempt().await {
-                Ok(answer) => return Ok(answer),
-                Err(stumble) => stumble,
-            };
-            let Some(pause) = pause_before_retry(tries, request.access.retries, &stumble) else {
-                return Err(stumble.failure);
-            };
-            tracing::debug!(reason = %stumble.failure, pause_ms = pause.as_millis(), "asking again");
-            tokio::time::sleep(pause).await;
-            tries += 1;
-        }
+async fn persist(exchange: &Exchange<'_>) -> Result<Answer, Failure> {
+    let mut tries = 0;
+    loop {
+        let stumble = match exchange.attempt().await {
+            Ok(answer) => return Ok(answer),
+            Err(stumble) => stumble,
+        };
+        let Some(pause) = pause_before_retry(tries, exchange.request.access.retries, &stumble) else {
+            return Err(stumble.failure);
+        };
+        tracing::debug!(reason = %stumble.failure, pause_ms = pause.as_millis(), "asking again");
+        tokio::time::sleep(pause).await;
+        tries += 1;
     }
 }
 

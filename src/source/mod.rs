@@ -96,6 +96,8 @@ pub struct Fetched {
     pub result: Result<Answer, Failure>,
     /// From the start to the last byte.
     pub took: Duration,
+    /// Credentials that were made as it went, so that nobody keeps them of what came back.
+    pub sent: Vec<Masked>,
 }
 
 /// An answer that carries something to read: 304 or 2xx.

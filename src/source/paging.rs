@@ -110,7 +110,7 @@ fn follow(
     let _ = url.set_password(None);
     url.set_fragment(None);
     let plain = url.to_string();
-    let clean = redactor.clean(&plain, false).unwrap_or_else(|| format!("{place}?***"));
+    let clean = redactor.clean_url(&plain).unwrap_or_else(|| format!("{place}?***"));
     let url = if clean == plain { Masked::open(plain) } else { Masked::new(plain, clean) };
     let (url, headers) = render::with_credentials(spec, names, url, first.headers.clone())?;
     Ok(Request { url, headers, ..first.clone() })

@@ -66,7 +66,7 @@ impl Fetcher for RecordedFetcher {
             Ok(exchange) => exchange,
             Err(sentence) => {
                 let failure = Failure::new(FailureKind::Connect, sentence);
-                return Fetched { result: Err(failure), took: Duration::ZERO };
+                return Fetched { result: Err(failure), took: Duration::ZERO, sent: Vec::new() };
             }
         };
         let took = Duration::from_millis(exchange.took_ms);
@@ -75,7 +75,7 @@ impl Fetcher for RecordedFetcher {
             Came::Answer(answered) => answer(&request, answered),
             Came::Failure(failure) => Err(failure),
         };
-        Fetched { result, took }
+        Fetched { result, took, sent: Vec::new() }
     }
 }
 

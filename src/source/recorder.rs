@@ -20,6 +20,13 @@ const RECORDED_MAX: usize = 10 * 1024 * 1024;
 /// A secret of the config that is shorter can't be told from ordinary text.
 const SHORTEST: usize = 4;
 
+/// Why there is no recording: see [`SHORTEST`].
+const TOO_SHORT: &str = "a secret in its request is shorter than 4 characters, so that it can't be found in the answer";
+
+/// Why there is no recording.
+const INSEPARABLE: &str =
+    "a secret stands in an answer in such a way that it can't be taken out without breaking the JSON";
+
 /// What stands for a secret.
 const STARS: &str = "***";
 
@@ -54,10 +61,8 @@ impl Recorder {
             return self.refuse(format!("its answers are larger than {max} MiB, the most that a recording holds"));
         }
         match self.exchange(request, at, fetched) {
-            Some(exchange) => self.exchanges.push(exchange),
-            None => self.refuse(
-                "a secret in its request is shorter than 4 characters, so that it can't be found in the answer".into(),
-            ),
+            Ok(exchange) => self.exchanges.push(exchange),
+            Err(why) => self.refuse(why.to_owned()),
         }
     }
 
@@ -66,19 +71,24 @@ impl Recorder {
         self.refused = Some(why);
     }
 
-    fn exchange(&self, request: &Request, at: Timestamp, fetched: &Fetched) -> Option<Exchange> {
+    fn exchange(&self, request: &Request, at: Timestamp, fetched: &Fetched) -> Result<Exchange, &'static str> {
         let mut redactor = redactor(request);
         self.secrets.iter().for_each(|secret| redactor.hide_text(secret.expose()));
+        fetched.sent.iter().for_each(|credentials| redactor.hide(credentials));
         let result = match &fetched.result {
             Ok(answer) => Came::Answer(answered(answer, &redactor)?),
             Err(failure) => {
                 let mut failure = failure.clone();
-                failure.sentence = redactor.clean(&failure.sentence, false)?;
+                failure.sentence = redactor.clean(&failure.sentence, false).ok_or(TOO_SHORT)?;
                 Came::Failure(failure)
             }
         };
         let took_ms = u64::try_from(fetched.took.as_millis()).unwrap_or(u64::MAX);
-        Some(Exchange { at, took_ms, request: asked(request), result })
+        let mut asked = asked(request);
+        // A link that the vendor gave may hold a secret that the config put into the request before.
+        asked.url = redactor.clean_url(&asked.url).ok_or(TOO_SHORT)?;
+        asked.body = asked.body.map(|body| clean_text(&body, &redactor)).transpose()?;
+        Ok(Exchange { at, took_ms, request: asked, result })
     }
 
     /// The recording.
@@ -114,20 +124,34 @@ pub(super) fn asked(request: &Request) -> Asked {
     }
 }
 
-fn answered(answer: &Answer, redactor: &Redactor) -> Option<Answered> {
-    let body = answer.body.as_ref().map_or(Ok(Bytes::new()), Body::bytes).ok()?;
+fn answered(answer: &Answer, redactor: &Redactor) -> Result<Answered, &'static str> {
+    let body = answer.body.as_ref().map_or(Ok(Bytes::new()), Body::bytes);
+    let body = body.map_err(|_| "an answer can't be read back from disk")?;
     let (text, base64) = match std::str::from_utf8(&body) {
-        Ok(text) => (Some(redactor.clean(text, false)?), None),
-        Err(_) => (None, Some(STANDARD.encode(clean_bytes(&body, redactor)?))),
+        Ok(text) => (Some(clean_text(text, redactor)?), None),
+        Err(_) => (None, Some(STANDARD.encode(clean_bytes(&body, redactor).ok_or(TOO_SHORT)?))),
     };
-    let url = redactor.clean(answer.url.shown(), false)?;
-    Some(Answered {
+    Ok(Answered {
         status: answer.status,
-        url,
-        headers: clean_headers(&answer.headers, redactor)?,
+        url: redactor.clean_url(answer.url.shown()).ok_or(TOO_SHORT)?,
+        headers: clean_headers(&answer.headers, redactor).ok_or(TOO_SHORT)?,
         body: text,
         body_base64: base64,
     })
+}
+
+/// A text without secrets; JSON stays JSON, or a replay would read something that was never sent.
+fn clean_text(text: &str, redactor: &Redactor) -> Result<String, &'static str> {
+    let clean = redactor.clean(text, false).ok_or(TOO_SHORT)?;
+    if clean == text || !is_json(text) || is_json(&clean) {
+        return Ok(clean);
+    }
+    redactor.clean_json(text).filter(|clean| is_json(clean)).ok_or(INSEPARABLE)
+}
+
+/// True for one JSON value, and for several (`ndjson`).
+fn is_json(text: &str) -> bool {
+    serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>().all(|value| value.is_ok())
 }
 
 /// Bytes that are no UTF-8, each as the character of its number, so that what is ASCII in them is found.

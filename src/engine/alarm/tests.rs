@@ -60,7 +60,7 @@ impl Fetcher for Vendor {
             std::future::pending::<()>().await;
         }
         let failure = Failure::new(FailureKind::Connect, "the vendor is not there");
-        Fetched { result: Err(failure), took: Duration::ZERO }
+        Fetched { result: Err(failure), took: Duration::ZERO, sent: Vec::new() }
     }
 }
 

@@ -73,6 +73,11 @@ impl<'a> LiveCredentials<'a> {
         self.credentialer.accepted(pledge);
     }
 
+    /// What was sent.
+    pub(super) fn into_sent(self) -> Vec<Masked> {
+        self.sent.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Hides what was sent.
     pub(super) fn hide(&self, redactor: &mut Redactor) {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|value| redactor.hide(value));
