@@ -23,7 +23,8 @@ use crate::core::plan::{Fate, Plan, Planned, Standings, plan};
   renamed       goes on under its new name (`rename`)
   re-hashes     watch, ignore or the like was edited: the old rules decide once more, nothing is lost
   re-baselines  the request, the selection (items, format) or the identity (key) was edited: the next complete poll is
-                a silent baseline, and what changed since the last one is not told
+                a silent baseline, and what changed since the last one is not told; also when such an edit was read
+                in part and is taken back
   new           nothing is remembered of it
   gone          no longer in the config: what waits for delivery is held
 

@@ -69,6 +69,7 @@ fn standing(item: &WhyItem, now: Timestamp) -> String {
         ("present", _) => "in the list".to_owned(),
         ("missing", _) => format!("missing from the last {} complete poll(s)", item.missed),
         ("deleted", Some(at)) => format!("deleted {}", ago(at, now)),
+        ("waiting", _) => "new, and waiting".to_owned(),
         (state, _) => state.to_owned(),
     }
 }

@@ -29,15 +29,16 @@ pub enum Phase {
     Watching,
     /// The first poll, or one that goes on after it was interrupted: nothing, unless `first = "emit"`.
     Baseline,
-    /// The first polls after the job's request or selection changed: nothing.
+    /// The first polls after the job's request or selection changed, be it that and back: nothing.
     Rebaseline,
 }
 
 impl Phase {
-    /// Which phase a job is in, by the fingerprints its ledger was read under and whether its baseline is complete.
-    pub fn of(job: &Job, kept: Option<&Fingerprints>, baseline: bool) -> Self {
+    /// Which phase a job is in, by the fingerprints its ledger was read under, whether its baseline is complete, and
+    /// whether a part of another selection is `mixed` into it.
+    pub fn of(job: &Job, kept: Option<&Fingerprints>, baseline: bool, mixed: bool) -> Self {
         match kept {
-            Some(kept) if !kept.edited(&job.fingerprints).is_empty() => Self::Rebaseline,
+            Some(kept) if mixed || !kept.edited(&job.fingerprints).is_empty() => Self::Rebaseline,
             Some(_) if baseline => Self::Watching,
             _ => Self::Baseline,
         }
@@ -198,6 +199,16 @@ impl Decider {
         for row in rows.into_iter().filter(|row| row.missed != missed) {
             self.keep(Row { missed, ..row });
         }
+    }
+
+    /// Counts rows as missing anew: a person has said that they are not deleted.
+    pub fn reject(&mut self, rows: Vec<Row>) {
+        for row in &rows {
+            let gone = Observation::gone(row.key, self.start.now, Silence::Rejected);
+            self.observe(gone);
+        }
+        // This poll counts as the first without them.
+        self.spare(rows, 1);
     }
 
     /// The moment at which what follows was seen.

@@ -36,6 +36,9 @@ pub struct JobStanding {
     pub fingerprints: Vec<Fingerprints>,
     /// Of one of its scopes at least a complete poll has been committed under those.
     pub baseline: bool,
+    /// A part of another selection was read into one of its scopes.
+    #[serde(default)]
+    pub mixed: bool,
     /// Items in its ledger.
     pub items: u64,
     /// When it was last polled.
@@ -183,15 +186,19 @@ fn judged(standing: &JobStanding, job: &Job) -> Planned {
         return Planned { note: Some("its first baseline is not complete, and goes on".to_owned()), ..keeps };
     }
     let edited = standing.edited(&job.fingerprints);
-    if !edited.is_empty() {
+    if !edited.is_empty() || standing.mixed {
         let since = standing.last_poll.map(|at| format!(" ({at})")).unwrap_or_default();
+        let why = match edited.is_empty() {
+            true => "its last baseline was cut off, taken back or forgotten".to_owned(),
+            false => format!("its {} was edited", listed(&edited)),
+        };
         let note = format!(
-            "its {} was edited: the next complete poll is a silent baseline, and what changed between the last poll\
-             {since} and that one is not told",
-            listed(&edited)
+            "{why}: the next complete poll is a silent baseline, and what changed between the last poll{since} and that \
+             one is not told",
         );
         let edited = edited.into_iter().map(str::to_owned).collect();
-        return Planned { plan: Fate::ReBaselines, edited, loses: standing.baseline, note: Some(note), ..keeps };
+        let loses = standing.baseline || standing.mixed;
+        return Planned { plan: Fate::ReBaselines, edited, loses, note: Some(note), ..keeps };
     }
     if standing.fingerprints.iter().any(|kept| kept.rules != job.fingerprints.rules) {
         let note = "what counts as change was edited: what differs under the old rules is told once more, and the rest is \

@@ -10,6 +10,7 @@ mod view;
 use serde::{Deserialize, Serialize};
 
 use crate::core::diff::{Change, difference};
+use crate::core::event::NewEvent;
 use crate::core::json::{Json, parse};
 use crate::core::names::KeyDigest;
 use crate::core::rules::Rules;
@@ -39,10 +40,15 @@ pub enum Silence {
     Ignored,
     /// The rules were edited: it was equal under the old ones.
     Edited,
+    /// It waits for a person, with the rest of what its poll found.
+    Held,
+    /// A person has said no.
+    Rejected,
 }
 
 impl Silence {
-    const ALL: [Self; 6] = [Self::On, Self::When, Self::Settle, Self::Missing, Self::Ignored, Self::Edited];
+    const ALL: [Self; 8] =
+        [Self::On, Self::When, Self::Settle, Self::Missing, Self::Ignored, Self::Edited, Self::Held, Self::Rejected];
 
     /// The word of the API and of the state.
     pub fn as_str(self) -> &'static str {
@@ -53,6 +59,8 @@ impl Silence {
             Self::Missing => "missing",
             Self::Ignored => "ignored",
             Self::Edited => "edited",
+            Self::Held => "held",
+            Self::Rejected => "rejected",
         }
     }
 
@@ -68,7 +76,7 @@ impl Silence {
 }
 
 /// What differed in an item: JSON Pointers, at most [`POINTERS_MAX`] of each kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Seen {
     /// What counted.
     #[serde(default)]
@@ -144,6 +152,19 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// A deletion that was not said.
+    pub fn gone(key: KeyDigest, at: Timestamp, silence: Silence) -> Self {
+        let seen = Seen { changed: vec![String::new()], ..Seen::default() };
+        Self { key, at, silence, change: Some(Change::Deleted), seen, polls: None }
+    }
+
+    /// An event that waits for a person.
+    pub fn held(event: &NewEvent, rules: &Rules) -> Self {
+        let seen = Seen::of_event(&event.body, rules);
+        let (key, change) = (event.key.digest(), Some(event.change));
+        Self { key, at: event.at, silence: Silence::Held, change, seen, polls: None }
+    }
+
     /// About how many bytes of memory it takes.
     pub fn weight(&self) -> usize {
         let Seen { changed, ignored, tolerated } = &self.seen;
@@ -172,6 +193,10 @@ impl Observation {
             },
             (Silence::Edited, _) => {
                 "the rules were edited: it was equal under those before, and counts from here on".to_owned()
+            }
+            (Silence::Held, _) => "it was held with the rest of what its poll found".to_owned(),
+            (Silence::Rejected, _) => {
+                "a person has rejected it (`doorbell reject`): it has to be missing anew (`deletes.after`)".to_owned()
             }
         }
     }

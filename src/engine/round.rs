@@ -105,6 +105,8 @@ pub(super) struct Round<'a> {
     events: u64,
     /// What may not be said yet.
     holding: Holding,
+    /// Of what is held, for who asks why.
+    held: Vec<Observation>,
     /// The poll has more events than it may: it is only counted.
     over: bool,
 }
@@ -146,7 +148,7 @@ impl<'a> Round<'a> {
             sinks: poller.sinks_of(job),
             uid: ticket.uid,
             sequence: state.sequence,
-            phase: Phase::of(job, kept, state.baseline),
+            phase: Phase::of(job, kept, state.baseline, state.mixed),
             old_rules: old_rules.and_then(|kept| Rules::from_text(&kept.rules)),
             now: poller.world.clock.now(),
             settling: Arc::default(),
@@ -163,6 +165,7 @@ impl<'a> Round<'a> {
             gate,
             decider: Decider::new(start.clone()),
             holding: Holding::new(job.hold_limits(), state.hold.clone(), state.items),
+            held: Vec::new(),
             over: false,
             start,
             state,

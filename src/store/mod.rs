@@ -70,6 +70,9 @@ pub struct ScopeState {
     /// True when something was committed since the last complete poll: the ledger is ahead of what was sealed, so no
     /// seal counts, and what is known is not known without a gap. Set by the store with each part of a poll.
     pub gap: bool,
+    /// True when a part of another selection was read into its ledger, or it was forgotten, so that only a silent poll of
+    /// all makes it whole, though the edit be taken back. Set by the store with each part of a new baseline.
+    pub mixed: bool,
     /// How far the job has read, where it has a cursor. Boxed: most jobs have none, and all are in memory.
     pub cursor: Option<Box<CursorState>>,
     /// The fingerprints that its ledger was read under; `None` before its first poll has ended.

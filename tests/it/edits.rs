@@ -98,6 +98,39 @@ fn s5_an_edit_of_the_rules_tells_what_differs_under_the_old_ones_and_nothing_els
 }
 
 #[test]
+fn s5_an_edit_of_how_values_are_compared_tells_what_differs_under_the_old_ones_and_adopts_the_rest() {
+    let doc = |total: &str, tags: &str, lines: &str| {
+        format!(r#"{{"orders":[{{"id":1,"total":{total},"tags":[{tags}],"lines":[{lines}]}}]}}"#)
+    };
+    let (ab, ba) = (r#""a","b""#, r#""b","a""#);
+    let (xy, yx) = (r#"{"sku":"x"},{"sku":"y"}"#, r#"{"sku":"y"},{"sku":"x"}"#);
+    let start = doc("100", ab, xy);
+    // What is served at the edit, and whether it is told; then what is served after it, and whether that is.
+    for (rule, moved, again, further) in [
+        ("tolerance = { '$.total' = '10%' }", doc("105", ab, xy), doc("106", ab, xy), doc("150", ab, xy)),
+        ("unordered = ['$.tags']", doc("100", ba, xy), start.clone(), doc("100", r#""a""#, xy)),
+        ("arrays = { '$.lines' = '$.sku' }", doc("100", ab, yx), start.clone(), doc("100", ab, r#"{"sku":"x"}"#)),
+    ] {
+        let (with, without) = (format!("{BY_HAND}{rule}"), BY_HAND.to_owned());
+        for (old, new, told) in [(&without, &with, true), (&with, &without, false)] {
+            let (vendor, receiver) = (Vendor::of(&start), Receiver::start());
+            let bridge = Bridge::with(&config(&vendor, &receiver, old, "retry = ['1h']"));
+            poll(&bridge);
+            bridge.write(&config(&vendor, &receiver, new, "retry = ['1h']"));
+            assert_planned(&bridge, REHASHES, rule);
+            vendor.serve(&moved);
+            let word = |is_told: bool| if is_told { vec!["updated 1".to_owned()] } else { Vec::new() };
+            assert_eq!(changes(&poll(&bridge)), word(told), "{rule}, at the edit");
+            assert_planned(&bridge, KEEPS, rule);
+            vendor.serve(&again);
+            assert_eq!(changes(&poll(&bridge)), word(!told), "{rule}, after it");
+            vendor.serve(&further);
+            assert_eq!(changes(&poll(&bridge)), word(true), "{rule}, a change under any rules");
+        }
+    }
+}
+
+#[test]
 fn s5_an_edit_of_what_is_asked_or_selected_begins_anew_silently_and_the_plan_says_so() {
     for (from, to, part, items) in [
         ("url = 'orders'", "url = 'orders'\nquery = { limit = 100 }", "request", 2),
@@ -120,6 +153,64 @@ fn s5_an_edit_of_what_is_asked_or_selected_begins_anew_silently_and_the_plan_say
         vendor.serve(&orders([3, 1], 0));
         let key = if part == "identity" { "s1" } else { "1" };
         assert_eq!(changes(&poll(&bridge)), [format!("updated {key}")], "{to}");
+    }
+}
+
+/// Orders in pages of two, of which the second can fail.
+fn in_pages(vendor: &Vendor, all: [u32; 3], fails: bool) {
+    vendor.script(move |request| {
+        let is_second = request.target.contains("page=2");
+        let order = |id: usize| format!(r#"{{"id":{id},"sku":"s{id}","total":{}}}"#, all[id - 1]);
+        let some = if is_second { vec![order(3)] } else { vec![order(1), order(2)] };
+        match is_second && fails {
+            true => Reply::status(500),
+            false => Reply::json(format!(r#"{{"orders":[{}]}}"#, some.join(","))),
+        }
+    });
+}
+
+#[test]
+fn s5_an_edit_that_was_read_in_part_and_is_taken_back_tells_nothing_that_nobody_had() {
+    for (first, created) in [("first = 'emit'", 3), ("", 0)] {
+        let job = format!(
+            "{BY_HAND}{first}\ndeletes = {{ after = 1 }}\npages = {{ style = 'page', param = 'page', size = 2 }}"
+        );
+        let (vendor, receiver) = (Vendor::of(""), Receiver::start());
+        in_pages(&vendor, [1, 1, 1], false);
+        let bridge = Bridge::with(&config(&vendor, &receiver, &job, "retry = ['1h']"));
+        assert_eq!(changes(&poll(&bridge)).len(), created, "{first}");
+        edit(&bridge, "key = '$.id'", "key = '$.sku'");
+        in_pages(&vendor, [1, 2, 1], true);
+        assert_eq!((outcome(&poll(&bridge)), changes(&poll(&bridge)).len()), ("partial", 0), "{first}");
+        assert_planned(&bridge, REBASELINES, "half read");
+        edit(&bridge, "key = '$.sku'", "key = '$.id'");
+        in_pages(&vendor, [1, 2, 1], false);
+        assert_planned(&bridge, REBASELINES, "taken back");
+        let report = poll(&bridge);
+        assert_eq!((outcome(&report), changes(&report)), ("complete", Vec::new()), "{first}");
+        assert_planned(&bridge, KEEPS, "read whole");
+        assert_eq!(changes(&poll(&bridge)), [""; 0], "{first}");
+        assert_eq!(job_planned(&bridge, "orders")["items"], 3, "{first}");
+        in_pages(&vendor, [1, 2, 7], false);
+        assert_eq!(changes(&poll(&bridge)), ["updated 3"], "{first}");
+    }
+}
+
+#[test]
+fn s5_a_first_poll_that_is_told_and_is_cut_off_by_an_edit_there_and_back_tells_no_deletion_of_what_nobody_had() {
+    let job = format!(
+        "{BY_HAND}first = 'emit'\ndeletes = {{ after = 1 }}\npages = {{ style = 'page', param = 'page', size = 2 }}"
+    );
+    let (vendor, receiver) = (Vendor::of(""), Receiver::start());
+    in_pages(&vendor, [1, 1, 1], true);
+    let bridge = Bridge::with(&config(&vendor, &receiver, &job, "retry = ['1h']"));
+    assert_eq!(changes(&poll(&bridge)), ["created 1", "created 2"]);
+    edit(&bridge, "key = '$.id'", "key = '$.sku'");
+    assert_eq!(changes(&poll(&bridge)), [""; 0]);
+    edit(&bridge, "key = '$.sku'", "key = '$.id'");
+    in_pages(&vendor, [1, 1, 1], false);
+    for _ in 0..2 {
+        assert_eq!(changes(&poll(&bridge)), [""; 0], "no receiver had the others");
     }
 }
 

@@ -114,3 +114,109 @@ fn an_item_or_a_job_that_is_not_there_is_told_with_the_nearest() {
     assert_eq!((answer.status, answer.json()["items"][0]["state"].as_str()), (200, Some("present")));
     assert_eq!(daemon.get("/api/v1/jobs/orders/items/x/why").status, 404);
 }
+
+/// A list of so many orders with one status.
+fn orders(ids: std::ops::RangeInclusive<u32>, status: &str) -> String {
+    let rows: Vec<String> = ids.map(|id| format!(r#"{{"id":{id},"status":"{status}","seen":"{status}"}}"#)).collect();
+    format!(r#"{{"orders":[{}]}}"#, rows.join(","))
+}
+
+fn told(daemon: &Daemon<'_>, key: &str) -> String {
+    daemon.cli(["why", "orders", key]).ok().stdout
+}
+
+#[test]
+fn a_deletion_that_is_held_says_so_once_and_what_to_type() {
+    let (vendor, _receiver, bridge) = world("deletes = { after = 2 }");
+    let daemon = bridge.run();
+    vendor.step_json(&orders(1..=30, "new"));
+    vendor.step_json(&orders(1..=15, "new"));
+    vendor.step_json(&orders(1..=15, "new"));
+    let seen = why(&daemon, "20");
+    assert_eq!(words(&seen), ["held", "missing", "first"], "{seen:#?}");
+    assert_eq!((seen[0]["change"].as_str(), seen[0]["changed"].to_string()), (Some("deleted"), r#"[""]"#.to_owned()));
+    let shown = told(&daemon, "20");
+    for part in ["silent (held): deleted", "15 deletions", "`doorbell approve orders`", "`doorbell reject orders`"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(seen[0]["reason"].as_str().is_some_and(|reason| reason.contains("doorbell approve orders")), "{seen:#?}");
+    assert_eq!(words(&why(&daemon, "3")), ["first"], "it is in the list");
+
+    for _ in 0..30 {
+        vendor.step_json(&orders(1..=15, "new"));
+    }
+    assert_eq!(why(&daemon, "20"), seen, "a hold that goes on is one row");
+    vendor.step_json(&orders(1..=14, "new"));
+    vendor.step_json(&orders(1..=14, "new"));
+    assert_eq!(words(&why(&daemon, "15")), ["held", "missing", "first"], "it came to the hold later");
+    assert_eq!(why(&daemon, "20")[0]["timestamp"], seen[0]["timestamp"]);
+
+    daemon.cli(["reject", "orders"]).ok();
+    // The first is a poll that had begun before.
+    for _ in 0..3 {
+        vendor.step_json(&orders(1..=14, "new"));
+    }
+    assert_eq!(words(&why(&daemon, "20"))[..3], ["held", "rejected", "held"], "it was missing anew");
+    let shown = told(&daemon, "20");
+    assert_eq!(shown.matches("doorbell approve orders").count(), 1, "only the hold of now can be answered: {shown}");
+    daemon.cli(["approve", "orders"]).ok();
+    vendor.step_json(&orders(1..=14, "new"));
+    vendor.step_json(&orders(1..=14, "new"));
+    let seen = why(&daemon, "20");
+    assert_eq!(words(&seen)[..2], ["deleted", "held"], "{seen:#?}");
+    assert!(!told(&daemon, "20").contains("doorbell approve"), "nothing is held any more");
+}
+
+#[test]
+fn an_event_of_a_poll_that_is_held_says_so_and_what_differed() {
+    let (vendor, receiver, bridge) = world("max_events = 12\nignore = ['$.seen']");
+    let daemon = bridge.run();
+    vendor.step_json(&orders(1..=15, "new"));
+    for _ in 0..5 {
+        vendor.step_json(&orders(1..=16, "paid"));
+    }
+    let seen = why(&daemon, "7");
+    assert_eq!(words(&seen), ["held", "first"], "{seen:#?}");
+    let row = &seen[0];
+    assert_eq!((&row["change"], row["changed"].to_string()), (&"updated".into(), r#"["/status"]"#.to_owned()));
+    assert_eq!(row["ignored"].to_string(), r#"["/seen"]"#);
+    let shown = told(&daemon, "16");
+    for part in ["orders 16: new, and waiting", "silent (held): created", "16 events", "`doorbell approve orders`"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    daemon.terminate_with(&vendor);
+
+    let told = bridge.cli(["why", "orders", "7", "--json"]).ok().json();
+    assert_eq!(told["items"][0]["observations"].as_array(), Some(&seen), "the state says the same");
+    let daemon = bridge.run();
+    for _ in 0..3 {
+        vendor.step_json(&orders(1..=16, "paid"));
+    }
+    assert_eq!(why(&daemon, "7"), seen, "over a restart, too");
+    daemon.cli(["approve", "orders"]).ok();
+    vendor.step_json(&orders(1..=16, "paid"));
+    vendor.step_json(&orders(1..=16, "paid"));
+    receiver.wait_for(16);
+    assert_eq!(words(&why(&daemon, "7")), ["updated", "held", "first"]);
+}
+
+#[test]
+fn an_item_of_a_baseline_that_is_not_whole_says_that_nothing_is_said_before_it_is() {
+    let page = "pages = { style = 'next_url', at = '$.next' }";
+    let (vendor, _receiver, bridge) = world(page);
+    let daemon = bridge.run();
+    let first = r#"{"orders":[{"id":1}],"next":"orders?page=2"}"#;
+    for _ in 0..3 {
+        vendor.step_json(first);
+        vendor.step(crate::support::Reply::status(500));
+    }
+    let seen = why(&daemon, "1");
+    assert_eq!(words(&seen), ["held"], "{seen:#?}");
+    assert!(told(&daemon, "1").contains("`doorbell approve orders` accepts it as it is"), "{seen:#?}");
+    daemon.cli(["approve", "orders"]).ok();
+    for _ in 0..2 {
+        vendor.step_json(first);
+        vendor.step(crate::support::Reply::status(500));
+    }
+    assert_eq!(words(&why(&daemon, "1")), ["first"], "it was accepted");
+}

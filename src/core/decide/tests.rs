@@ -55,7 +55,7 @@ impl World {
             uid: JobUid([7; 16]),
             scope: Scope::default(),
             sequence: self.sequence,
-            phase: Phase::of(job, kept.as_ref(), self.baseline),
+            phase: Phase::of(job, kept.as_ref(), self.baseline, false),
             old_rules: self.old_rules.clone(),
             now: Timestamp(1_000),
             noted: self.noted.clone(),

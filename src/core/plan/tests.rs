@@ -38,6 +38,7 @@ fn standing(name: &str) -> JobStanding {
         known: true,
         fingerprints: vec![job(name).fingerprints],
         baseline: true,
+        mixed: false,
         items: 7,
         last_poll: Some(Timestamp(0)),
         waiting: 0,
@@ -92,6 +93,8 @@ fn nothing_is_lost_by_a_job_that_is_new_or_had_no_baseline() {
     let half = JobStanding { baseline: false, ..standing("orders") };
     let other = edited(|prints| prints.request = Digest([9; 16]));
     assert_eq!(words(&planned(vec![other], vec![half]).jobs), ["orders re-baselines"]);
+    let taken_back = JobStanding { baseline: false, mixed: true, ..standing("orders") };
+    assert_eq!(words(&planned(vec![job("orders")], vec![taken_back]).jobs), ["orders re-baselines!"]);
 }
 
 #[test]

@@ -4,9 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::hold::Hold;
 use crate::core::time::Timestamp;
 use crate::core::view::{AttemptView, DeliveryView, EventDetail};
-use crate::core::why::{OBSERVATIONS_MAX, Observation, Seen};
+use crate::core::why::{OBSERVATIONS_MAX, Observation, Seen, Silence};
 
 /// What `doorbell why JOB KEY` tells.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,7 +26,8 @@ pub struct WhyItem {
     /// The scope; absent for a job without `each`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<serde_json::Value>,
-    /// `present`; `missing` from the last complete polls; `deleted`; or `forgotten`: events of it are all that is left.
+    /// `present`; `missing` from the last complete polls; `deleted`; `waiting`: it is new, and held or settling; or
+    /// `forgotten`: events of it are all that is left.
     pub state: String,
     /// Complete polls in a row in which it was missing.
     pub missed: u32,
@@ -50,8 +52,8 @@ pub struct ObservationView {
     /// What differed, as JSON Pointers.
     #[serde(flatten)]
     pub seen: Seen,
-    /// The rule that kept it silent: `on`, `when`, `settle`, `missing`, `ignored` (which is what is tolerated, too), `edited`, or
-    /// `first` for the first poll.
+    /// The rule that kept it silent: `on`, `when`, `settle`, `missing`, `ignored` (which is what is tolerated, too), `edited`,
+    /// `held`, `rejected`, or `first` for the first poll.
     pub rule: Option<String>,
     /// The rule as a sentence.
     pub reason: Option<String>,
@@ -100,13 +102,19 @@ impl ObservationView {
 
     /// The poll that took the item over without a word.
     fn first(at: Timestamp) -> Self {
+        let reason = "it was there in the first complete poll, of which nothing is said (`first`)".to_owned();
+        Self::of_rule(at, "first", reason)
+    }
+
+    /// Something that no row stands for.
+    fn of_rule(at: Timestamp, rule: &str, reason: String) -> Self {
         Self {
             timestamp: at,
             outcome: "silent".to_owned(),
             change: None,
             seen: Seen::default(),
-            rule: Some("first".to_owned()),
-            reason: Some("it was there in the first complete poll, of which nothing is said (`first`)".to_owned()),
+            rule: Some(rule.to_owned()),
+            reason: Some(reason),
             event: None,
             deliveries: Vec::new(),
             attempts: Vec::new(),
@@ -115,12 +123,27 @@ impl ObservationView {
 }
 
 impl WhyItem {
+    /// Says of what its scope still holds what to type, and of an item that is read so far by a baseline that is not
+    /// whole that this is why.
+    #[must_use]
+    pub fn held_by(mut self, job: &str, hold: Option<&Hold>) -> Self {
+        let Some(hold) = hold else { return self };
+        let waits = |seen: &&mut ObservationView| {
+            seen.rule.as_deref() == Some(Silence::Held.as_str()) && seen.timestamp >= hold.since
+        };
+        self.observations.iter_mut().filter(waits).for_each(|seen| seen.reason = Some(hold.sentence(job)));
+        if hold.baseline && !self.observations.iter().any(begins) {
+            let reason = hold.sentence(job);
+            self.observations.push(ObservationView::of_rule(hold.since, Silence::Held.as_str(), reason));
+        }
+        self
+    }
+
     /// Puts what is known of an item in order, and names the first poll where nothing says how the item began.
     #[must_use]
     pub fn in_order(mut self) -> Self {
         // Stable: of what was seen at one moment, what was handed in first is the newer.
         self.observations.sort_by_key(|seen| std::cmp::Reverse(seen.timestamp));
-        let begins = |seen: &ObservationView| seen.change.as_deref() == Some("created");
         let is_told = self.observations.iter().any(begins) || self.observations.len() >= OBSERVATIONS_MAX;
         if let Some(at) = self.baseline.filter(|_| !is_told) {
             let place = self.observations.partition_point(|seen| seen.timestamp > at);
@@ -129,4 +152,9 @@ impl WhyItem {
         self.observations.truncate(OBSERVATIONS_MAX);
         self
     }
+}
+
+/// It tells how the item began.
+fn begins(seen: &ObservationView) -> bool {
+    seen.change.as_deref() == Some("created")
 }

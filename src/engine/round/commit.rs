@@ -8,10 +8,11 @@ use crate::core::decide::{Decided, Phase};
 use crate::core::names::Scope;
 use crate::core::outcome::PollOutcome;
 use crate::core::plan::listed;
+use crate::core::why::Observation;
 use crate::engine::poller::Mode;
 use crate::engine::report::Trace;
 use crate::engine::round::{Act, Ended, Last, Round, Tally};
-use crate::store::{PollChanges, PollTicket, ScopeState, StoreError};
+use crate::store::{PollChanges, PollTicket, ScopeState, Seal, StoreError};
 
 /// Bytes of one poll's changes that are committed in one transaction; more is committed in chunks.
 const CHUNK_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -79,7 +80,8 @@ impl Round<'_> {
         let accepted = self.accepts(&outcome);
         let hold = self.next_hold(&outcome);
         trace.held(hold.as_deref());
-        let decided = self.decider.take();
+        let held = self.say_held(hold.as_deref());
+        let mut decided = self.decider.take();
         self.tell(&decided, trace);
         let tally = Tally { items: self.seen.len(), events: self.events };
         if self.mode == Mode::Look {
@@ -87,16 +89,12 @@ impl Round<'_> {
         }
         if !accepted && hold == self.state.hold && self.is_idle(&outcome, &decided) {
             let seal = self.renewed.take().filter(|_| !matches!(outcome, PollOutcome::Partial(_)));
-            let scope = &self.start.scope;
-            let observations = Some(decided.observations).filter(|some| !some.is_empty());
-            let act = Act::Note(
-                seal.map(|seal| (scope.clone(), seal)),
-                observations.map(|observations| (scope.clone(), observations)),
-            );
-            return Ok(Ended { outcome, tally, act, hold });
+            decided.observations.extend(held);
+            return Ok(Ended { outcome, tally, act: self.note_seen(seal, decided.observations), hold });
         }
         let mut chunks = chunks(self.start.scope.clone(), decided, self.rows_max(), self.bytes_max());
         let mut changes = chunks.pop().unwrap_or_default();
+        changes.observations.extend(held);
         for chunk in chunks {
             self.commit_part(ticket, chunk).await?;
         }
@@ -111,6 +109,16 @@ impl Round<'_> {
         }
         last.changes = changes;
         Ok(Ended { outcome, tally, act: Act::Commit(Box::new(last)), hold })
+    }
+
+    /// Ends a round with what is worth no transaction.
+    pub(super) fn note_seen(&self, seal: Option<Seal>, observations: Vec<Observation>) -> Act {
+        let scope = &self.start.scope;
+        let observations = Some(observations).filter(|some| !some.is_empty());
+        Act::Note(
+            seal.map(|seal| (scope.clone(), seal)),
+            observations.map(|observations| (scope.clone(), observations)),
+        )
     }
 
     /// True when there is nothing that is worth a transaction.
@@ -138,12 +146,14 @@ impl Round<'_> {
             PollOutcome::Partial(_) => {
                 let baseline = accepted || (self.start.phase == Phase::Watching && self.state.baseline);
                 let fingerprints = self.state.fingerprints.clone().filter(|_| !accepted).or(own);
-                ScopeState { sequence, baseline, gap: true, cursor, fingerprints, ..self.state.clone() }
+                let mixed = !accepted && (self.state.mixed || self.start.phase == Phase::Rebaseline);
+                ScopeState { sequence, baseline, gap: true, mixed, cursor, fingerprints, ..self.state.clone() }
             }
             _ => {
                 let seal = self.renewed.clone().or_else(|| self.state.seal.clone());
                 let fingerprints = own;
-                ScopeState { sequence, baseline: true, seal, gap: false, cursor, fingerprints, ..self.state.clone() }
+                let (gap, mixed) = (false, false);
+                ScopeState { sequence, baseline: true, seal, gap, mixed, cursor, fingerprints, ..self.state.clone() }
             }
         };
         Last { changes: PollChanges::default(), scope }
@@ -176,8 +186,8 @@ impl Round<'_> {
         }
         let edited = kept.edited(now);
         let why = match edited[..] {
-            [] if ticket.record.last_success.is_none() => return None,
-            [] => "its last baseline was cut off or forgotten".to_owned(),
+            [] if ticket.record.last_success.is_none() && !self.state.mixed => return None,
+            [] => "its last baseline was cut off, taken back or forgotten".to_owned(),
             _ => format!("its {} was edited", listed(&edited)),
         };
         let since = ticket.record.last_poll.unwrap_or(self.start.now);

@@ -13,6 +13,7 @@ use crate::core::ledger::{Remembered, Row};
 use crate::core::names::{Key, KeyDigest};
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
 use crate::core::time::Timestamp;
+use crate::core::why::{Observation, Silence};
 use crate::engine::poller::Mode;
 use crate::engine::report::Trace;
 use crate::engine::round::{Act, Ended, Last, Round, Tally};
@@ -24,6 +25,9 @@ const CONFIRMS_AT_ONCE: usize = 4;
 
 /// Confirmations that one poll asks for; the others wait for the next one.
 const CONFIRMS_MAX: usize = 1_000;
+
+/// Items of which it is noted that they are held: of a larger hold the others are only counted.
+const HELD_NOTED_MAX: usize = 10_000;
 
 /// How often the vendor is asked again, in milliseconds, for an item that is not in its list and that it still has.
 const CONFIRM_AGAIN: i64 = 3_600_000;
@@ -41,8 +45,7 @@ impl Round<'_> {
             Leave::Go => {}
             Leave::Wait => return self.hold_deletions(ticket, &fresh).await.map(Ok),
             Leave::Never => {
-                // This poll counts as the first without them.
-                self.decider.spare(fresh, 1);
+                self.decider.reject(fresh);
                 return Ok(Ok(()));
             }
         }
@@ -53,6 +56,7 @@ impl Round<'_> {
             self.put_aside();
             let keys = self.keys(ticket, &gone).await?;
             self.holding.hold_events(if told { gone.len() as u64 } else { 0 }, keys.iter().map(Key::as_str));
+            self.note_gone(&gone);
             return Ok(Ok(()));
         }
         if self.job.deletes.confirm.is_some() {
@@ -70,6 +74,7 @@ impl Round<'_> {
     async fn hold_deletions(&mut self, ticket: &PollTicket, rows: &[Row]) -> Result<(), StoreError> {
         let keys = self.keys(ticket, rows).await?;
         self.holding.hold_deletions(rows.len() as u64, keys.iter().map(Key::as_str));
+        self.note_gone(rows);
         self.decider.spare(rows.iter().copied(), self.job.deletes.after);
         Ok(())
     }
@@ -157,6 +162,28 @@ impl Round<'_> {
         self.over = true;
         let keys = decided.events.iter().map(|(_, event)| event.key.as_str());
         self.holding.hold_events(decided.events.len() as u64, keys);
+        let rules = &self.job.rules;
+        self.note_held(decided.events.iter().map(|(_, event)| Observation::held(event, rules)));
+    }
+
+    fn note_gone(&mut self, rows: &[Row]) {
+        let now = self.start.now;
+        self.note_held(rows.iter().map(|row| Observation::gone(row.key, now, Silence::Held)));
+    }
+
+    fn note_held(&mut self, held: impl Iterator<Item = Observation>) {
+        if self.mode == Mode::Commit {
+            let room = HELD_NOTED_MAX.saturating_sub(self.held.len());
+            self.held.extend(held.take(room));
+        }
+    }
+
+    /// What is to be written of the items that are held, for who asks why: nothing while a hold only goes on.
+    pub(super) fn say_held(&mut self, hold: Option<&Hold>) -> Vec<Observation> {
+        let held = std::mem::take(&mut self.held);
+        let goes_on = self.state.hold.as_deref() == hold;
+        let is_news = self.mode == Mode::Commit && self.poller.noted.is_news(self.start.uid, &self.start.scope, &held);
+        if is_news || !goes_on { held } else { Vec::new() }
     }
 
     /// A poll that was not read whole is a part of one that is held, and says nothing by itself.
@@ -178,17 +205,19 @@ impl Round<'_> {
     }
 
     /// Ends a round that is held: nothing of it is written but that it is.
-    pub(super) fn end_held(&self, ticket: &PollTicket, outcome: PollOutcome, tally: Tally) -> Ended {
+    pub(super) fn end_held(&mut self, ticket: &PollTicket, outcome: PollOutcome, tally: Tally) -> Ended {
         let hold = self.next_hold(&outcome);
+        let observations = self.say_held(hold.as_deref());
         let now = ticket.scopes.get(&self.start.scope).cloned().unwrap_or_default();
         let act = match &now.fingerprints {
             _ if self.mode == Mode::Look => Act::Nothing,
             Some(_) if hold != now.hold => {
                 let scope = ScopeState { hold: hold.clone(), ..now };
-                let changes = PollChanges { scope: self.start.scope.clone(), ..PollChanges::default() };
+                let scope_name = self.start.scope.clone();
+                let changes = PollChanges { scope: scope_name, observations, ..PollChanges::default() };
                 Act::Commit(Box::new(Last { changes, scope }))
             }
-            _ => Act::Note(None, None),
+            _ => self.note_seen(None, observations),
         };
         Ended { outcome, tally, act, hold }
     }

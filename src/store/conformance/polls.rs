@@ -251,6 +251,10 @@ pub(in crate::store) async fn a_part_of_a_rebaseline_voids_the_baseline(bench: &
     let ticket = claim(bench.store()).await;
     let state = &ticket.scopes[&Scope::default()];
     assert_eq!((state.items, state.baseline, state.seal.clone()), (1, false, None));
+    assert!(state.mixed, "an edit that is taken back finds rows that are not its own");
+    let all = changes(vec![row("a", 1)], Vec::new());
+    bench.store().commit_poll(ticket, all, complete(0), &room(0)).await.unwrap();
+    assert!(!claim(bench.store()).await.scopes[&Scope::default()].mixed);
 }
 
 pub(in crate::store) async fn a_scope_ends_by_itself(bench: &mut impl Bench) {

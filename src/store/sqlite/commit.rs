@@ -132,7 +132,7 @@ impl Commit {
         match self.end.scope() {
             Some(scope) => scope.clone(),
             None if self.changes.rebaseline => {
-                ScopeState { baseline: false, seal: None, gap: true, ..self.before.clone() }
+                ScopeState { baseline: false, mixed: true, seal: None, gap: true, ..self.before.clone() }
             }
             None => ScopeState { gap: true, ..self.before.clone() },
         }

@@ -355,7 +355,7 @@ pub(super) fn load(db: &Connection, name: &JobName) -> Result<Option<Known>> {
         .prepare_cached(
             "SELECT id, text, sequence, baseline, items, missing, seal_request, seal_etag, seal_modified, seal_body, \
              gap, cursor_print, cursor_value, cursor_full, hold, request, selection, identity, rules, \
-             (SELECT count(*) FROM settling WHERE settling.scope = scope.id) FROM scope WHERE job = ?1 ORDER BY text",
+             (SELECT count(*) FROM settling WHERE settling.scope = scope.id), mixed FROM scope WHERE job = ?1 ORDER BY text",
         )?
         .query_map([known.id], scope)?
         .collect::<rusqlite::Result<_>>()?;
@@ -414,6 +414,7 @@ fn scope(row: &Row<'_>) -> rusqlite::Result<KnownScope> {
         hold: hold(row, 14)?,
         fingerprints: fingerprints(row, 15)?,
         settling: count(row.get(19)?),
+        mixed: row.get(20)?,
     };
     Ok(KnownScope { id: row.get(0)?, name: Scope::from(row.get_ref(1)?.as_str()?), state })
 }
@@ -444,7 +445,7 @@ pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &Scope
             "UPDATE scope SET sequence = ?3, baseline = ?4, items = ?5, missing = ?6, seal_request = ?7, \
              seal_etag = ?8, seal_modified = ?9, seal_body = ?10, gap = ?11, \
              cursor_print = ?12, cursor_value = ?13, cursor_full = ?14, hold = ?15, request = ?16, selection = ?17, \
-             identity = ?18, rules = ?19 WHERE id = ?1 AND sequence = ?2",
+             identity = ?18, rules = ?19, mixed = ?20 WHERE id = ?1 AND sequence = ?2",
         )?
         .execute(params![
             id,
@@ -466,6 +467,7 @@ pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &Scope
             prints.map(|prints| prints.selection.0),
             prints.map(|prints| prints.identity.0),
             prints.map(|prints| prints.rules.as_str()),
+            state.mixed,
         ])?;
     Ok(changed == 1)
 }

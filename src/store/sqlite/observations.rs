@@ -6,12 +6,13 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::core::diff::Change;
+use crate::core::hold::Hold;
 use crate::core::names::{JobName, Key, KeyDigest};
 use crate::core::rules::Rules;
 use crate::core::time::Timestamp;
 use crate::core::why::{OBSERVATIONS_MAX, Observation, ObservationView, Seen, Silence, WhyItem};
-use crate::store::sqlite::archive;
 use crate::store::sqlite::error::{Result, small};
+use crate::store::sqlite::{archive, jobs, settling};
 
 /// Keeps what was seen in one scope.
 pub(super) fn write(db: &Connection, scope: i64, observations: &[Observation]) -> Result<()> {
@@ -29,6 +30,9 @@ fn put(db: &Connection, scope: i64, seen: &Observation) -> Result<()> {
             .execute(params![scope, seen.key.0, seen.silence.as_str()])?;
     }
     let pointers = serde_json::to_string(&seen.seen).unwrap_or_else(|_| "{}".to_owned());
+    if seen.silence == Silence::Held && !holds_anew(db, scope, seen, &pointers)? {
+        return Ok(());
+    }
     db.prepare_cached(
         "INSERT OR REPLACE INTO observation (scope, key, at, silence, change, seen, polls, of) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -49,6 +53,23 @@ fn put(db: &Connection, scope: i64, seen: &Observation) -> Result<()> {
     )?
     .execute(params![scope, seen.key.0, OBSERVATIONS_MAX as i64 - 1])?;
     Ok(())
+}
+
+/// False when this was seen of the item since its scope holds what it does: that a hold goes on is nothing new. What it
+/// was before in the same hold is forgotten.
+fn holds_anew(db: &Connection, scope: i64, seen: &Observation, pointers: &str) -> Result<bool> {
+    let hold =
+        db.prepare_cached("SELECT hold FROM scope WHERE id = ?1")?.query_one([scope], |row| jobs::hold(row, 0))?;
+    let since = hold.map_or(seen.at, |hold| hold.since);
+    let same = "scope = ?1 AND key = ?2 AND silence = 'held' AND at >= ?3";
+    let known = db
+        .prepare_cached(&format!("SELECT 1 FROM observation WHERE {same} AND change IS ?4 AND seen = ?5"))?
+        .exists(params![scope, seen.key.0, since.0, seen.change.map(Change::as_str), pointers])?;
+    if !known {
+        db.prepare_cached(&format!("DELETE FROM observation WHERE {same}"))?
+            .execute(params![scope, seen.key.0, since.0])?;
+    }
+    Ok(!known)
 }
 
 /// Forgets up to `limit` that are older than `before`.
@@ -72,7 +93,8 @@ pub(super) fn why(db: &Connection, job: &JobName, key: &Key) -> Result<Vec<WhyIt
         if row.is_none() && observations.is_empty() {
             continue;
         }
-        let (state, missed, deleted) = row.unwrap_or(("forgotten", 0, None));
+        let absent = if waits(db, &scope, key.digest(), &observations)? { "waiting" } else { "forgotten" };
+        let (state, missed, deleted) = row.unwrap_or((absent, 0, None));
         let text = scope.text;
         let item = WhyItem {
             scope: (!text.is_empty()).then(|| serde_json::from_str(&text).unwrap_or_else(|_| text.into())),
@@ -82,9 +104,18 @@ pub(super) fn why(db: &Connection, job: &JobName, key: &Key) -> Result<Vec<WhyIt
             baseline: scope.baselined,
             observations,
         };
-        items.push(item.in_order());
+        items.push(item.held_by(job.as_str(), scope.hold.as_deref()).in_order());
     }
     Ok(items)
+}
+
+/// True for an item without a row that is new, and that is held or has to persist before it is said.
+fn waits(db: &Connection, scope: &ScopeRow, key: KeyDigest, observations: &[ObservationView]) -> Result<bool> {
+    let since = scope.hold.as_ref().map(|hold| hold.since);
+    let is_held = |seen: &ObservationView| {
+        seen.rule.as_deref() == Some(Silence::Held.as_str()) && since.is_some_and(|since| seen.timestamp >= since)
+    };
+    Ok(observations.iter().any(is_held) || settling::has(db, scope.id, key)?)
 }
 
 struct ScopeRow {
@@ -93,18 +124,20 @@ struct ScopeRow {
     baselined: Option<Timestamp>,
     /// Those that its items were last compared under.
     rules: Rules,
+    hold: Option<Box<Hold>>,
 }
 
 fn scopes(db: &Connection, job: &JobName) -> Result<Vec<ScopeRow>> {
     let mut statement = db.prepare_cached(
-        "SELECT scope.id, scope.text, scope.baselined, scope.rules FROM job JOIN scope ON scope.job = job.id \
+        "SELECT scope.id, scope.text, scope.baselined, scope.rules, scope.hold FROM job JOIN scope ON scope.job = job.id \
          WHERE job.name = ?1 ORDER BY scope.text",
     )?;
     let rows = statement.query_map([job.as_str()], |row| {
         let baselined: Option<i64> = row.get(2)?;
         let rules: Option<String> = row.get(3)?;
         let rules = rules.and_then(|text| Rules::from_text(&text)).unwrap_or_default();
-        Ok(ScopeRow { id: row.get(0)?, text: row.get(1)?, baselined: baselined.map(Timestamp), rules })
+        let (id, text, hold) = (row.get(0)?, row.get(1)?, jobs::hold(row, 4)?);
+        Ok(ScopeRow { id, text, baselined: baselined.map(Timestamp), rules, hold })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

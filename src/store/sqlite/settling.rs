@@ -14,6 +14,11 @@ pub(super) fn all(db: &Connection, scope: i64) -> Result<Vec<(KeyDigest, u32)>> 
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// True when the item has such a value.
+pub(super) fn has(db: &Connection, scope: i64, key: KeyDigest) -> Result<bool> {
+    Ok(db.prepare_cached("SELECT 1 FROM settling WHERE scope = ?1 AND key = ?2")?.exists(params![scope, key.0])?)
+}
+
 /// The values for `keys`, in their order.
 pub(super) fn pending(db: &Connection, scope: i64, keys: &[KeyDigest]) -> Result<Vec<Option<Remembered>>> {
     let mut statement = db.prepare_cached("SELECT name, body FROM settling WHERE scope = ?1 AND key = ?2")?;

@@ -14,7 +14,7 @@ use crate::store::sqlite::error::{Result, count};
 use crate::store::sqlite::jobs;
 
 const JOBS: &str = "SELECT job.id, job.name, job.removed IS NULL, job.last_poll, count(scope.id), \
-                    coalesce(max(scope.baseline), 0), coalesce(sum(scope.items), 0) \
+                    coalesce(max(scope.baseline), 0), coalesce(sum(scope.items), 0), coalesce(max(scope.mixed), 0) \
                     FROM job LEFT JOIN scope ON scope.job = job.id WHERE job.name <> ?1 GROUP BY job.id ORDER BY job.name";
 
 /// Most jobs have one row here, however many scopes they have.
@@ -66,6 +66,7 @@ fn job(
         known: row.get::<_, i64>(4)? > 0,
         baseline: row.get(5)?,
         items: count(row.get(6)?),
+        mixed: row.get(7)?,
         waiting: waiting.get(&id).copied().map_or(0, count),
     })
 }

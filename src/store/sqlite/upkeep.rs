@@ -225,7 +225,7 @@ pub(super) fn delete_ledger(db: &Connection, before: Timestamp, limit: i64) -> R
     }
     let (items, missing) = pen.tally.apply(count(items), count(missing));
     db.prepare_cached(
-        "UPDATE scope SET baseline = 0, items = ?2, missing = ?3, seal_request = NULL, seal_etag = NULL, \
+        "UPDATE scope SET baseline = 0, mixed = 1, items = ?2, missing = ?3, seal_request = NULL, seal_etag = NULL, \
          seal_modified = NULL, seal_body = NULL, hold = NULL WHERE id = ?1",
     )?
     .execute([scope, int(items), int(missing)])?;

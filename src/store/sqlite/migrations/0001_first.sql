@@ -39,6 +39,8 @@ CREATE TABLE scope (
     seal_body     BLOB CHECK (length(seal_body) = 16),
     -- 1: rows were written since the last complete poll, so that no seal counts.
     gap           INTEGER NOT NULL DEFAULT 0 CHECK (gap IN (0, 1)),
+    -- 1: a part of another selection was read into its items, or they were forgotten: they are to be taken over anew.
+    mixed         INTEGER NOT NULL DEFAULT 0 CHECK (mixed IN (0, 1)),
     -- How far the job has read: of what, the value as JSON, and when all was last read.
     cursor_print  BLOB CHECK (length(cursor_print) = 16),
     cursor_value  TEXT,
@@ -114,7 +116,8 @@ CREATE TABLE observation (
     scope   INTEGER NOT NULL,
     key     BLOB NOT NULL CHECK (length(key) = 16),
     at      INTEGER NOT NULL,
-    silence TEXT NOT NULL CHECK (silence IN ('on', 'when', 'settle', 'missing', 'ignored', 'edited')),
+    silence TEXT NOT NULL CHECK
+        (silence IN ('on', 'when', 'settle', 'missing', 'ignored', 'edited', 'held', 'rejected')),
     change  TEXT CHECK (change IN ('created', 'updated', 'deleted', 'restored')),
     seen    TEXT NOT NULL,
     polls   INTEGER CHECK (polls > 0),
