@@ -279,3 +279,25 @@ fn the_rules_find_what_they_look_for() {
         [("state", true), ("pages", false)]
     );
 }
+
+#[test]
+fn seeds_of_failed_properties_are_committed_and_belong_to_a_test() {
+    let ignored = fs::read_to_string(root().join(".gitignore")).expect("the list of what is not committed");
+    let hides = |line: &&str| line.contains("regressions") || line.contains("seeds") || line.contains("*.txt");
+    let mut findings: Vec<String> =
+        ignored.lines().filter(hides).map(|line| format!(".gitignore: `{line}` hides seeds: take it out")).collect();
+    for path in files("proptest-regressions", "txt") {
+        let kept = path.strip_prefix(root().join("proptest-regressions")).expect("a file of the folder");
+        let source = root().join("src").join(kept).with_extension("rs");
+        let text = fs::read_to_string(&source).unwrap_or_default();
+        if !text.contains("proptest!") {
+            findings.push(format!("{}: there is no property in {}: move it along", path.display(), source.display()));
+        }
+    }
+    for path in files("tests", "seeds") {
+        if !path.with_extension("rs").exists() {
+            findings.push(format!("{}: there is no such test: move it along", path.display()));
+        }
+    }
+    none(&findings);
+}

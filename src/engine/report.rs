@@ -161,10 +161,10 @@ impl Trace {
         report.events.extend(views);
     }
 
-    /// Notes what waits for a person.
+    /// Notes what of one scope waits for a person.
     pub(super) fn held(&mut self, hold: Option<&Hold>) {
         if let Some(report) = &mut self.report {
-            report.held = hold.cloned();
+            report.held = Hold::sum(report.held.iter().chain(hold));
         }
     }
 

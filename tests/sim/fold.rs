@@ -9,19 +9,23 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use serde_json::Value;
 
-use crate::plan::Rules;
+use crate::plan::{KEPT_BACK, Manner, Rules};
 
 /// How far a price may move under [`Rules::tolerance`].
 pub(crate) const TOLERANCE: i64 = 5;
 
 pub(crate) type Checked = Result<(), TestCaseError>;
 
-/// What a receiver holds: put on created, updated and restored, removed on deleted.
-#[derive(Debug, Default)]
+/// What a receiver holds of one scope: put on created, updated and restored, removed on deleted.
+#[derive(Debug)]
 pub(crate) struct Fold {
+    account: u8,
+    manner: Manner,
     held: BTreeMap<String, Value>,
     ids: BTreeSet<String>,
     sequence: u64,
+    /// What each poll was shown of an item since its last event.
+    sightings: BTreeMap<String, Vec<Vec<Value>>>,
     /// All that some rules have left out since the receiver last knew everything.
     left_out: Rules,
     /// Bodies may be remembered that differ, where the rules leave it out, from what the receiver holds: the rules were
@@ -33,6 +37,19 @@ pub(crate) struct Fold {
 pub(crate) type Served = BTreeMap<String, Vec<Value>>;
 
 impl Fold {
+    pub(crate) fn new(account: u8, manner: Manner, rules: Rules) -> Self {
+        Self {
+            account,
+            manner,
+            held: BTreeMap::new(),
+            ids: BTreeSet::new(),
+            sequence: 0,
+            sightings: BTreeMap::new(),
+            left_out: rules,
+            adopted: false,
+        }
+    }
+
     /// A silent baseline was read whole: it is what the receiver starts from. `at_once`: no poll before has read a part
     /// of it, of which bodies that are equal under the rules are kept.
     pub(crate) fn begin(&mut self, served: &Served, rules: Rules, at_once: bool) {
@@ -48,32 +65,74 @@ impl Fold {
         self.adopted = true;
     }
 
+    /// How many items it holds.
+    pub(crate) fn items(&self) -> u64 {
+        self.held.len() as u64
+    }
+
     /// Takes a poll's events, and holds each against what the poll was shown.
     pub(crate) fn take(&mut self, report: &PollReport, served: &Served) -> Checked {
         prop_assert_eq!(report.events.len() as u64, report.events_total);
         prop_assert!(report.events.is_empty() || report.outcome != "failed", "{:?}", report);
+        let one_scope = self.manner.accounts == 1;
         for event in &report.events {
-            if event.change == "deleted" {
+            if event.change == "deleted" && one_scope {
                 let whole = matches!(report.outcome.as_str(), "complete" | "unchanged");
                 prop_assert!(whole, "deleted by a poll that is {}: {:?}", report.outcome, event);
             }
-            self.take_one(event, served)?;
+        }
+        // A poll that is held for its events counts for nothing.
+        let counts = !one_scope || report.held.as_ref().is_none_or(|held| held.events == 0);
+        if counts { self.take_all(&report.events, served) } else { Ok(()) }
+    }
+
+    /// Takes those events that are of its scope.
+    pub(crate) fn take_all(&mut self, events: &[PollEventView], served: &Served) -> Checked {
+        for (key, versions) in served {
+            self.sightings.entry(key.clone()).or_default().push(versions.clone());
+        }
+        for event in events {
+            let body: Value = serde_json::from_str(event.body.get()).expect("an envelope");
+            if body["data"]["scope"]["account"].as_u64().unwrap_or(0) == u64::from(self.account) {
+                self.take_one(event, &body, served)?;
+            }
         }
         Ok(())
     }
 
-    fn take_one(&mut self, event: &PollEventView, served: &Served) -> Checked {
-        let body: Value = serde_json::from_str(event.body.get()).expect("an envelope");
+    fn take_one(&mut self, event: &PollEventView, body: &Value, served: &Served) -> Checked {
         let data = &body["data"];
         prop_assert!(self.ids.insert(event.id.clone()), "the id of {} was used before", body);
         self.sequence += 1;
         prop_assert_eq!(data["sequence"].as_u64(), Some(self.sequence), "{}", body);
         prop_assert_eq!(data["key"].as_str(), Some(event.key.as_str()));
-        let (before, after) = (&data["before"], &data["after"]);
+        self.check_place(event, body)?;
+        let (key, after) = (event.key.clone(), &data["after"]);
+        if event.change == "deleted" {
+            self.held.remove(&key);
+            return Ok(());
+        }
+        let shown = served.get(&key).is_some_and(|versions| versions.contains(after));
+        prop_assert!(shown, "{} was never shown", body);
+        prop_assert!(self.has_settled(&key, after), "{} has not persisted: {:?}", body, self.sightings[&key]);
+        let kept_back = self.manner.when && after["v"] == KEPT_BACK;
+        prop_assert!(!kept_back, "`when` is not true of {}", body);
+        self.sightings.remove(&key);
+        self.held.insert(key, after.clone());
+        Ok(())
+    }
+
+    /// It is a change of what the receiver holds, as far as that was told all.
+    fn check_place(&self, event: &PollEventView, body: &Value) -> Checked {
+        let data = &body["data"];
+        let (before, after, on) = (&data["before"], &data["after"], self.manner.on);
         let held = self.held.get(&event.key);
+        prop_assert!(on.names().contains(&event.change.as_str()), "`on` does not name it: {}", body);
+        let was_told_gone = held.is_none() || !on.deleted;
+        let was_told_there = held.is_some() || !on.created || !on.restored || self.manner.when;
         match event.change.as_str() {
-            "created" => prop_assert!(held.is_none() && before.is_null(), "{} is held: {:?}", body, held),
-            "restored" => prop_assert!(held.is_none() && !before.is_null(), "{} is held: {:?}", body, held),
+            "created" => prop_assert!(was_told_gone && before.is_null(), "{} is held: {:?}", body, held),
+            "restored" => prop_assert!(was_told_gone && !before.is_null(), "{} is held: {:?}", body, held),
             "updated" => {
                 let changed = data["changed"].as_array().is_some_and(|changed| !changed.is_empty());
                 prop_assert!(changed, "nothing changed: {}", body);
@@ -82,17 +141,24 @@ impl Fold {
             _ => prop_assert!(after.is_null(), "{}", body),
         }
         if matches!(event.change.as_str(), "updated" | "deleted") {
-            prop_assert!(held.is_some(), "{} is not held", body);
-            prop_assert!(self.adopted || held == Some(before), "{} is held as {:?}", body, held);
+            prop_assert!(was_told_there, "{} is not held", body);
+            let is_known = self.adopted || !self.manner.says_all() || held == Some(before);
+            prop_assert!(is_known, "{} is held as {:?}", body, held);
         }
-        if event.change == "deleted" {
-            self.held.remove(&event.key);
-            return Ok(());
-        }
-        let shown = served.get(&event.key).is_some_and(|versions| versions.contains(after));
-        prop_assert!(shown, "{} was never shown", body);
-        self.held.insert(event.key.clone(), after.clone());
         Ok(())
+    }
+
+    /// A value was seen in as many polls as it must be; in a row, where no poll saw two.
+    fn has_settled(&self, key: &str, after: &Value) -> bool {
+        let needed = self.manner.settle as usize;
+        let Some(seen) = self.sightings.get(key).filter(|_| needed > 1) else { return needed <= 1 };
+        let after = self.counted(after);
+        let has = |versions: &Vec<Value>| versions.iter().any(|version| self.counted(version) == after);
+        let last = &seen[seen.len().saturating_sub(needed)..];
+        // Of several scopes it is not known here which was held.
+        let unknown = self.manner.accounts > 1 && self.manner.max_events.is_some();
+        let in_a_row = unknown || last.iter().any(|versions| versions.len() > 1) || last.iter().all(has);
+        in_a_row && seen.iter().filter(|versions| has(versions)).count() >= needed
     }
 
     /// It holds all that the vendor holds, and perhaps more.
@@ -104,12 +170,24 @@ impl Fold {
         Ok(())
     }
 
-    /// It holds what the vendor holds, but for what the rules leave out.
+    /// It holds what the vendor holds, but for what the rules leave out and what the job does not say.
     pub(crate) fn check(&self, vendor: &BTreeMap<String, Value>) -> Checked {
-        let keys = |held: &BTreeMap<String, Value>| held.keys().cloned().collect::<Vec<_>>();
-        prop_assert_eq!(keys(&self.held), keys(vendor));
+        let Manner { on, when, .. } = self.manner;
+        let may_stay = !on.deleted;
+        let extra = self.held.keys().find(|key| !vendor.contains_key(*key));
+        prop_assert!(may_stay || extra.is_none(), "{:?} is gone", extra);
         for (key, now) in vendor {
-            let held = &self.held[key];
+            if when && now["v"] == KEPT_BACK {
+                continue;
+            }
+            let is_told = on.created && on.restored && (!when || on.updated);
+            let Some(held) = self.held.get(key) else {
+                prop_assert!(!is_told, "{} is not held", key);
+                continue;
+            };
+            if !on.updated || !(on.deleted || on.restored) {
+                continue;
+            }
             prop_assert_eq!(self.counted(held), self.counted(now), "what counts in {}", key);
             let price = |item: &Value| item["price"].as_i64().expect("a price");
             let drift = (price(held) - price(now)).abs();
@@ -120,13 +198,21 @@ impl Fold {
         Ok(())
     }
 
-    /// It holds what the vendor holds, to the letter.
+    /// It holds what the vendor holds, to the letter, where all of it was edited in a way that every job tells.
     pub(crate) fn check_all(&self, vendor: &BTreeMap<String, Value>) -> Checked {
-        prop_assert_eq!(&self.held, vendor);
+        let on = self.manner.on;
+        match (on.updated, on.deleted) {
+            (true, true) => prop_assert_eq!(&self.held, vendor),
+            (true, false) => {
+                let missing = vendor.iter().find(|(key, now)| self.held.get(*key) != Some(now));
+                prop_assert!(missing.is_none(), "{:?} is not held so", missing);
+            }
+            (false, _) => self.check(vendor)?,
+        }
         Ok(())
     }
 
-    /// The ids of its events in the order of their sequence.
+    /// How many events it has had.
     pub(crate) fn events(&self) -> usize {
         self.ids.len()
     }

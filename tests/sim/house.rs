@@ -2,9 +2,11 @@
 //!
 //! The state is shared by the histories of a test, each under a job of its own name, and begun anew now and then.
 
+use std::cell::RefCell;
 use std::env::VarError;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +14,12 @@ use async_trait::async_trait;
 use doorbell::config::{self, Lookup};
 use doorbell::core::config::Config;
 use doorbell::core::delivery::Parcel;
+use doorbell::core::hold::{Answer, Hold};
 use doorbell::core::names::JobName;
 use doorbell::core::observe::{AttemptSeen, Observer, PollSeen, Pulse};
 use doorbell::core::sink::Sink;
 use doorbell::core::time::Timestamp;
-use doorbell::core::view::{EventFilter, PollReport, PollWish};
+use doorbell::core::view::{EventDetail, EventFilter, EventView, PollEventView, PollReport, PollWish};
 use doorbell::engine::clock::{Clock, Dice};
 use doorbell::engine::tasks::Tasks;
 use doorbell::engine::{Begin, Engine, World};
@@ -94,21 +97,50 @@ pub(crate) fn config(text: &str) -> Arc<Config> {
 }
 
 /// A folder with a state in it: in memory where the system has such a place, for each poll waits for its disk.
-pub(crate) fn folder() -> tempfile::TempDir {
+fn folder() -> tempfile::TempDir {
     let memory = PathBuf::from("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     made.or_else(|_| tempfile::tempdir()).expect("a folder")
 }
 
-/// Opens the state in a folder.
-pub(crate) fn open(folder: &Path) -> Arc<dyn Store> {
-    let options = Options { path: folder.join("doorbell.db"), uid_seed: 7, now: BEGIN };
-    Arc::new(SqliteStore::open(&options).expect("a state"))
+/// A state in a file, which can be closed and opened again.
+pub(crate) struct Shelf {
+    folder: tempfile::TempDir,
+    store: RefCell<Option<Arc<dyn Store>>>,
+}
+
+impl Shelf {
+    pub(crate) fn new() -> Self {
+        let shelf = Self { folder: folder(), store: RefCell::default() };
+        shelf.open();
+        shelf
+    }
+
+    fn open(&self) {
+        let options = Options { path: self.folder.path().join("doorbell.db"), uid_seed: 7, now: BEGIN };
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&options).expect("a state"));
+        self.store.replace(Some(store));
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.borrow().clone().expect("an open state")
+    }
+
+    /// Closes the file, or drops it as a crash does, and opens it anew.
+    async fn reopen(&self, dies: bool) {
+        let store = self.store.take().expect("an open state");
+        if !dies {
+            store.close().await.expect("closed");
+        }
+        assert_eq!(Arc::strong_count(&store), 1, "nobody else has it");
+        drop(store);
+        self.open();
+    }
 }
 
 /// A running engine, and what is outside of it.
 pub(crate) struct House {
-    store: Arc<dyn Store>,
+    shelf: Rc<Shelf>,
     vendor: Arc<Vendor>,
     hand: Arc<Hand>,
     config: Arc<Config>,
@@ -117,9 +149,9 @@ pub(crate) struct House {
 }
 
 impl House {
-    pub(crate) async fn new(store: Arc<dyn Store>, vendor: Arc<Vendor>, job: &str, config: Arc<Config>) -> Self {
+    pub(crate) async fn new(shelf: Rc<Shelf>, vendor: Arc<Vendor>, job: &str, config: Arc<Config>) -> Self {
         let hand = Arc::new(Hand(watch::channel(BEGIN).0));
-        let mut house = Self { store, vendor, hand, config, engine: None, job: JobName::from(job) };
+        let mut house = Self { shelf, vendor, hand, config, engine: None, job: JobName::from(job) };
         house.start().await;
         house
     }
@@ -130,7 +162,7 @@ impl House {
             dice: Arc::new(Even),
             fetcher: self.vendor.clone(),
             sender: Arc::new(Nobody),
-            store: self.store.clone(),
+            store: self.shelf.store(),
             observer: Arc::new(Nobody),
             pulse: Arc::new(Pulse::default()),
             tasks: Tasks::default(),
@@ -148,6 +180,18 @@ impl House {
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         self.start().await;
+    }
+
+    /// Ends what is under way, and begins again from what is in the file.
+    pub(crate) async fn reopen(&mut self, dies: bool) {
+        self.stop().await;
+        self.shelf.reopen(dies).await;
+        self.start().await;
+    }
+
+    /// A person answers what is held; what it was, if anything.
+    pub(crate) async fn answer(&self, answer: Answer) -> Option<Hold> {
+        self.shelf.store().answer(&self.job, answer).await.expect("answered")
     }
 
     pub(crate) async fn revise(&mut self, config: Arc<Config>) {
@@ -174,15 +218,31 @@ impl House {
         report
     }
 
-    /// The ids of the events that the state holds, in the order of their sequence.
-    pub(crate) async fn events(&self) -> Vec<(u64, String)> {
+    /// The events that the state holds of an account, the oldest first.
+    pub(crate) async fn events(&self, account: u8) -> Vec<EventView> {
         let filter = EventFilter {
             job: Some(self.job.to_string()),
             oldest_first: true,
             limit: Some(1_000),
             ..EventFilter::default()
         };
-        let page = self.store.events(&filter).await.expect("events");
-        page.data.into_iter().map(|event| (event.sequence, event.id)).collect()
+        let page = self.shelf.store().events(&filter).await.expect("events");
+        assert!(page.next.is_none(), "more than are looked at");
+        let of = |event: &EventView| event.scope.as_ref().and_then(|scope| scope["account"].as_u64()).unwrap_or(0);
+        page.data.into_iter().filter(|event| of(event) == u64::from(account)).collect()
+    }
+
+    /// An event as a report shows it.
+    pub(crate) async fn event(&self, id: &str) -> PollEventView {
+        let EventDetail { event, body, .. } =
+            self.shelf.store().event(id).await.expect("an archive").expect("an event that was listed");
+        PollEventView {
+            id: event.id,
+            key: event.key,
+            change: event.change,
+            sinks: Vec::new(),
+            body,
+            bodies: Vec::new(),
+        }
     }
 }

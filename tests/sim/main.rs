@@ -8,3 +8,4 @@ mod histories;
 mod house;
 mod plan;
 mod vendor;
+mod written;

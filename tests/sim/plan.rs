@@ -48,6 +48,15 @@ pub(crate) enum Edit {
     Shuffle {
         id: u8,
     },
+    /// All that there may be is there, with this value.
+    Fill {
+        value: u8,
+    },
+    /// All of an account but the first so many are gone.
+    Sweep {
+        account: u8,
+        kept: u8,
+    },
 }
 
 /// What happens to one request of a poll.
@@ -77,6 +86,58 @@ pub(crate) struct Rules {
     pub(crate) arrays: bool,
 }
 
+/// What a job says of what it finds, and when: of a plain job, everything at once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Manner {
+    pub(crate) settle: u32,
+    pub(crate) on: On,
+    /// `when` keeps back what has the value [`KEPT_BACK`].
+    pub(crate) when: bool,
+    /// The vendor is asked for what is missing.
+    pub(crate) confirm: bool,
+    pub(crate) max_events: Option<u64>,
+    /// Scopes (`each`), each with items of its own; 1: none.
+    pub(crate) accounts: u8,
+}
+
+impl Manner {
+    /// Says everything at once, and holds nothing but what every job does.
+    pub(crate) const PLAIN: Self =
+        Self { settle: 1, on: On::ALL, when: false, confirm: false, max_events: None, accounts: 1 };
+
+    /// Everything is said, sooner or later.
+    pub(crate) fn says_all(&self) -> bool {
+        self.on == On::ALL && !self.when
+    }
+}
+
+/// The value of an item of which `when` is not true.
+pub(crate) const KEPT_BACK: u8 = 2;
+
+/// The changes that `on` names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct On {
+    pub(crate) created: bool,
+    pub(crate) updated: bool,
+    pub(crate) deleted: bool,
+    pub(crate) restored: bool,
+}
+
+impl On {
+    pub(crate) const ALL: Self = Self { created: true, updated: true, deleted: true, restored: true };
+
+    /// The names.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        let all = [
+            (self.created, "created"),
+            (self.updated, "updated"),
+            (self.deleted, "deleted"),
+            (self.restored, "restored"),
+        ];
+        all.into_iter().filter(|(is_on, _)| *is_on).map(|(_, name)| name).collect()
+    }
+}
+
 /// An edit of the config.
 #[derive(Clone, Debug)]
 pub(crate) enum Revision {
@@ -97,7 +158,15 @@ pub(crate) enum Step {
     /// Two looks and a poll: all three find the same.
     Look,
     Restart,
+    /// The daemon ends, or dies, and another one opens the file.
+    Reopen {
+        dies: bool,
+    },
     Revise(Revision),
+    /// A person answers what is held.
+    Answer {
+        approve: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -110,31 +179,83 @@ pub(crate) struct Plan {
     pub(crate) cursor: bool,
     pub(crate) emit: bool,
     pub(crate) after: u32,
+    pub(crate) ids: u8,
     pub(crate) rules: Rules,
+    pub(crate) manner: Manner,
     pub(crate) at_first: Vec<Edit>,
     pub(crate) steps: Vec<Step>,
 }
 
-/// Items that a vendor may have.
-const IDS: u8 = 7;
+/// What histories of one kind have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    pub(crate) styles: &'static [Style],
+    pub(crate) cursor: bool,
+    /// The config is edited.
+    pub(crate) revised: bool,
+    /// Items that an account may have. More than ten can vanish at once, and are held.
+    pub(crate) ids: u8,
+    /// Which manners a job may have.
+    pub(crate) manners: fn() -> BoxedStrategy<Manner>,
+}
 
-fn edit() -> impl Strategy<Value = Edit> {
+impl Kind {
+    /// Seven items, and a job that says everything at once.
+    pub(crate) const fn of(styles: &'static [Style]) -> Self {
+        Self { styles, cursor: false, revised: false, ids: 7, manners: plain }
+    }
+}
+
+fn plain() -> BoxedStrategy<Manner> {
+    Just(Manner::PLAIN).boxed()
+}
+
+/// Something has to be answered by a person now and then.
+pub(crate) fn holding() -> BoxedStrategy<Manner> {
+    (prop::option::of(1..12_u64), 1..3_u32, any::<bool>())
+        .prop_map(|(max_events, settle, confirm)| Manner { max_events, settle, confirm, ..Manner::PLAIN })
+        .boxed()
+}
+
+/// Something is kept back.
+pub(crate) fn reserved() -> BoxedStrategy<Manner> {
+    let on = any::<[bool; 4]>().prop_map(|[created, updated, deleted, restored]| {
+        let is_some = created || updated || deleted || restored;
+        if is_some { On { created, updated, deleted, restored } } else { On::ALL }
+    });
+    (1..4_u32, prop_oneof![Just(On::ALL), on], any::<[bool; 2]>())
+        .prop_map(|(settle, on, [when, confirm])| Manner { settle, on, when, confirm, ..Manner::PLAIN })
+        .boxed()
+}
+
+/// Several scopes, and all the rest.
+pub(crate) fn scoped() -> BoxedStrategy<Manner> {
+    (2..4_u8, 1..3_u32, prop::option::of(1..8_u64), any::<bool>())
+        .prop_map(|(accounts, settle, max_events, when)| Manner { accounts, settle, max_events, when, ..Manner::PLAIN })
+        .boxed()
+}
+
+fn edit(ids: u8, accounts: u8) -> impl Strategy<Value = Edit> {
+    let all = ids * accounts;
+    let is_crowd = u32::from(ids > 10);
     prop_oneof![
-        6 => (0..IDS, 0..4_u8, any::<bool>()).prop_map(|(id, value, late)| Edit::Put { id, value, late }),
-        3 => (0..IDS).prop_map(|id| Edit::Remove { id }),
-        1 => (0..IDS).prop_map(|id| Edit::Noise { id }),
-        2 => (0..IDS, -4..5_i8).prop_map(|(id, by)| Edit::Price { id, by }),
-        1 => (0..IDS).prop_map(|id| Edit::Shuffle { id }),
+        6 => (0..all, 0..4_u8, any::<bool>()).prop_map(|(id, value, late)| Edit::Put { id, value, late }),
+        3 => (0..all).prop_map(|id| Edit::Remove { id }),
+        1 => (0..all).prop_map(|id| Edit::Noise { id }),
+        2 => (0..all, -4..5_i8).prop_map(|(id, by)| Edit::Price { id, by }),
+        1 => (0..all).prop_map(|id| Edit::Shuffle { id }),
+        3 * is_crowd => (0..4_u8).prop_map(|value| Edit::Fill { value }),
+        3 * is_crowd => (0..accounts, 0..12_u8).prop_map(|(account, kept)| Edit::Sweep { account, kept }),
     ]
 }
 
-fn fault() -> impl Strategy<Value = Fault> {
+fn fault(ids: u8, accounts: u8) -> impl Strategy<Value = Fault> {
     prop_oneof![
         3 => Just(Fault::Refused),
         1 => Just(Fault::Garbage),
         1 => Just(Fault::Empty),
         1 => Just(Fault::Death),
-        4 => edit().prop_map(Fault::Edited),
+        4 => edit(ids, accounts).prop_map(Fault::Edited),
         2 => any::<bool>().prop_map(|stale| Fault::Again { stale }),
     ]
 }
@@ -158,27 +279,42 @@ fn revision() -> impl Strategy<Value = Revision> {
     ]
 }
 
-fn step(revised: bool) -> impl Strategy<Value = Step> {
-    let polled = prop::collection::vec((0..5_usize, fault()), 0..3).prop_map(Step::Poll);
+fn step(kind: Kind, manner: Manner) -> impl Strategy<Value = Step> {
+    let (ids, accounts) = (kind.ids, manner.accounts);
+    let polled = prop::collection::vec((0..5_usize, fault(ids, accounts)), 0..3).prop_map(Step::Poll);
+    let holds = kind.ids > 10 || manner.max_events.is_some();
     prop_oneof![
-        6 => prop::collection::vec(edit(), 1..4).prop_map(Step::Edits),
-        4 => Just(Step::Poll(Vec::new())),
-        4 => polled,
-        1 => Just(Step::Look),
+        12 => prop::collection::vec(edit(ids, accounts), 1..4).prop_map(Step::Edits),
+        8 => Just(Step::Poll(Vec::new())),
+        8 => polled,
+        2 => Just(Step::Look),
         1 => Just(Step::Restart),
-        if revised { 3 } else { 0 } => revision().prop_map(Step::Revise),
+        1 => any::<bool>().prop_map(|dies| Step::Reopen { dies }),
+        if kind.revised { 6 } else { 0 } => revision().prop_map(Step::Revise),
+        if holds { 6 } else { 0 } => prop::bool::weighted(0.6).prop_map(|approve| Step::Answer { approve }),
     ]
 }
 
-/// Histories of a vendor that lists in one of these styles.
-pub(crate) fn plan(styles: &'static [Style], cursor: bool, revised: bool) -> impl Strategy<Value = Plan> {
+/// Histories of this kind.
+pub(crate) fn plan(kind: Kind) -> impl Strategy<Value = Plan> {
     let order = prop::sample::select(vec![Order::Id, Order::Newest, Order::Oldest]);
-    let listing = (prop::sample::select(styles), order, 1..4_usize, any::<[bool; 3]>(), 1..3_u32);
-    let history = (prop::collection::vec(edit(), 0..8), prop::collection::vec(step(revised), 1..14));
-    (listing, rules(), history).prop_map(move |((style, order, size, flags, after), rules, (at_first, steps))| {
-        let [etags, total, emit] = flags;
-        // The value of the last item leads on: it has to grow.
-        let order = if style == Style::LastKey { Order::Id } else { order };
-        Plan { style, order, size, etags, total, cursor, emit, after, rules, at_first, steps }
-    })
+    let listing = (prop::sample::select(kind.styles), order, 1..4_usize, any::<[bool; 3]>(), 1..3_u32);
+    let history = (kind.manners)().prop_flat_map(move |manner| {
+        let at_first = prop::collection::vec(edit(kind.ids, manner.accounts), 0..8);
+        (Just(manner), at_first, prop::collection::vec(step(kind, manner), 1..14))
+    });
+    (listing, rules(), history).prop_map(
+        move |((style, order, size, flags, after), rules, (manner, at_first, steps))| {
+            let [etags, total, emit] = flags;
+            // The value of the last item leads on: it has to grow.
+            let order = if style == Style::LastKey { Order::Id } else { order };
+            // A crowd has no more pages than a few.
+            let size = if kind.ids > 10 { size * 4 } else { size };
+            // Which scopes were read whole is not in a report: where there are some, the first poll is told.
+            let emit = emit || manner.accounts > 1;
+            let ids = kind.ids;
+            let cursor = kind.cursor;
+            Plan { style, order, size, etags, total, cursor, emit, after, ids, rules, manner, at_first, steps }
+        },
+    )
 }

@@ -49,8 +49,10 @@ struct Inner {
     items: BTreeMap<u8, Item>,
     now: i64,
     requests: usize,
+    /// Whose list was asked for last.
+    asked: u8,
     faults: Vec<(usize, Fault)>,
-    served: HashMap<String, Vec<Value>>,
+    served: HashMap<(u8, String), Vec<Value>>,
 }
 
 impl Vendor {
@@ -61,14 +63,20 @@ impl Vendor {
 
     pub(crate) fn edit(&self, edits: &[Edit]) {
         let mut inner = self.inner();
-        edits.iter().for_each(|edit| inner.edit(edit));
+        edits.iter().for_each(|edit| inner.edit(edit, &self.plan));
+    }
+
+    /// Whose item this is, and its own number there.
+    fn place(&self, id: u8) -> (u8, u8) {
+        let accounts = self.plan.manner.accounts;
+        (id % accounts, id / accounts)
     }
 
     /// Every item becomes another, by what every config watches.
     pub(crate) fn edit_all(&self) {
         let mut inner = self.inner();
         let ids: Vec<(u8, u8)> = inner.items.iter().map(|(id, item)| (*id, item.value + 10)).collect();
-        ids.into_iter().for_each(|(id, value)| inner.edit(&Edit::Put { id, value, late: false }));
+        ids.into_iter().for_each(|(id, value)| inner.edit(&Edit::Put { id, value, late: false }, &self.plan));
     }
 
     /// Before a poll: what happens to its requests.
@@ -79,16 +87,23 @@ impl Vendor {
         inner.served.clear();
     }
 
-    /// What it holds, by the member that is the key.
-    pub(crate) fn holds(&self, key: &str) -> BTreeMap<String, Value> {
+    /// What an account holds, by the member that is the key.
+    pub(crate) fn holds(&self, account: u8, key: &str) -> BTreeMap<String, Value> {
         let inner = self.inner();
-        inner.items.iter().map(|(id, item)| self.render(*id, item)).map(|item| (key_of(&item, key), item)).collect()
+        let own = inner.items.iter().filter(|(id, _)| self.place(**id).0 == account);
+        own.map(|(id, item)| self.render(*id, item)).map(|item| (key_of(&item, key), item)).collect()
     }
 
-    /// The versions of each item that the last poll was shown, in their order.
-    pub(crate) fn served(&self, key: &str) -> BTreeMap<String, Vec<Value>> {
-        let served = self.inner().served.values().cloned().collect::<Vec<_>>();
-        served.into_iter().map(|versions| (key_of(&versions[0], key), versions)).collect()
+    /// The versions of each item of an account that the last poll was shown, in their order.
+    pub(crate) fn served(&self, account: u8, key: &str) -> BTreeMap<String, Vec<Value>> {
+        let inner = self.inner();
+        let own = inner.served.iter().filter(|((of, _), _)| *of == account);
+        own.map(|(_, versions)| (key_of(&versions[0], key), versions.clone())).collect()
+    }
+
+    /// Whose list was asked for last.
+    pub(crate) fn last_asked(&self) -> u8 {
+        self.inner().asked
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -96,6 +111,7 @@ impl Vendor {
     }
 
     fn render(&self, id: u8, item: &Item) -> Value {
+        let (_, id) = self.place(id);
         let mut tags = vec![json!("a"), json!("b")];
         let mut lines = vec![json!({ "sku": "x", "n": item.value }), json!({ "sku": "y", "n": 1 })];
         if item.shuffled {
@@ -112,10 +128,11 @@ impl Vendor {
         body
     }
 
-    /// The list from a time on, in the vendor's order.
-    fn list(&self, inner: &Inner, since: i64) -> Vec<Value> {
+    /// The list of an account from a time on, in the vendor's order.
+    fn list(&self, inner: &Inner, account: u8, since: i64) -> Vec<Value> {
+        let is_asked_for = |(id, item): &(u8, &Item)| item.at >= since && self.place(*id).0 == account;
         let mut found: Vec<(u8, &Item)> =
-            inner.items.iter().map(|(id, item)| (*id, item)).filter(|(_, item)| item.at >= since).collect();
+            inner.items.iter().map(|(id, item)| (*id, item)).filter(is_asked_for).collect();
         match self.plan.order {
             Order::Id => {}
             Order::Oldest => found.sort_by_key(|(id, item)| (item.at, *id)),
@@ -130,7 +147,8 @@ impl Vendor {
         let asked = |name: &str| {
             url.query_pairs().find(|(own, _)| own == name).and_then(|(_, value)| value.parse::<i64>().ok())
         };
-        let mut list = self.list(&inner, asked("since").unwrap_or(i64::MIN));
+        let account = account_of(request);
+        let mut list = self.list(&inner, account, asked("since").unwrap_or(i64::MIN));
         if empty {
             list.clear();
         }
@@ -153,7 +171,7 @@ impl Vendor {
             page.insert(0, first);
         }
         for item in &page {
-            let versions = inner.served.entry(item["name"].to_string()).or_default();
+            let versions = inner.served.entry((account, item["name"].to_string())).or_default();
             versions.push(item.clone());
         }
         let next = (from.saturating_add(size) < list.len()).then_some(from.saturating_add(size));
@@ -209,7 +227,7 @@ impl Vendor {
             inner.faults.iter().filter(|(at, _)| *at == number).map(|(_, fault)| fault.clone()).collect();
         for fault in &found {
             if let Fault::Edited(edit) = fault {
-                inner.edit(edit);
+                inner.edit(edit, &self.plan);
             }
         }
         found
@@ -217,6 +235,8 @@ impl Vendor {
 
     async fn reply(&self, request: &Request) -> Result<Answer, Failure> {
         let (mut again, mut empty) = (None, false);
+        let one = self.one(request);
+        self.inner().asked = account_of(request);
         for fault in self.faults() {
             match fault {
                 Fault::Refused => return Err(Failure::new(FailureKind::Connect, "refused")),
@@ -239,19 +259,37 @@ impl Vendor {
                 Fault::Edited(_) => {}
             }
         }
-        Ok(self.answer(request, again, empty))
+        match one {
+            Some(key) => self.confirm(request, &key),
+            None => Ok(self.answer(request, again, empty)),
+        }
+    }
+
+    /// The key of the one item that is asked for.
+    fn one(&self, request: &Request) -> Option<String> {
+        let url = Url::parse(request.url.expose()).expect("a URL");
+        url.path().strip_prefix("/orders/").map(str::to_owned)
+    }
+
+    /// Says whether it has an item.
+    fn confirm(&self, request: &Request, key: &str) -> Result<Answer, Failure> {
+        let has = ["id", "name"].into_iter().any(|member| self.holds(0, member).contains_key(key));
+        match has {
+            true => Ok(self.answer(request, None, true)),
+            false => Err(Failure { status: Some(404), ..Failure::new(FailureKind::Status, "there is no such item") }),
+        }
     }
 }
 
 #[async_trait]
 impl Fetcher for Vendor {
     async fn fetch(&self, request: Request) -> Fetched {
-        Fetched { result: self.reply(&request).await, took: Duration::ZERO }
+        Fetched { result: self.reply(&request).await, took: Duration::ZERO, sent: Vec::new() }
     }
 }
 
 impl Inner {
-    fn edit(&mut self, edit: &Edit) {
+    fn edit(&mut self, edit: &Edit, plan: &Plan) {
         self.now += TICK;
         let now = self.now;
         match *edit {
@@ -265,6 +303,14 @@ impl Inner {
             Edit::Noise { id } => self.touch(id, |item| item.noise += 1),
             Edit::Price { id, by } => self.touch(id, |item| item.price += i32::from(by)),
             Edit::Shuffle { id } => self.touch(id, |item| item.shuffled = !item.shuffled),
+            Edit::Fill { value } => {
+                let all = plan.ids * plan.manner.accounts;
+                (0..all).for_each(|id| self.edit(&Edit::Put { id, value, late: false }, plan));
+            }
+            Edit::Sweep { account, kept } => {
+                let accounts = plan.manner.accounts;
+                self.items.retain(|id, _| id % accounts != account || id / accounts < kept);
+            }
         }
     }
 
@@ -279,4 +325,10 @@ impl Inner {
 
 fn key_of(item: &Value, key: &str) -> String {
     item[key].as_str().map_or_else(|| item[key].to_string(), str::to_owned)
+}
+
+/// Whose list is asked for.
+fn account_of(request: &Request) -> u8 {
+    let url = Url::parse(request.url.expose()).expect("a URL");
+    url.query_pairs().find(|(name, _)| name == "account").and_then(|(_, account)| account.parse().ok()).unwrap_or(0)
 }
