@@ -236,3 +236,76 @@ fn alerts_that_make_no_sense_are_refused() {
         assert!(done.output().contains(expected), "{to}: {done:?}");
     }
 }
+
+#[test]
+fn l3_a_sink_that_is_disabled_and_enabled_again_is_told_once_each() {
+    let (vendor, crm, ops) = (Vendor::in_lockstep(), Receiver::start(), Receiver::start());
+    crm.reply(Reply::status(410));
+    let bridge = Bridge::with(&with_alerts(&vendor, &crm, &ops, ""));
+    let daemon = bridge.run();
+    for list in [ONE, TWO, THREE] {
+        vendor.step_json(list);
+    }
+    ops.wait_for(1);
+    crm.reply(Reply::status(204));
+    daemon.cli(["resume", "crm"]).ok();
+    crm.wait_for(2);
+    let hooks = ops.wait_for(2);
+    assert_eq!(kinds(&hooks), ["doorbell.sink.disabled", "doorbell.sink.recovered"]);
+    let data = hooks[1].data();
+    assert_eq!((&data["sink"], &data["since"]), (&"crm".into(), &hooks[0].data()["since"]), "{data}");
+    for list in [ONE, TWO] {
+        vendor.step_json(list);
+    }
+    crm.wait_for(4);
+    assert_eq!(kinds(&ops.attempts()).len(), 2, "once each");
+    daemon.terminate_with(&vendor);
+}
+
+#[test]
+fn l3_a_sink_with_too_much_waiting_is_told_once_and_when_it_has_less() {
+    let (vendor, crm, ops) = (Vendor::of(ONE), Receiver::start(), Receiver::start());
+    crm.reply(Reply::status(503));
+    // A ladder that outlasts the receiver's trouble.
+    let ladder = format!("retry = [{}]\nmax_backlog = 2", ["'500ms'"; 30].join(", "));
+    let text = with_alerts(&vendor, &crm, &ops, "").replacen("retry = []", &ladder, 1);
+    let bridge = Bridge::with(&text);
+    let daemon = bridge.run();
+    daemon.job_until("orders", "the baseline", |job| job["outcome"] == "complete");
+    vendor.serve(r#"{"orders":[{"id":1,"total":2},{"id":2},{"id":3}]}"#);
+    let hooks = ops.wait_for(1);
+    assert_eq!(kinds(&hooks), ["doorbell.sink.backlog"]);
+    assert_eq!(
+        (&hooks[0].data()["sink"], &hooks[0].data()["waiting"]),
+        (&"crm".into(), &3.into()),
+        "{}",
+        hooks[0].json
+    );
+    crm.reply(Reply::status(204));
+    let hooks = ops.wait_for(2);
+    assert_eq!(kinds(&hooks)[1], "doorbell.sink.recovered");
+    assert_eq!(hooks[1].data()["since"], hooks[0].data()["since"]);
+    crm.wait_for(3);
+    daemon.terminate();
+}
+
+#[test]
+fn l3_an_alert_sink_that_is_gone_for_good_blocks_nothing_and_rings_nothing() {
+    let (vendor, crm, ops) = (Vendor::in_lockstep(), Receiver::start(), Receiver::start());
+    ops.reply(Reply::status(410));
+    let bridge = Bridge::with(&with_alerts(&vendor, &crm, &ops, "after = 1\nremind = '50ms'"));
+    let daemon = bridge.run();
+    vendor.step_json(ONE);
+    vendor.step(Reply::status(500));
+    ops.wait_until("an alert", |hooks| !hooks.is_empty());
+    daemon.sink_until("ops", "it is disabled", |sink| sink["health"] == "disabled");
+    for list in [TWO, THREE, ONE] {
+        vendor.step_json(list);
+    }
+    assert_eq!(crm.wait_for(3).len(), 3, "the rest goes on");
+    let listed = listed(&daemon);
+    let sinks = listed.iter().filter(|event| event["change"] == "disabled").count();
+    assert!(sinks <= 1, "{listed:#?}");
+    assert_eq!(ops.attempts().len(), 1, "it is not asked again");
+    daemon.terminate_with(&vendor);
+}

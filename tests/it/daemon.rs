@@ -259,3 +259,39 @@ fn a_failure_is_said_once_and_its_end_once() {
     assert_eq!(said.len(), 2, "{said:#?}");
     assert!(said[0].contains("poll failed") && said[0].contains("500"), "{}", said[0]);
 }
+
+#[test]
+fn each_of_the_four_outcomes_is_shown_counted_and_stored() {
+    let (vendor, receiver) = (Vendor::in_lockstep(), Receiver::start());
+    let pages = "pages = { style = 'next_url', at = '$.next' }";
+    let bridge = Bridge::between(&vendor, &receiver, &format!("{ORDERS}{pages}"), "");
+    let daemon = bridge.run();
+    let shown = |daemon: &Daemon<'_>| {
+        let job = daemon.job("orders");
+        (job["outcome"].as_str().unwrap_or("-").to_owned(), job["reason"].as_str().unwrap_or("").to_owned())
+    };
+    let more = r#"{"orders":[{"id":1,"status":"new"}],"next":"orders?page=2"}"#;
+    vendor.step_json(&order("new"));
+    assert_eq!(shown(&daemon), ("complete".to_owned(), String::new()));
+    vendor.step_json(&order("new"));
+    assert_eq!(shown(&daemon).0, "unchanged");
+    vendor.step_json(more);
+    vendor.step(Reply::status(500));
+    let (outcome, reason) = shown(&daemon);
+    assert!(outcome == "partial" && reason.contains("page 2") && reason.contains("500"), "{outcome}: {reason}");
+    vendor.step(Reply::body("text/html", "<html>"));
+    let (outcome, reason) = shown(&daemon);
+    assert!(outcome == "failed" && !reason.is_empty(), "{outcome}: {reason}");
+    let text = daemon.get("/metrics").text();
+    for outcome in ["complete", "unchanged", "partial", "failed"] {
+        let counted = |line: &&str| line.starts_with("doorbell_polls_total") && line.contains(outcome);
+        let line = text.lines().find(counted);
+        assert!(line.is_some_and(|line| line.ends_with(" 1")), "{outcome}: {line:?} in {text}");
+    }
+    daemon.kill9();
+    vendor.abandon();
+    let daemon = bridge.run();
+    vendor.wait_pending();
+    assert_eq!(shown(&daemon), ("failed".to_owned(), reason), "what was stored, before anything is answered");
+    daemon.terminate_with(&vendor);
+}

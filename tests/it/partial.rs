@@ -236,3 +236,53 @@ fn s1_a_kill_between_pages_loses_nothing_and_says_nothing_twice() {
     keys.sort();
     assert_eq!(keys, ["1", "5", "9"]);
 }
+
+/// A vendor of so many orders in pages of a thousand, the first of which was paid in the meantime or not.
+fn thousands(
+    vendor: &Vendor,
+    orders: usize,
+    first: &'static str,
+    at_page: impl Fn(usize) -> Option<Reply> + Send + 'static,
+) {
+    vendor.script(move |request| {
+        let from = number(request, "from", 0);
+        let status = |id: usize| if id == 0 { first } else { "new" };
+        let rows: Vec<String> =
+            (from..from + 1_000).map(|id| format!(r#"{{"id":{id},"status":"{}"}}"#, status(id))).collect();
+        let next = (from + 1_000 < orders).then_some(from + 1_000);
+        at_page(from / 1_000 + 1).unwrap_or_else(|| link_page(&rows.join(","), next, request))
+    });
+}
+
+#[test]
+fn s3_a_baseline_of_50_000_items_that_is_interrupted_goes_on_silently() {
+    const ITEMS: usize = 50_000;
+    let (vendor, receiver) = (Vendor::of(""), Receiver::start());
+    let job = format!("{}pages = {{ style = 'link' }}", JOB.replace("366d", "500ms"));
+    let bridge = Bridge::between(&vendor, &receiver, &job, "");
+    // A page that fails.
+    thousands(&vendor, ITEMS, "new", |page| (page == 31).then(|| Reply::status(500)));
+    let report = poll(&bridge);
+    partial(&report, "page 31: ");
+    assert_eq!(
+        (&report["baseline"], &report["items"], &report["events_total"]),
+        (&true.into(), &30_000.into(), &0.into())
+    );
+    // A daemon that is killed in the middle, when a part of what it read is written and a part is not.
+    thousands(&vendor, ITEMS, "paid", |page| (page == 43).then_some(Reply::Hang));
+    let asked = vendor.count();
+    let daemon = bridge.run();
+    vendor.wait_until_asked(asked + 43);
+    daemon.kill9();
+    thousands(&vendor, ITEMS, "paid", |_| None);
+    let daemon = bridge.run();
+    let job = daemon.job_until("orders", "the baseline", |job| job["last_success"].is_string());
+    assert_eq!((job["items"].as_u64(), job["events"].as_u64()), (Some(ITEMS as u64), Some(0)), "{job:#}");
+    daemon.terminate();
+    // From here on it is a baseline like any other.
+    thousands(&vendor, ITEMS, "sent", |_| None);
+    let report = poll(&bridge);
+    assert_eq!((outcome(&report), changes(&report)), ("complete", vec!["updated 0".to_owned()]));
+    assert_eq!(receiver.wait_for(1)[0].data()["before"]["status"], "paid");
+    assert_eq!(receiver.attempts().len(), 1, "nothing but what changed after it");
+}

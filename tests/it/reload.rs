@@ -3,6 +3,7 @@
 //! What was not edited is not disturbed; a config with errors changes nothing.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use crate::support::bridge::{BY_HAND, ORDERS, config};
 use crate::support::http::{self, Answer};
 use crate::support::signal::ask_until;
+use crate::support::signature::SECRET;
 use crate::support::{Bridge, Daemon, Receiver, Reply, Vendor};
 
 fn reload(daemon: &Daemon<'_>) -> Answer {
@@ -229,4 +231,140 @@ fn a_job_that_backs_off_starts_afresh() {
     vendor.serve(&totals(&[1]));
     reloaded(&daemon);
     daemon.job_until("orders", "the baseline", |job| job["outcome"] == "complete");
+}
+
+#[test]
+fn a_delivery_that_the_receiver_holds_during_a_reload_ends_under_the_config_it_began_with_and_is_made_once() {
+    let (vendor, receiver, second) = (Vendor::of(&totals(&[1])), Vendor::in_lockstep(), Receiver::start());
+    receiver.script(|_| Reply::status(204));
+    let text = format!(
+        "[daemon]\nstate = 'doorbell.db'\nlisten = '127.0.0.1:0'\n[vendor.shop]\nbase_url = '{}'\n\
+         [job.orders]\nvendor = 'shop'\nurl = 'orders'\nsend_to = ['crm']\n{ORDERS}\n\
+         [sink.crm]\nurl = '{}/hook'\nsecret = '{SECRET}'\ntimeout = '50s'\n",
+        vendor.url(),
+        receiver.url(),
+    );
+    let bridge = Bridge::with(&text);
+    let daemon = bridge.run();
+    daemon.job_until("orders", "the baseline", |job| job["outcome"] == "complete");
+    vendor.serve(&totals(&[2]));
+    receiver.wait_pending();
+
+    // Everything of the sink is another: its address, and a patience that the receiver has long outlasted.
+    let moved = text.replace(&format!("{}/hook", receiver.url()), &second.url());
+    bridge.write(&moved.replace("timeout = '50s'", "timeout = '50ms'\nretry = ['50ms', '50ms', '50ms']"));
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_for_log("config read again");
+    vendor.wait_for_more(6);
+    let event = || {
+        let events = daemon.cli(["events", "--json"]).ok().json();
+        let id = events[0]["id"].as_str().expect("an event").to_owned();
+        daemon.cli(["event", &id, "--json"]).ok().json()
+    };
+    assert_eq!(event()["deliveries"][0]["state"], "due", "nobody has given it up: {:#}", event());
+    receiver.run_free();
+    let told =
+        ask_until("it is settled", || Some(event()).filter(|event| event["deliveries"][0]["state"] == "delivered"));
+    assert_eq!(told["attempts"].as_array().map(Vec::len), Some(1), "{told:#}");
+    assert_eq!(told["attempts"][0]["status"], 204, "{told:#}");
+    vendor.serve(&totals(&[3]));
+    let hook = second.wait_for(1).remove(0);
+    assert_eq!((hook.sequence(), hook.attempt), (2, 1), "the next one goes where the config says now");
+    assert_eq!(receiver.count(), 1, "no second attempt");
+    daemon.terminate();
+}
+
+#[test]
+fn a_poll_that_the_vendor_holds_during_a_reload_of_other_jobs_is_neither_cut_nor_made_again() {
+    let (vendor, other, receiver) = (Vendor::in_lockstep(), Vendor::of(&totals(&[1])), Receiver::start());
+    let text = config(&vendor, &receiver, ORDERS, "");
+    let edited = |every: &str| with_job(&text, &other, "other", &BY_HAND.replace("366d", every));
+    let bridge = Bridge::with(&edited("365d"));
+    let daemon = bridge.run();
+    daemon.job_until("other", "its baseline", |job| job["outcome"] == "complete");
+    vendor.step_json(&totals(&[1]));
+    vendor.wait_pending();
+    let asked = vendor.count();
+    for every in ["1d", "2d", "3d"] {
+        bridge.write(&edited(every));
+        assert_eq!(reloaded(&daemon)["jobs"]["changed"], Value::from(["other"].as_slice()));
+    }
+    assert_eq!(vendor.count(), asked, "the poll under way is the one that was");
+    vendor.step_json(&totals(&[2]));
+    assert_eq!(receiver.wait_for(1)[0].sequence(), 1);
+    daemon.terminate_with(&vendor);
+}
+
+#[test]
+fn a_reload_that_edits_one_job_leaves_the_next_runs_of_the_others_where_they_are() {
+    let (vendor, receiver) = (Vendor::of(&totals(&[1])), Receiver::start());
+    let text = config(&vendor, &receiver, BY_HAND, "");
+    let names = ["a", "b", "c", "d"];
+    let with = |last: &str| {
+        let job = |text: String, name: &str| {
+            let every = if name == "d" { last } else { "3h" };
+            with_job(&text, &vendor, name, &BY_HAND.replace("366d", every))
+        };
+        names.into_iter().fold(text.clone(), job)
+    };
+    let bridge = Bridge::with(&with("366d"));
+    let daemon = bridge.run();
+    for name in names {
+        daemon.job_until(name, "its baseline", |job| job["outcome"] == "complete" && job["next_run"].is_string());
+    }
+    let due = |name: &str| daemon.job(name)["next_run"].as_str().expect("a moment").to_owned();
+    let before: Vec<String> = names.into_iter().map(due).collect();
+    bridge.write(&with("10m").replace("retries = 0", "retries = 0\nheaders = { x = 'y' }"));
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_for_log("config read again");
+    let after: Vec<String> = names.into_iter().map(due).collect();
+    assert_eq!(before[..3], after[..3]);
+    assert_ne!(before[3], after[3], "it was edited");
+    daemon.terminate();
+}
+
+#[test]
+fn a_config_behind_links_is_watched_where_the_links_lead() {
+    let (receiver, vendor) = (Receiver::start(), Vendor::of(&totals(&[1])));
+    let text = config(&vendor, &receiver, BY_HAND, "");
+    let text = text.replace("[daemon]\n", "[daemon]\nreload = 'watch'\ninclude = ['conf.d/*.toml']\n");
+    let bridge = Bridge::with(&text);
+    let place = |name: &str| bridge.path().join(name);
+    let job = |name: &str| format!("[job.{name}]\nurl = '{}/{name}'\nsend_to = ['crm']\n{BY_HAND}", vendor.url());
+    // As Kubernetes mounts a ConfigMap: a file is a link through `..data`, which is renamed over from version to version.
+    let version = |name: &str, main: &str, included: &str| {
+        fs::create_dir(place(name)).expect("a folder");
+        fs::write(place(name).join("doorbell.toml"), main).expect("written");
+        fs::write(place(name).join("jobs.toml"), included).expect("written");
+        symlink(name, place("..data_tmp")).expect("linked");
+        fs::rename(place("..data_tmp"), place("..data")).expect("renamed");
+    };
+    version("..one", &text, &job("one"));
+    fs::remove_file(place("doorbell.toml")).expect("removed");
+    symlink("..data/doorbell.toml", place("doorbell.toml")).expect("linked");
+    fs::create_dir(place("conf.d")).expect("a folder");
+    symlink("../..data/jobs.toml", place("conf.d/jobs.toml")).expect("linked");
+    let daemon = bridge.run();
+    let appears = |name: &str| {
+        ask_until(name, || Some(()).filter(|()| daemon.get(&format!("/api/v1/jobs/{name}")).status == 200));
+    };
+    appears("one");
+    version("..two", &text, &job("two"));
+    appears("two");
+    assert_eq!(daemon.get("/api/v1/jobs/one").status, 404);
+    version("..three", &format!("{text}\n{}", job("main")), &job("two"));
+    appears("main");
+    // An editor moves the file away, writes a new one under its name, and deletes the old one.
+    fs::rename(place("doorbell.toml"), place("doorbell.toml~")).expect("renamed");
+    fs::write(place("doorbell.toml"), format!("{text}\n{}", job("edited"))).expect("written");
+    fs::remove_file(place("doorbell.toml~")).expect("removed");
+    appears("edited");
+    assert_eq!(daemon.get("/api/v1/jobs/main").status, 404);
+    // A file that is gone for a while is no empty config.
+    fs::rename(place("doorbell.toml"), place("away")).expect("renamed");
+    daemon.wait_for_log("refused");
+    assert_eq!(daemon.get("/api/v1/jobs/edited").status, 200);
+    fs::rename(place("away"), place("doorbell.toml")).expect("renamed");
+    ask_until("the config in force again", || Some(()).filter(|()| status(&daemon)["config"]["problem"].is_null()));
+    daemon.terminate();
 }

@@ -114,3 +114,22 @@ fn an_item_that_comes_back_as_it_was_is_restored_with_nothing_changed() {
     let data = hooks[1].data();
     assert_eq!((data["before"].to_string(), data["changed"].to_string()), (data["after"].to_string(), "[]".to_owned()));
 }
+
+#[test]
+fn an_item_that_comes_back_as_another_is_restored_with_what_changed_while_it_was_gone() {
+    let (vendor, receiver) = (Vendor::in_lockstep(), Receiver::start());
+    let bridge = Bridge::between(&vendor, &receiver, &format!("{ORDERS}ignore = ['$.seen']"), "");
+    let _daemon = bridge.run();
+    let other = r#"{"id":1,"v":1}"#;
+    let with = |item: &str| one(&format!("{other},{item}"));
+    for list in [with(r#"{"id":2,"v":1,"seen":1}"#), one(other), one(other), with(r#"{"id":2,"v":7,"seen":9}"#)] {
+        vendor.step_json(&list);
+    }
+    let data = receiver.wait_for(2)[1].data().clone();
+    assert_eq!(
+        (&data["change"], &data["before"]["v"], &data["after"]["v"]),
+        (&"restored".into(), &1.into(), &7.into())
+    );
+    assert_eq!(data["changed"].to_string(), r#"["/v"]"#);
+    assert_eq!(data["patch"].to_string(), r#"[{"op":"replace","path":"/v","value":7}]"#);
+}
