@@ -133,6 +133,17 @@ impl Game {
             Step::Restart => self.house.restart().await,
             Step::Reopen { dies } => self.house.reopen(dies).await,
             Step::Revise(revision) => self.revise(&revision).await,
+            Step::Detour { by_key, faults } => {
+                let (was, is) = (self.asked_anew, if by_key { Revision::Key } else { Revision::Request });
+                self.revise(&is).await;
+                self.poll(&faults).await?;
+                if by_key {
+                    self.revise(&Revision::Key).await;
+                } else {
+                    self.asked_anew = was;
+                    self.revise(&Revision::Schedule).await;
+                }
+            }
             Step::Answer { approve } => self.answer(approve).await?,
         }
         Ok(())
@@ -393,27 +404,61 @@ fn s8_a_fold_of_the_events_of_each_scope_is_the_vendors_state_of_that_scope() {
     play(1_200, plan(Kind { ids: 5, manners: scoped, ..Kind::of(styles) }));
 }
 
-#[test]
-fn no_id_is_used_twice_though_the_keys_are_edited_there_and_back() {
-    let put = || Step::Edits(vec![Edit::Put { id: 0, value: 0, late: false }]);
-    let remove = Step::Edits(vec![Edit::Remove { id: 0 }]);
-    let poll = || Step::Poll(Vec::new());
-    let key = || Step::Revise(Revision::Key);
-    let steps = vec![poll(), put(), poll(), key(), poll(), remove, poll(), key(), poll(), put(), poll()];
-    let plan = Plan {
-        style: Style::Single,
+/// What a history that once failed did, and nothing else.
+fn kept(style: Style, size: usize, emit: bool, manner: Manner, steps: Vec<Step>) -> Plan {
+    Plan {
+        style,
         order: Order::Id,
-        size: 1,
-        etags: false,
+        size,
+        etags: true,
         total: false,
         cursor: false,
-        emit: false,
+        emit,
         after: 1,
         ids: 7,
         rules: Rules::default(),
-        manner: Manner::PLAIN,
+        manner,
         at_first: Vec::new(),
         steps,
-    };
-    play(1, Just(plan));
+    }
+}
+
+fn put(id: u8, value: u8) -> Step {
+    Step::Edits(vec![Edit::Put { id, value, late: false }])
+}
+
+fn poll() -> Step {
+    Step::Poll(Vec::new())
+}
+
+#[test]
+fn no_id_is_used_twice_though_the_keys_are_edited_there_and_back() {
+    let remove = Step::Edits(vec![Edit::Remove { id: 0 }]);
+    let key = || Step::Revise(Revision::Key);
+    let steps = vec![poll(), put(0, 0), poll(), key(), poll(), remove, poll(), key(), poll(), put(0, 0), poll()];
+    play(1, Just(kept(Style::Single, 1, false, Manner::PLAIN, steps)));
+}
+
+#[test]
+fn an_edit_that_was_read_in_part_and_taken_back_tells_nothing_that_nobody_had() {
+    for (emit, by_key) in [(true, true), (true, false), (false, true)] {
+        let detour = Step::Detour { by_key, faults: vec![(1, Fault::Refused)] };
+        let steps = vec![put(0, 0), put(1, 0), put(2, 0), poll(), put(1, 3), detour, poll(), poll()];
+        play(1, Just(kept(Style::Page, 2, emit, Manner::PLAIN, steps)));
+    }
+}
+
+#[test]
+fn what_a_poll_saw_in_part_is_not_forgotten_when_the_file_is_opened_again() {
+    for dies in [false, true] {
+        let part = Step::Poll(vec![(1, Fault::Refused)]);
+        let steps = vec![put(0, 0), put(1, 0), poll(), put(0, 1), part, Step::Reopen { dies }, put(0, 0), poll()];
+        play(1, Just(kept(Style::Page, 1, false, Manner::PLAIN, steps)));
+    }
+}
+
+#[test]
+fn the_report_of_a_poll_over_scopes_tells_what_each_of_them_holds() {
+    let manner = Manner { accounts: 2, max_events: Some(1), ..Manner::PLAIN };
+    play(1, Just(kept(Style::Single, 1, true, manner, vec![put(2, 0), put(0, 0), poll()])));
 }

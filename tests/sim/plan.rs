@@ -163,6 +163,11 @@ pub(crate) enum Step {
         dies: bool,
     },
     Revise(Revision),
+    /// The keys, or the request, are edited, a poll is made, and the edit is taken back.
+    Detour {
+        by_key: bool,
+        faults: Vec<(usize, Fault)>,
+    },
     /// A person answers what is held.
     Answer {
         approve: bool,
@@ -282,6 +287,8 @@ fn revision() -> impl Strategy<Value = Revision> {
 fn step(kind: Kind, manner: Manner) -> impl Strategy<Value = Step> {
     let (ids, accounts) = (kind.ids, manner.accounts);
     let polled = prop::collection::vec((0..5_usize, fault(ids, accounts)), 0..3).prop_map(Step::Poll);
+    let faults = prop::collection::vec((0..3_usize, fault(ids, accounts)), 0..2);
+    let detour = (any::<bool>(), faults).prop_map(|(by_key, faults)| Step::Detour { by_key, faults });
     let holds = kind.ids > 10 || manner.max_events.is_some();
     prop_oneof![
         12 => prop::collection::vec(edit(ids, accounts), 1..4).prop_map(Step::Edits),
@@ -289,8 +296,9 @@ fn step(kind: Kind, manner: Manner) -> impl Strategy<Value = Step> {
         8 => polled,
         2 => Just(Step::Look),
         1 => Just(Step::Restart),
-        1 => any::<bool>().prop_map(|dies| Step::Reopen { dies }),
+        2 => any::<bool>().prop_map(|dies| Step::Reopen { dies }),
         if kind.revised { 6 } else { 0 } => revision().prop_map(Step::Revise),
+        if kind.revised { 3 } else { 0 } => detour,
         if holds { 6 } else { 0 } => prop::bool::weighted(0.6).prop_map(|approve| Step::Answer { approve }),
     ]
 }
