@@ -168,7 +168,7 @@ fn every_key_of_the_config_is_in_the_example() {
     let table = Source::read(root(), &root().join("src/config/keys.rs"));
     let findings: Vec<_> = keys(&table.text)
         .iter()
-        .filter(|key| key.built && !shows(&example, &key.name))
+        .filter(|key| !shows(&example, &key.name))
         .map(|key| format!("config.example.toml: show `{}` of {}, with what it does", key.name, key.table))
         .collect();
     assert!(keys(&table.text).len() > 50, "the table of keys in src/config/keys.rs was not found");
@@ -179,16 +179,15 @@ fn every_key_of_the_config_is_in_the_example() {
 struct Key {
     table: String,
     name: String,
-    built: bool,
 }
 
-/// The rows `key(Table, "name", Status, …)`.
+/// The rows `key(Table, "name", …)`.
 fn keys(text: &str) -> Vec<Key> {
     let rows = text.split("key(").skip(1).filter_map(|row| {
-        let mut parts = row.splitn(4, ',').map(str::trim);
-        let (table, name, status) = (parts.next()?, parts.next()?, parts.next()?);
+        let mut parts = row.splitn(3, ',').map(str::trim);
+        let (table, name) = (parts.next()?, parts.next()?);
         let name = name.strip_prefix('"')?.strip_suffix('"')?.to_owned();
-        Some(Key { table: table.to_owned(), name, built: !status.starts_with("Later") })
+        Some(Key { table: table.to_owned(), name })
     });
     rows.collect()
 }
@@ -273,11 +272,8 @@ fn the_rules_find_what_they_look_for() {
     assert!(!shows("a comment about every job", "every"));
     assert_eq!(links("[a](b.md#c) [d](https://e) [f](#g) [h](../i)").collect::<Vec<_>>(), ["b.md", "../i"]);
     assert!(begins_a_path("in ") && begins_a_path("") && !begins_a_path("/var") && !begins_a_path("example.org"));
-    let rows = keys("key(Daemon, \"state\", Built, \"x\"),\n key(Job, \"pages\", Later, \"y\"),\nconst fn key(a: B)");
-    assert_eq!(
-        rows.iter().map(|key| (key.name.as_str(), key.built)).collect::<Vec<_>>(),
-        [("state", true), ("pages", false)]
-    );
+    let rows = keys("key(Daemon, \"state\", \"x\"),\n key(Job, \"pages\", \"y\"),\nconst fn key(a: B)");
+    assert_eq!(rows.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["state", "pages"]);
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn as_text(config: &Config, files: &str, now: Timestamp) -> String {
             per_day(job, now).to_string(),
             sinks(job).join(", "),
         ];
-        table.push(cells.iter().map(Cell::new).collect(), job.each.as_ref().map(scopes));
+        table.push(cells.iter().map(Cell::new).collect(), note(job));
     }
     let mut rows = Vec::new();
     // Writing to memory can't fail.
@@ -87,6 +87,7 @@ fn as_json(config: &Config, now: Timestamp) -> Value {
             "requests_per_day": per_day(job, now),
             "send_to": sinks(job),
             "scopes": job.each.as_ref().map(scopes_json),
+            "details": job.detail.is_some(),
         })
     };
     let sink = |sink: &Arc<Sink>| {
@@ -132,8 +133,8 @@ impl Use {
     }
 }
 
-/// Every vendor, and every job that has a budget of its own. Only first pages are counted: how many there are is not
-/// known yet.
+/// Every vendor, and every job that has a budget of its own. Only first pages are counted, and no details: how many
+/// there are is not known yet.
 fn budgets(config: &Config, now: Timestamp) -> Vec<Use> {
     let vendor = |vendor: &Vendor| {
         let counts = |job: &&Arc<Job>| job.vendor.as_ref() == Some(&vendor.name) && job.courtesy.budget.is_none();
@@ -175,6 +176,14 @@ fn public_keys(config: &Config) -> String {
         keys.into_iter().map(|key| format!("\nsink {}: receivers verify with {key}\n", sink.name)).collect::<String>()
     };
     config.sinks.iter().map(of).collect()
+}
+
+/// What of a job's requests the numbers do not show.
+fn note(job: &Arc<Job>) -> Option<String> {
+    let details = "and one more request for each item that is new or another (`detail`)".to_owned();
+    let notes = [job.each.as_ref().map(scopes), job.detail.as_ref().map(|_| details)];
+    let notes: Vec<String> = notes.into_iter().flatten().collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 /// What a job with `each` is polled over.

@@ -12,7 +12,7 @@ use chrono_tz::Tz;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::config::keys::{self, Status, Table};
+use crate::config::keys::{self, Table};
 use crate::config::lookup::Lookup;
 use crate::config::prints::Printer;
 use crate::config::problem::{Place, Problem};
@@ -154,15 +154,11 @@ impl<'e> Reader<'e> {
         }
     }
 
-    /// Notes what is wrong with each key of a table that this version does not take.
+    /// Notes each key of a table that is none.
     pub(crate) fn check_keys(&mut self, section: &Section<'_>) {
         for (place, field) in section.entries() {
-            match keys::find(section.kind, field.name).map(|key| (key, key.status)) {
-                Some((_, Status::Built)) => {}
-                Some((key, Status::Later)) => {
-                    self.note(later(place, &format!("`{}`", key.name), &format!("`{}` ({})", key.name, key.doc)));
-                }
-                None => self.note(unknown(place, section, field.name)),
+            if keys::find(section.kind, field.name).is_none() {
+                self.note(unknown(place, section, field.name));
             }
         }
     }
@@ -395,24 +391,21 @@ impl<'e> Reader<'e> {
 }
 
 /// Something that comes with a later version.
-pub(crate) fn later(place: Place, what: &str, described: &str) -> Problem {
+pub(crate) fn later(place: Place, what: &str) -> Problem {
     let version = env!("CARGO_PKG_VERSION");
     Problem::error(place, format!("this version does not have {what} yet"))
-        .hint(format!("take it out: {described} comes with a version after {version}"))
+        .hint(format!("take it out: {what} comes with a version after {version}"))
 }
 
 fn unknown(place: Place, section: &Section<'_>, name: &str) -> Problem {
     let problem = Problem::error(place, format!("unknown key `{name}` in {}", section.title));
-    let known = keys::of(section.kind).filter(|key| key.status != Status::Later).map(|key| key.name);
-    let planned = keys::of(section.kind).map(|key| key.name);
-    if let Some(name) = keys::nearest(name, known).or_else(|| keys::nearest(name, planned)) {
+    let names: Vec<&str> = keys::of(section.kind).map(|key| key.name).collect();
+    if let Some(name) = keys::nearest(name, names.iter().copied()) {
         return problem.hint(format!("did you mean `{name}`?"));
     }
     if let Some(table) = keys::elsewhere(name) {
         return problem.hint(format!("`{name}` belongs in {}", table.title()));
     }
-    let names = keys::of(section.kind).filter(|key| key.status == Status::Built).map(|key| key.name);
-    let names: Vec<&str> = names.collect();
     if names.len() > NAMES_SHOWN {
         return problem.hint(format!("docs/config.md lists the keys of {}", section.kind.title()));
     }

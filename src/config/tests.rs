@@ -1,6 +1,7 @@
 //! What a config comes to, and what is said of a bad one. No file and no variable of this machine is read.
 
 mod cases;
+mod details;
 mod documents;
 mod formats;
 mod keys;

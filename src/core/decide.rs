@@ -14,7 +14,7 @@ use crate::core::event::NewEvent;
 use crate::core::extract::Item;
 use crate::core::job::{Fingerprints, First, Job};
 use crate::core::json::{Json, parse};
-use crate::core::ledger::{Remembered, Row, RowWrite, SettleWrite};
+use crate::core::ledger::{Dirty, DirtyWrite, Remembered, Row, RowWrite, SettleWrite};
 use crate::core::names::{Digest, JobUid, Key, KeyDigest, Scope};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::rules::Rules;
@@ -66,6 +66,8 @@ pub struct Start {
     pub now: Timestamp,
     /// Items with a new value that has to persist, and in how many polls in a row it was seen.
     pub settling: Arc<HashMap<KeyDigest, u32>>,
+    /// Items whose details could not be had, and how they are known.
+    pub dirty: Arc<HashMap<KeyDigest, Dirty>>,
     /// Of which items it was noted lately that nothing that counts differs; `None` where nothing is noted.
     pub noted: Option<Arc<Noted>>,
 }
@@ -113,6 +115,8 @@ pub struct Decided {
     pub problems: Vec<String>,
     /// New values that have to persist, as they stand.
     pub settle: Vec<SettleWrite>,
+    /// Items whose details could not be had, and those of which they were had after all.
+    pub dirty: Vec<DirtyWrite>,
     /// What was seen and not said, for who asks why. Worth no transaction of its own.
     pub observations: Vec<Observation>,
 }
@@ -241,8 +245,11 @@ impl Decider {
         let events: usize = events.iter().map(|(_, event)| event.weight()).sum();
         let pending = self.decided.settle.iter().map(|write| write.remembered.as_ref().map_or(0, |it| it.body.len()));
         let settling = pending.map(|bytes| bytes + size_of::<SettleWrite>()).sum::<usize>();
+        let listed = self.decided.dirty.iter().filter_map(|write| Some(write.listed.as_ref()?.1.body.len()));
+        let dirty = listed.map(|bytes| bytes + size_of::<DirtyWrite>()).sum::<usize>();
         let observations: usize = self.decided.observations.iter().map(Observation::weight).sum();
-        (rows.len(), (rows.len() + idle.len()) * size_of::<RowWrite>() + bodies + events + observations + settling)
+        let beside = bodies + events + observations + settling + dirty;
+        (rows.len(), (rows.len() + idle.len()) * size_of::<RowWrite>() + beside)
     }
 
     /// Forgets rows of which only the bytes last seen differ, beyond so many.
@@ -251,7 +258,7 @@ impl Decider {
     }
 
     /// True when equal bytes don't mean that there is nothing to do.
-    fn reads_everything(&self) -> bool {
+    pub fn reads_everything(&self) -> bool {
         self.start.phase == Phase::Rebaseline || self.start.old_rules.is_some()
     }
 
@@ -358,7 +365,8 @@ impl Decider {
         }
     }
 
-    fn is_silent(&self) -> bool {
+    /// True when nothing is said of what differs.
+    pub fn is_silent(&self) -> bool {
         match self.start.phase {
             Phase::Watching => false,
             Phase::Baseline => self.start.job.first == First::Silent,
@@ -412,7 +420,7 @@ impl Decider {
 
     /// Keeps what was seen; bytes that differ in nothing but their spelling are nothing.
     fn observe(&mut self, observation: Observation) {
-        if matches!(observation.silence, Silence::Missing | Silence::Settle)
+        if matches!(observation.silence, Silence::Missing | Silence::Settle | Silence::Detail)
             || observation.change.is_some()
             || !observation.seen.is_empty()
         {
@@ -427,7 +435,8 @@ impl Decider {
     /// An item that is equal under the rules: its row is rewritten for its new bytes, or because it is back in the list.
     fn say_nothing(&mut self, was: Row, row: Row) {
         self.decided.silent += 1;
-        match was.is_missing() {
+        // A detail that was read costs more than a transaction.
+        match was.is_missing() || self.start.job.detail.is_some() {
             true => self.keep(row),
             false => self.decided.idle.push(RowWrite { row, remembered: None }),
         }
@@ -454,6 +463,7 @@ fn unreadable(key: &Key, why: &str) -> Failure {
     Failure::new(FailureKind::NotJson, format!("the item `{key}` can't be read: {why}"))
 }
 
+mod dirty;
 mod settle;
 #[cfg(test)]
 mod tests;

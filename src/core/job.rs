@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::auth::Auth;
 use crate::core::cursor::CursorSpec;
+use crate::core::detail::Detail;
 use crate::core::diff::Change;
 use crate::core::document::DocumentSpec;
 use crate::core::each::Each;
@@ -42,6 +43,8 @@ pub struct Job {
     pub pages: Option<Paging>,
     /// How fetching is made incremental.
     pub cursor: Option<CursorSpec>,
+    /// The request that makes a listed item whole. Boxed: most jobs have none.
+    pub detail: Option<Box<Detail>>,
     /// The scopes that it is polled over; `None`: it is one.
     pub each: Option<Each>,
     /// When to ask.
@@ -211,7 +214,7 @@ impl Changes {
 /// Digests of the parts of a job's config that its state depends on, of the spelling before secrets are put in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprints {
-    /// Method, URL, query and body. A change drops validators and re-baselines silently.
+    /// Method, URL, query and body, and the same of `detail`. A change drops validators and re-baselines silently.
     pub request: Digest,
     /// `format`, `csv`, `array` and `items`. A change drops validators and re-baselines silently.
     pub selection: Digest,
@@ -267,6 +270,7 @@ pub(crate) fn plain(name: &str) -> Job {
         request,
         pages: None,
         cursor: None,
+        detail: None,
         each: None,
         schedule: Schedule::Every(Duration::from_secs(30)),
         respect_cache: false,

@@ -54,6 +54,24 @@ pub struct SettleWrite {
     pub remembered: Option<Remembered>,
 }
 
+/// A listed item whose detail could not be had, so that it is asked for again by the next poll, listed or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirtyWrite {
+    /// The item.
+    pub key: KeyDigest,
+    /// How it is known, and the listed item; `None` forgets it.
+    pub listed: Option<(Dirty, Remembered)>,
+}
+
+/// How a dirty item is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dirty {
+    /// The digest of what says that it is another.
+    pub version: Digest,
+    /// The poll since which its detail is lacking.
+    pub since: Timestamp,
+}
+
 impl Row {
     /// True for an item that the vendor has, as far as is known.
     pub fn is_live(&self) -> bool {

@@ -29,6 +29,7 @@ pub mod path;
 pub mod alert;
 pub mod announce;
 pub mod decide;
+pub mod detail;
 pub mod diff;
 pub mod each;
 pub mod envelope;

@@ -34,6 +34,8 @@ pub enum Silence {
     When,
     /// A new value that has not persisted for long enough.
     Settle,
+    /// Its detail could not be read.
+    Detail,
     /// The item is missing, but not for long enough.
     Missing,
     /// Nothing that counts differs.
@@ -47,8 +49,17 @@ pub enum Silence {
 }
 
 impl Silence {
-    const ALL: [Self; 8] =
-        [Self::On, Self::When, Self::Settle, Self::Missing, Self::Ignored, Self::Edited, Self::Held, Self::Rejected];
+    const ALL: [Self; 9] = [
+        Self::On,
+        Self::When,
+        Self::Settle,
+        Self::Detail,
+        Self::Missing,
+        Self::Ignored,
+        Self::Edited,
+        Self::Held,
+        Self::Rejected,
+    ];
 
     /// The word of the API and of the state.
     pub fn as_str(self) -> &'static str {
@@ -56,6 +67,7 @@ impl Silence {
             Self::On => "on",
             Self::When => "when",
             Self::Settle => "settle",
+            Self::Detail => "detail",
             Self::Missing => "missing",
             Self::Ignored => "ignored",
             Self::Edited => "edited",
@@ -71,7 +83,7 @@ impl Silence {
 
     /// True for what may be so again in every poll: only the last such observation of an item is kept.
     pub fn stands(self) -> bool {
-        matches!(self, Self::Ignored | Self::Settle)
+        matches!(self, Self::Ignored | Self::Settle | Self::Detail)
     }
 }
 
@@ -181,6 +193,10 @@ impl Observation {
             (Silence::Settle, polls) => {
                 let (polls, of) = polls.unwrap_or((1, 1));
                 format!("seen in {polls} poll(s) so far: after {of} in a row it counts (`settle`)")
+            }
+            (Silence::Detail, _) => {
+                "the request for its `detail` failed: it is made again by the next poll, whose reason says why"
+                    .to_owned()
             }
             (Silence::Missing, Some((polls, after))) => {
                 format!("missing from {polls} complete poll(s): after {after} it counts as deleted (`deletes.after`)")

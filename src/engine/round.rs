@@ -21,11 +21,13 @@ use crate::engine::World;
 use crate::engine::poller::{Mode, Poller};
 use crate::engine::reading::{Reading, recognise};
 use crate::engine::report::Trace;
+use crate::engine::round::detail::Details;
 use crate::source::{Answer, Gate, Request, first_page, next_page, page_fingerprint};
 use crate::store::{PageSeal, PageSeals, PollChanges, PollTicket, ScopeState, Seal, StoreError};
 
 mod commit;
 mod compare;
+mod detail;
 mod hold;
 mod listed;
 
@@ -107,6 +109,8 @@ pub(super) struct Round<'a> {
     holding: Holding,
     /// Of what is held, for who asks why.
     held: Vec<Observation>,
+    /// What became of the details of its items.
+    details: Details,
     /// The poll has more events than it may: it is only counted.
     over: bool,
 }
@@ -152,6 +156,7 @@ impl<'a> Round<'a> {
             old_rules: old_rules.and_then(|kept| Rules::from_text(&kept.rules)),
             now: poller.world.clock.now(),
             settling: Arc::default(),
+            dirty: Arc::default(),
             noted: (mode == Mode::Commit).then(|| poller.noted.clone()),
             scope,
         };
@@ -166,6 +171,7 @@ impl<'a> Round<'a> {
             decider: Decider::new(start.clone()),
             holding: Holding::new(job.hold_limits(), state.hold.clone(), state.items),
             held: Vec::new(),
+            details: Details::default(),
             over: false,
             start,
             state,
@@ -189,10 +195,8 @@ impl<'a> Round<'a> {
 
     /// Makes the round. An `Err` is our own failure: nothing was committed that is not whole.
     pub(super) async fn run(mut self, ticket: &mut PollTicket, trace: &mut Trace) -> Result<Ended, StoreError> {
-        if self.state.settling > 0 {
-            let settling = self.world.store.settling(ticket, &self.start.scope).await?;
-            self.start.settling = Arc::new(settling.into_iter().collect());
-            self.decider = Decider::new(self.start.clone());
+        if self.state.settling > 0 || self.state.dirty {
+            self.recall_unfinished(ticket).await?;
         }
         self.cursor = self.kept_cursor();
         let job_name = Json::from(self.job.name.as_str());
@@ -233,11 +237,28 @@ impl<'a> Round<'a> {
                 break PollOutcome::Partial(reason);
             }
         };
+        let outcome = match self.job.detail.is_some() || self.state.dirty {
+            true => match self.finish_details(ticket, outcome, trace).await? {
+                Ok(outcome) => outcome,
+                Err(failure) => return Ok(self.failed(failure)),
+            },
+            false => outcome,
+        };
         self.hold_part(&outcome);
         match self.settle(ticket, &outcome, trace).await? {
             Ok(()) => self.end(ticket, outcome, trace).await,
             Err(failure) => Ok(self.failed(failure)),
         }
+    }
+
+    /// What polls before have left to this one: values that settle, and details that could not be had.
+    async fn recall_unfinished(&mut self, ticket: &PollTicket) -> Result<(), StoreError> {
+        let (store, scope) = (&self.world.store, &self.start.scope);
+        let settling = store.settling(ticket, scope).await?.into_iter().collect();
+        let dirty = store.dirty(ticket, scope).await?.into_iter().collect();
+        (self.start.settling, self.start.dirty) = (Arc::new(settling), Arc::new(dirty));
+        self.decider = Decider::new(self.start.clone());
+        Ok(())
     }
 
     /// The cursor that this poll goes on from. None when all is to be read: for the first time, after an edit, when it is
@@ -308,7 +329,7 @@ impl<'a> Round<'a> {
             || self.mode == Mode::Look
             || self.start.phase != Phase::Watching
             || self.start.old_rules.is_some();
-        if reads_all || self.state.gap || self.state.settling > 0 {
+        if reads_all || self.state.gap || self.state.settling > 0 || self.state.dirty {
             return Ok(None);
         }
         if self.turner.is_some() {

@@ -16,7 +16,7 @@ use crate::core::delivery::{Attempt, Parcel, Verdict};
 use crate::core::event::NewEvent;
 use crate::core::hold::Hold;
 use crate::core::job::Fingerprints;
-use crate::core::ledger::{Remembered, Row, RowWrite, SettleWrite};
+use crate::core::ledger::{Dirty, DirtyWrite, Remembered, Row, RowWrite, SettleWrite};
 use crate::core::names::{Digest, JobName, JobUid, Key, KeyDigest, Lane, Scope, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::outcome::PollOutcome;
@@ -65,6 +65,8 @@ pub struct ScopeState {
     pub missing: u64,
     /// Items with a new value that has to persist before it is said. Counted by the store, too.
     pub settling: u64,
+    /// True while there are items whose details could not be had. Set by the store.
+    pub dirty: bool,
     /// What the last complete poll's answer can be recognised by, under its request fingerprint.
     pub seal: Option<Seal>,
     /// True when something was committed since the last complete poll: the ledger is ahead of what was sealed, so no
@@ -125,6 +127,8 @@ pub struct PollChanges {
     pub baselined: Option<Timestamp>,
     /// New values that have to persist, as they stand.
     pub settle: Vec<SettleWrite>,
+    /// Items whose details could not be had, and those of which they were had after all.
+    pub dirty: Vec<DirtyWrite>,
     /// What was seen and not said.
     pub observations: Vec<Observation>,
 }
@@ -191,6 +195,17 @@ pub trait Polls: Send + Sync {
 
     /// Those values for `keys`, in their order.
     async fn pending(
+        &self,
+        ticket: &PollTicket,
+        scope: &Scope,
+        keys: &[KeyDigest],
+    ) -> Result<Vec<Option<Remembered>>, StoreError>;
+
+    /// Items whose details could not be had, and how they are known.
+    async fn dirty(&self, ticket: &PollTicket, scope: &Scope) -> Result<Vec<(KeyDigest, Dirty)>, StoreError>;
+
+    /// Those listed items for `keys`, in their order.
+    async fn listed(
         &self,
         ticket: &PollTicket,
         scope: &Scope,

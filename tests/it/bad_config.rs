@@ -78,8 +78,23 @@ fn an_unknown_key_is_found_and_the_nearest_is_named() {
 }
 
 #[test]
-fn a_key_of_a_later_version_says_so() {
-    found("every = \"30s\"", "detail = { url = \"orders/1\" }\nevery = \"30s\"", &["this version"]);
+fn a_value_of_a_later_version_says_so() {
+    found("listen =", "state = \"postgres://db/x\"\nlisten =", &["this version"]);
+}
+
+#[test]
+fn a_bad_detail_is_found() {
+    for (detail, words) in [
+        ("{ version = \"$.at\" }", "lacks its `url`"),
+        ("{ url = \"orders/{{ itm.id }}\" }", "`itm`"),
+        ("{ url = \"https://elsewhere.example/{{ key }}\" }", "allow_hosts"),
+        ("{ url = \"https://{{ item.host }}/x\" }", "url"),
+        ("{ url = \"orders/{{ key }}\", merge = \"no\" }", "true"),
+        ("{ url = \"orders/{{ key }}\", concurrency = 0 }", "from 1 to 100"),
+        ("{ url = \"orders/{{ key }}\", version = \"at\" }", "`at`"),
+    ] {
+        found("every = \"30s\"", &format!("detail = {detail}\nevery = \"30s\""), &["detail", words]);
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ mod crash;
 mod cursors;
 mod daemon;
 mod delivering;
+mod details;
+mod details_beside;
 mod edits;
 mod first_steps;
 mod formats;

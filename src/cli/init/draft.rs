@@ -6,9 +6,8 @@ use std::fmt::Write as _;
 
 use super::access::{Access, quoted};
 use super::target::Target;
-use crate::config::keys::{self, Status, Table};
 use crate::core::document::Format;
-use crate::core::survey::{Pages, Setting, Survey, Volatile};
+use crate::core::survey::{Setting, Survey, Volatile};
 
 /// Where `doorbell listen` is.
 pub(super) const LISTEN: &str = "http://127.0.0.1:7412/";
@@ -54,7 +53,8 @@ impl Draft<'_> {
     fn job(&self, vendor: &str, shares: bool, sink: &str) -> String {
         let Self { access, survey, name, every, .. } = self;
         let mut text = format!("[job.{name}]\nvendor = {}\nurl = {}\n", quoted(vendor), quoted(&access.path));
-        let replaced = survey.pages.as_ref().filter(|pages| writes(pages)).map(|pages| pages.replaces.clone());
+        let replaced =
+            survey.pages.as_ref().filter(|pages| !pages.settings.is_empty()).map(|pages| pages.replaces.clone());
         text.push_str(&access.query_line(&replaced.unwrap_or_default()));
         if shares {
             text.push_str(&access.credentials());
@@ -89,19 +89,12 @@ impl Draft<'_> {
         if pages.settings.is_empty() {
             return text;
         }
-        let mut table = format!("[job.{}.pages]\n", self.name);
+        let _ = writeln!(text, "[job.{}.pages]", self.name);
         for (name, setting) in &pages.settings {
             let _ = match setting {
-                Setting::Text(value) => writeln!(table, "{name} = {}", quoted(value)),
-                Setting::Whole(value) => writeln!(table, "{name} = {value}"),
+                Setting::Text(value) => writeln!(text, "{name} = {}", quoted(value)),
+                Setting::Whole(value) => writeln!(text, "{name} = {value}"),
             };
-        }
-        match writes(pages) {
-            true => text.push_str(&table),
-            false => {
-                text.push_str(&comment("This version reads one page only; a later one takes this:"));
-                text.push_str(&table.lines().map(|line| format!("# {line}\n")).collect::<String>());
-            }
         }
         if let Some(total) = &pages.total {
             let _ = writeln!(
@@ -194,13 +187,6 @@ pub(super) fn findings(survey: &Survey) -> String {
     lines.extend(survey.cursor.iter().map(|cursor| format!("cursor  {}, perhaps: {}", cursor.path, cursor.why)));
     lines.extend(survey.pace.iter().map(|pace| format!("pace    {}", pace.why)));
     lines.iter().map(|line| crate::cli::table::clean(line).into_owned()).collect::<Vec<_>>().join("\n")
-}
-
-/// Has this version what these pages need?
-fn writes(pages: &Pages) -> bool {
-    let built = |name: &str| keys::find(Table::Pages, name).is_some_and(|key| key.status == Status::Built);
-    let job = keys::find(Table::Job, "pages").is_some_and(|key| key.status == Status::Built);
-    job && !pages.settings.is_empty() && pages.settings.iter().all(|(name, _)| built(name))
 }
 
 fn ignored(volatile: &[Volatile]) -> String {

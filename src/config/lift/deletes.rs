@@ -1,18 +1,14 @@
 //! `deletes` of `[job.NAME]`: when an item that is missing counts as deleted, and what is held for a person.
 //!
-//! What the request for `confirm` shares with the job's own is put together here; nothing is asked.
+//! It asks nothing.
 
 use std::ops::RangeInclusive;
 
-use url::Url;
-
-use super::request;
+use super::request::{self, Beside};
 use super::vendor::Layer;
 use crate::config::keys::Table;
-use crate::config::problem::{Place, Problem};
 use crate::config::reader::{Reader, Section};
 use crate::core::job::{Deletes, Job, RequestSpec};
-use crate::core::template::Text;
 use crate::core::units::parse_share;
 
 /// Bounds of `after`.
@@ -27,16 +23,12 @@ const CONFIRM_NAMES: &[&str] = &["key", "job"];
 /// The table as it is written: its request waits for the job's own.
 pub(super) struct Written {
     deletes: Deletes,
-    confirm: Option<(Place, Text, Option<Url>)>,
-    /// The query that every request to the vendor has.
-    query: Vec<(String, Text)>,
+    confirm: Option<Beside>,
 }
 
 /// Reads the table; `layer` is what the job shares and says itself, `vendor` what it shares.
 pub(super) fn read(job: &Section<'_>, layer: &Layer, vendor: &Layer, reader: &mut Reader<'_>) -> Written {
-    let pairs =
-        vendor.query.iter().flat_map(|(name, values)| values.iter().map(|value| (name.clone(), value.text.clone())));
-    let mut written = Written { deletes: Deletes::default(), confirm: None, query: pairs.collect() };
+    let mut written = Written { deletes: Deletes::default(), confirm: None };
     let table = job.field("deletes").and_then(|field| reader.table(&field, Table::Deletes));
     let Some(table) = table else { return written };
     let deletes = &mut written.deletes;
@@ -49,26 +41,16 @@ pub(super) fn read(job: &Section<'_>, layer: &Layer, vendor: &Layer, reader: &mu
     if let Some(field) = table.field("confirm")
         && let Some((spelled, text)) = request::url(&field, layer, CONFIRM_NAMES, reader)
     {
-        written.confirm = Some((field.place(), text, Url::parse(&spelled.probe()).ok()));
+        written.confirm = Some(Beside::new(&field, text, &spelled, vendor));
     }
     written
 }
 
 impl Written {
-    /// What it comes to for a job with this request. A confirmation has the job's credentials and headers, and of the
-    /// query only what every request to the vendor has: the job's own asks for a list.
+    /// What it comes to for a job with this request.
     pub(super) fn with(self, request: &RequestSpec, reader: &mut Reader<'_>) -> Deletes {
-        let Self { mut deletes, confirm, query } = self;
-        let Some((place, url, whole)) = confirm else { return deletes };
-        if let Some(whole) = whole.filter(|whole| !request.access.homes.admits(whole)) {
-            let host = whole.host_str().unwrap_or_default();
-            let problem = Problem::error(place, "`confirm` leads to another host than the job's own");
-            reader.note(
-                problem.hint(format!("credentials don't go there, unless you write `allow_hosts = [\"{host}\"]`")),
-            );
-        }
-        deletes.confirm = Some(RequestSpec { method: http::Method::GET, url, query, body: None, ..request.clone() });
-        deletes
+        let confirm = self.confirm.map(|confirm| confirm.with("`confirm`", request, reader));
+        Deletes { confirm, ..self.deletes }
     }
 }
 

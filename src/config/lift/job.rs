@@ -15,7 +15,7 @@ use super::each::{self, Sources};
 use super::request::REQUEST_NAMES;
 use super::route::{self, Sinks};
 use super::vendor::{Layer, QueryValue, layer};
-use super::{EVENT_NAMES, Named, deletes, document, pages, request};
+use super::{EVENT_NAMES, Named, deletes, detail, document, pages, request};
 use super::{cursor, rename, shape};
 use crate::config::keys::{self, Table};
 use crate::config::problem::Problem;
@@ -73,11 +73,11 @@ impl<'a> Lift<'a> {
             each::lacks(section, vendor, &place, reader);
         }
         let own = layer(section, &names, below.base_url.as_ref(), reader);
-        let courtesy = own.courtesy;
         let document = document::document(section, reader);
         let layer = accepting(own.over(below), &document);
         let deletes = deletes::read(section, &layer, below, reader);
-        let respect_cache = layer.respect_cache.unwrap_or(false);
+        let detail = detail::read(section, &layer, below, &names, &document, reader);
+        let (courtesy, respect_cache) = (layer.courtesy, layer.respect_cache.unwrap_or(false));
         let request = self.request(section, layer, &names, reader);
         let schedule = schedule(section, reader);
         let items = section.field("items").and_then(|field| reader.query(&field));
@@ -100,13 +100,15 @@ impl<'a> Lift<'a> {
         let rename = section.field("rename").and_then(|field| rename::rename(name, &field, reader));
         let send_to = route::send_to(&self.sinks, section, enabled, reader);
         let (request, request_print) = request?;
-        let deletes = deletes.with(&request, reader);
-        let fingerprints = fingerprints(request_print, pages.as_ref(), items.as_ref(), &document, &key, &rules);
+        let request_print = asked_fingerprint(request_print, pages.as_ref(), detail.as_ref());
+        let fingerprints = fingerprints(request_print, items.as_ref(), &document, &key, &rules);
         Some(Job {
             name: JobName::from(name),
             vendor,
             courtesy,
             enabled,
+            deletes: deletes.with(&request, reader),
+            detail: detail.map(|detail| detail.with(&request, reader)),
             request,
             pages,
             cursor,
@@ -123,7 +125,6 @@ impl<'a> Lift<'a> {
             on: on?,
             when,
             settle,
-            deletes,
             max_events,
             event_type,
             send_to,
@@ -213,23 +214,24 @@ fn selection_fingerprint(items: Option<&JsonPath>, document: &DocumentSpec) -> D
 /// What the job's state depends on.
 fn fingerprints(
     request: Digest,
-    pages: Option<&Paging>,
     items: Option<&JsonPath>,
     document: &DocumentSpec,
     key: &[JsonPath],
     rules: &Rules,
 ) -> Fingerprints {
     Fingerprints {
-        request: paged_fingerprint(request, pages),
+        request,
         selection: selection_fingerprint(items, document),
         identity: fingerprint(key.iter().map(JsonPath::as_str)),
         rules: rules.to_text(),
     }
 }
 
-/// One answer and a list of several pages are different selections; so are lists that are paged in different ways.
-fn paged_fingerprint(request: Digest, pages: Option<&Paging>) -> Digest {
-    pages.map_or(request, |pages| Digest::of(&[&request.0[..], pages.style.as_str().as_bytes()].concat()))
+/// One answer and a list of several pages are different selections; so are lists that are paged in different ways, and
+/// lists whose items have other details, or none.
+fn asked_fingerprint(request: Digest, pages: Option<&Paging>, detail: Option<&detail::Written>) -> Digest {
+    let paged = pages.map_or(request, |pages| Digest::of(&[&request.0[..], pages.style.as_str().as_bytes()].concat()));
+    detail.map_or(paged, |detail| Digest::of(&[paged.0, detail.print().0].concat()))
 }
 
 /// A digest of some texts; no two lists of texts have the same one.

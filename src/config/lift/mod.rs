@@ -7,6 +7,7 @@ pub(super) mod auth;
 mod cursor;
 mod daemon;
 mod deletes;
+mod detail;
 mod document;
 mod each;
 mod format;
@@ -238,5 +239,5 @@ fn check_header_value(field: &Field<'_>, written: &Written, reader: &mut Reader<
 
 /// Notes that a value comes with a later version.
 fn later_value(field: &Field<'_>, value: &str, reader: &mut Reader<'_>) {
-    reader.note(later(field.place(), value, value));
+    reader.note(later(field.place(), value));
 }

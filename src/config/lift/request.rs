@@ -6,12 +6,12 @@ use toml::Spanned;
 use toml::de::DeValue;
 use url::Url;
 
-use super::vendor::Layer;
-use crate::config::problem::Problem;
-use crate::config::reader::{Field, Reader, later};
+use super::vendor::{Layer, QueryValue};
+use crate::config::problem::{Place, Problem};
+use crate::config::reader::{Field, Reader};
 use crate::config::written::Written;
 use crate::core::homes::Homes;
-use crate::core::job::BodySpec;
+use crate::core::job::{BodySpec, RequestSpec};
 use crate::core::json;
 use crate::core::path::Complaint;
 use crate::core::template::{JsonTemplate, Text};
@@ -19,15 +19,15 @@ use crate::core::template::{JsonTemplate, Text};
 /// The top-level names that `url`, `query`, `headers` and `body` see.
 pub(super) const REQUEST_NAMES: &[&str] = &["job", "cursor"];
 
-/// Those that they will see, with the key that makes them.
-const NAMES_LATER: &[(&str, &str)] = &[("item", "`detail`")];
+/// What only the request for one item can see.
+const ITEM: &str = "item";
 
 /// Compiles a text with templates.
 pub(super) fn compile(field: &Field<'_>, written: &Written, names: &[&str], reader: &mut Reader<'_>) -> Option<Text> {
     match Text::compile(&written.parts(), names) {
         Ok(text) => Some(text),
         Err(complaint) => {
-            complain(field, written, complaint, reader, &|names| Text::compile(&written.parts(), names).is_ok());
+            complain(field, written, complaint, names, reader, &|names| Text::compile(&written.parts(), names).is_ok());
             None
         }
     }
@@ -43,7 +43,9 @@ pub(super) fn compile_url(
     match Text::compile_url(&written.parts(), names) {
         Ok(text) => Some(text),
         Err(complaint) => {
-            complain(field, written, complaint, reader, &|names| Text::compile_url(&written.parts(), names).is_ok());
+            complain(field, written, complaint, names, reader, &|names| {
+                Text::compile_url(&written.parts(), names).is_ok()
+            });
             None
         }
     }
@@ -54,15 +56,15 @@ fn complain(
     field: &Field<'_>,
     written: &Written,
     complaint: Complaint,
+    names: &[&str],
     reader: &mut Reader<'_>,
     compiles: &dyn Fn(&[&str]) -> bool,
 ) {
-    let planned = NAMES_LATER.iter().find(|(name, _)| {
-        let with: Vec<&str> = REQUEST_NAMES.iter().copied().chain([*name]).collect();
-        compiles(&with)
-    });
-    if let Some((name, what)) = planned {
-        return reader.note(later(field.place(), what, &format!("`{{{{ {name} }}}}`")));
+    if !names.contains(&ITEM) && compiles(&names.iter().copied().chain([ITEM]).collect::<Vec<_>>()) {
+        let problem =
+            Problem::error(field.place(), format!("`{}` does not see `item`: only `detail.url` does", field.name));
+        let hint = "for one more request for each item, add `detail = { url = \"orders/{{ item.id }}\" }`";
+        return reader.note(problem.hint(hint));
     }
     if written.hides() {
         return reader.note(Problem::error(field.place(), complaint.problem).maybe_hint(complaint.hint));
@@ -136,6 +138,39 @@ pub(super) fn homes(own: Option<&Written>, layer: &Layer) -> Homes {
     let written = layer.base_url.iter().chain(own);
     let own: Vec<Url> = written.filter_map(|written| Url::parse(&written.probe()).ok()).collect();
     Homes::new(&own, layer.allow_hosts.clone().unwrap_or_default())
+}
+
+/// A request for one item, beside the job's own for the list: with its credentials and headers, and of the query only
+/// what every request to the vendor has, since the job's own asks for a list.
+pub(super) struct Beside {
+    place: Place,
+    url: Text,
+    whole: Option<Url>,
+    query: Vec<(String, Text)>,
+}
+
+impl Beside {
+    /// For the URL of this field; `vendor` is what the job shares.
+    pub(super) fn new(field: &Field<'_>, url: Text, spelled: &Written, vendor: &Layer) -> Self {
+        let pair = |(name, values): (&String, &Vec<QueryValue>)| -> Vec<(String, Text)> {
+            values.iter().map(|value| (name.clone(), value.text.clone())).collect()
+        };
+        let query = vendor.query.iter().flat_map(pair).collect();
+        Self { place: field.place(), url, whole: Url::parse(&spelled.probe()).ok(), query }
+    }
+
+    /// What it comes to beside this request; `what` it is called in a complaint.
+    pub(super) fn with(self, what: &str, request: &RequestSpec, reader: &mut Reader<'_>) -> RequestSpec {
+        let Self { place, url, whole, query } = self;
+        if let Some(whole) = whole.filter(|whole| !request.access.homes.admits(whole)) {
+            let host = whole.host_str().unwrap_or_default();
+            let problem = Problem::error(place, format!("{what} leads to another host than the job's own"));
+            reader.note(
+                problem.hint(format!("credentials don't go there, unless you write `allow_hosts = [\"{host}\"]`")),
+            );
+        }
+        RequestSpec { method: http::Method::GET, url, query, body: None, ..request.clone() }
+    }
 }
 
 /// A body, and its spelling before secrets are put in.

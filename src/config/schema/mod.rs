@@ -10,7 +10,7 @@ pub use event::event;
 
 use serde_json::{Map, Value, json};
 
-use crate::config::keys::{self, Key, Status, Table};
+use crate::config::keys::{self, Key, Table};
 use crate::config::lift::auth::KINDS;
 use shapes::{Shape, shape};
 
@@ -56,7 +56,7 @@ fn reference(table: Table, seen: &mut Vec<Table>) -> Value {
 }
 
 fn of_table(table: Table, seen: &mut Vec<Table>) -> Value {
-    let known = keys::of(table).filter(|key| key.status != Status::Later);
+    let known = keys::of(table);
     let properties: Map<String, Value> = known.map(|key| (key.name.to_owned(), of_key(key, seen))).collect();
     let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
     if let (Some(schema), Value::Object(needs)) = (schema.as_object_mut(), needs(table)) {
@@ -124,20 +124,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_key_that_this_version_has_is_in_the_schema_with_its_line() {
+    fn every_key_is_in_the_schema_with_its_line() {
         let schema = config();
-        for key in keys::KEYS.iter().filter(|key| key.status != Status::Later && key.table != Table::Root) {
+        for key in keys::KEYS.iter().filter(|key| key.table != Table::Root) {
             let place = format!("/$defs/{}/properties/{}/description", name_of(key.table), key.name);
             assert_eq!(schema.pointer(&place).and_then(Value::as_str), Some(key.doc), "{place}");
-        }
-    }
-
-    #[test]
-    fn what_comes_later_is_not_completed() {
-        let schema = config();
-        for key in keys::KEYS.iter().filter(|key| key.status == Status::Later) {
-            let place = format!("/$defs/{}/properties/{}", name_of(key.table), key.name);
-            assert_eq!(schema.pointer(&place), None, "{place}");
         }
     }
 

@@ -232,7 +232,7 @@ fn small(table: Table, name: &str) -> Shape {
         (Table::Batch, "max") => Whole(1, MOST),
         (Table::Cursor | Table::Each, "at") | (Table::Detail, "version") => Like(PATH),
         (Table::Cursor, "start" | "overlap") => Either(&[Text, Number]),
-        (Table::Detail, "concurrency") => Whole(1, 1000),
+        (Table::Detail, "concurrency") => Whole(1, 100),
         (Table::Detail, "merge") => Flag,
         (Table::Csv, "delimiter") => Text,
         (Table::Csv, "header") => Flag,

@@ -59,6 +59,7 @@ impl World {
             old_rules: self.old_rules.clone(),
             now: Timestamp(1_000),
             noted: self.noted.clone(),
+            dirty: Arc::default(),
             settling: Arc::new(self.settling.iter().map(|(key, (polls, _))| (*key, *polls)).collect()),
         });
         let rows: Vec<Option<Row>> = items.iter().map(|item| self.row(item.key_digest)).collect();

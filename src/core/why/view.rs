@@ -52,8 +52,8 @@ pub struct ObservationView {
     /// What differed, as JSON Pointers.
     #[serde(flatten)]
     pub seen: Seen,
-    /// The rule that kept it silent: `on`, `when`, `settle`, `missing`, `ignored` (which is what is tolerated, too), `edited`,
-    /// `held`, `rejected`, or `first` for the first poll.
+    /// The rule that kept it silent: `on`, `when`, `settle`, `detail`, `missing`, `ignored` (which is what is tolerated, too),
+    /// `edited`, `held`, `rejected`, or `first` for the first poll.
     pub rule: Option<String>,
     /// The rule as a sentence.
     pub reason: Option<String>,

@@ -11,6 +11,7 @@ use crate::core::plan::listed;
 use crate::core::why::Observation;
 use crate::engine::poller::Mode;
 use crate::engine::report::Trace;
+use crate::engine::round::detail::GROUP_MAX;
 use crate::engine::round::{Act, Ended, Last, Round, Tally};
 use crate::store::{PollChanges, PollTicket, ScopeState, Seal, StoreError};
 
@@ -29,7 +30,11 @@ const IDLE_ROWS_MAX: usize = 10_000;
 
 impl Round<'_> {
     fn rows_max(&self) -> usize {
-        if self.start.phase == Phase::Watching { usize::MAX } else { BASELINE_CHUNK_ROWS }
+        match self.start.phase {
+            Phase::Watching => usize::MAX,
+            _ if self.job.detail.is_some() => GROUP_MAX,
+            _ => BASELINE_CHUNK_ROWS,
+        }
     }
 
     fn bytes_max(&self) -> usize {
@@ -125,8 +130,9 @@ impl Round<'_> {
     fn is_idle(&self, outcome: &PollOutcome, decided: &Decided) -> bool {
         let settled = self.state.baseline && self.state.fingerprints.as_ref() == Some(&self.job.fingerprints);
         let moved = self.next_cursor(outcome) != self.state.cursor;
-        let nothing =
-            decided.rows.is_empty() && decided.remove.is_empty() && decided.settle.is_empty() && !self.parts && !moved;
+        let Decided { rows, remove, settle, dirty, .. } = decided;
+        let is_empty = rows.is_empty() && remove.is_empty() && settle.is_empty() && dirty.is_empty();
+        let nothing = is_empty && !self.parts && !moved;
         match outcome {
             // What stopped it may be what a 304 stood for: with a gap, the next poll asks for all of it.
             PollOutcome::Partial(_) => nothing && (self.state.gap || !self.relied),
@@ -159,17 +165,19 @@ impl Round<'_> {
         Last { changes: PollChanges::default(), scope }
     }
 
-    /// The cursor as it shall be: moved over what was read, never past what was not.
+    /// The cursor as it shall be: moved over what was read, never past what was not. Listed items whose details could not
+    /// be had are remembered beside it, so that it may go past them: it would stay behind one that never comes.
     fn next_cursor(&self, outcome: &PollOutcome) -> Option<Box<CursorState>> {
         let spec = self.job.cursor.as_ref()?;
         let kept = self.state.cursor.as_ref().filter(|kept| kept.print == spec.print);
-        let whole = !matches!(outcome, PollOutcome::Partial(_));
+        let is_part = matches!(outcome, PollOutcome::Partial(_));
+        let whole = !is_part || (self.details.listed_whole && self.start.phase == Phase::Watching);
         if !whole && self.start.phase != Phase::Watching {
             return kept.cloned();
         }
         let value = self.reach.value(spec, kept.map(|kept| &kept.value), whole)?;
         let was = kept.and_then(|kept| kept.full);
-        let full = if whole && self.cursor.is_none() { Some(self.start.now) } else { was };
+        let full = if !is_part && self.cursor.is_none() { Some(self.start.now) } else { was };
         // Without `full_every` nobody asks when that was: writing it down would be the only thing to write.
         let full = if spec.full_every.is_some() { full } else { was };
         Some(Box::new(CursorState { print: spec.print, value, full }))
@@ -215,6 +223,7 @@ fn chunks(scope: Scope, decided: Decided, rows_max: usize, bytes_max: usize) -> 
         remove: decided.remove,
         rows: decided.idle,
         settle: decided.settle,
+        dirty: decided.dirty,
         observations: decided.observations,
         ..PollChanges::default()
     };

@@ -41,7 +41,11 @@ impl Round<'_> {
                 Err(failure) => return Ok(Err(failure)),
             };
             trace.read(&some);
-            match self.compare(ticket, some, weight).await? {
+            let compared = match self.job.detail.is_some() {
+                true => self.compare_detailed(ticket, some, weight, trace).await?,
+                false => self.compare(ticket, some, weight).await?,
+            };
+            match compared {
                 Ok(new) => news |= new,
                 Err(failure) => return Ok(Err(failure)),
             }
@@ -54,27 +58,21 @@ impl Round<'_> {
     }
 
     /// Holds items of a page against the ledger; true when one of them is not what it was.
-    async fn compare(
+    pub(super) async fn compare(
         &mut self,
         ticket: &PollTicket,
         mut items: Vec<Item>,
         weight: usize,
     ) -> Result<Result<bool, Failure>, StoreError> {
-        if self.over {
+        if self.over && !self.details.last {
             // What was decided of an item that comes again is forgotten, and it was counted.
             items.retain(|item| !self.seen.contains(item.key_digest));
         }
         let keys: Vec<KeyDigest> = items.iter().map(|item| item.key_digest).collect();
-        let again: HashSet<KeyDigest> = keys.iter().copied().filter(|key| self.seen.contains(*key)).collect();
-        let mut rows = self.world.store.rows(ticket, &self.start.scope, &keys).await?;
+        let again = self.again(&keys);
+        let rows = self.rows(ticket, &keys, &again).await?;
         let first = |row: &&Row| row.is_live() && !again.contains(&row.key);
         self.live += rows.iter().flatten().filter(first).count() as u64;
-        if !again.is_empty() {
-            let pending = self.decider.pending(&again);
-            for (key, row) in keys.iter().zip(&mut rows) {
-                *row = pending.get(key).map(|write| write.row).or(*row);
-            }
-        }
 
         let mut decider = self.lend();
         let examined = self.world.tasks.compute(weight, move || {
@@ -107,6 +105,28 @@ impl Round<'_> {
         Ok(verdict.map(|()| news))
     }
 
+    /// Which of these came before in this poll.
+    pub(super) fn again(&self, keys: &[KeyDigest]) -> HashSet<KeyDigest> {
+        keys.iter().copied().filter(|key| !self.details.last && self.seen.contains(*key)).collect()
+    }
+
+    /// The rows of items: of one that comes again, as this poll has it.
+    pub(super) async fn rows(
+        &self,
+        ticket: &PollTicket,
+        keys: &[KeyDigest],
+        again: &HashSet<KeyDigest>,
+    ) -> Result<Vec<Option<Row>>, StoreError> {
+        let mut rows = self.world.store.rows(ticket, &self.start.scope, keys).await?;
+        if !again.is_empty() {
+            let pending = self.decider.pending(again);
+            for (key, row) in keys.iter().zip(&mut rows) {
+                *row = pending.get(key).map(|write| write.row).or(*row);
+            }
+        }
+        Ok(rows)
+    }
+
     /// Gives items the new values that they had in the poll before, where those have to persist.
     async fn recall(&self, ticket: &PollTicket, differing: &mut [Differing]) -> Result<(), StoreError> {
         let settling = &self.start.settling;
@@ -119,7 +139,7 @@ impl Round<'_> {
     }
 
     /// The bodies last reported: of an item that comes again, by this poll.
-    async fn remembered(
+    pub(super) async fn remembered(
         &self,
         ticket: &PollTicket,
         rows: &[Option<KeyDigest>],

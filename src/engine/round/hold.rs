@@ -224,6 +224,6 @@ impl Round<'_> {
 }
 
 /// 404 or 410, and no rate limit in disguise.
-fn says_gone(failure: &Failure) -> bool {
+pub(super) fn says_gone(failure: &Failure) -> bool {
     failure.kind == FailureKind::Status && matches!(failure.status, Some(404 | 410))
 }

@@ -3,7 +3,7 @@
 use crate::core::cursor::CursorState;
 use crate::core::job::Fingerprints;
 use crate::core::json::parse;
-use crate::core::ledger::SettleWrite;
+use crate::core::ledger::{Dirty, DirtyWrite, SettleWrite};
 use crate::core::names::{Digest, JobName, Key, Scope};
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
 use crate::core::page::{Ask, Leaf};
@@ -103,6 +103,29 @@ pub(in crate::store) async fn a_value_that_settles_survives_a_crash_and_is_forgo
     assert_eq!(bench.store().settling(&ticket, &Scope::default()).await.unwrap(), [(key("a"), 2)]);
     let pending = bench.store().pending(&ticket, &Scope::default(), &[key("b"), key("a")]).await.unwrap();
     assert_eq!(pending, [None, row("a", 2).remembered]);
+}
+
+pub(in crate::store) async fn a_dirty_item_survives_a_crash_and_is_forgotten(bench: &mut impl Bench) {
+    adopt(bench.store()).await;
+    let known = |number: u8| Dirty { version: Digest([number; 16]), since: at(i64::from(number)) };
+    let dirty = |name: &str, number: Option<u8>| DirtyWrite {
+        key: key(name),
+        listed: number.map(|number| (known(number), row(name, u64::from(number)).remembered.expect("a body"))),
+    };
+    for writes in [vec![dirty("a", Some(1)), dirty("b", Some(1))], vec![dirty("a", Some(2)), dirty("b", None)]] {
+        let changes = PollChanges { dirty: writes, ..changes(vec![], vec![]) };
+        bench.store().commit_poll(claim(bench.store()).await, changes, complete(0), &room(0)).await.unwrap();
+        assert!(claim(bench.store()).await.scopes[&Scope::default()].dirty);
+    }
+    bench.restart();
+    let ticket = claim(bench.store()).await;
+    assert!(ticket.scopes[&Scope::default()].dirty);
+    assert_eq!(bench.store().dirty(&ticket, &Scope::default()).await.unwrap(), [(key("a"), known(2))]);
+    let listed = bench.store().listed(&ticket, &Scope::default(), &[key("b"), key("a")]).await.unwrap();
+    assert_eq!(listed, [None, row("a", 2).remembered]);
+    let changes = PollChanges { dirty: vec![dirty("a", None)], ..changes(vec![], vec![]) };
+    bench.store().commit_poll(ticket, changes, complete(0), &room(0)).await.unwrap();
+    assert!(!claim(bench.store()).await.scopes[&Scope::default()].dirty);
 }
 
 pub(in crate::store) async fn rows_come_in_the_order_asked(bench: &mut impl Bench) {

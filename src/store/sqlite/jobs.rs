@@ -355,7 +355,8 @@ pub(super) fn load(db: &Connection, name: &JobName) -> Result<Option<Known>> {
         .prepare_cached(
             "SELECT id, text, sequence, baseline, items, missing, seal_request, seal_etag, seal_modified, seal_body, \
              gap, cursor_print, cursor_value, cursor_full, hold, request, selection, identity, rules, \
-             (SELECT count(*) FROM settling WHERE settling.scope = scope.id), mixed FROM scope WHERE job = ?1 ORDER BY text",
+             (SELECT count(*) FROM settling WHERE settling.scope = scope.id), mixed, \
+             EXISTS (SELECT 1 FROM dirty WHERE dirty.scope = scope.id) FROM scope WHERE job = ?1 ORDER BY text",
         )?
         .query_map([known.id], scope)?
         .collect::<rusqlite::Result<_>>()?;
@@ -415,6 +416,7 @@ fn scope(row: &Row<'_>) -> rusqlite::Result<KnownScope> {
         fingerprints: fingerprints(row, 15)?,
         settling: count(row.get(19)?),
         mixed: row.get(20)?,
+        dirty: row.get(21)?,
     };
     Ok(KnownScope { id: row.get(0)?, name: Scope::from(row.get_ref(1)?.as_str()?), state })
 }

@@ -8,6 +8,7 @@ mod batches;
 mod bells;
 mod commit;
 mod deliveries;
+mod dirty;
 mod error;
 mod file;
 mod jobs;

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use async_trait::async_trait;
 
 use crate::core::config::Rename;
-use crate::core::ledger::{Remembered, Row};
+use crate::core::ledger::{Dirty, Remembered, Row};
 use crate::core::names::{Digest, JobName, Key, KeyDigest, Scope, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::plan::Standings;
@@ -19,8 +19,8 @@ use crate::store::sqlite::commit::{Commit, Committed, End};
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::{Claimed, KnownScope};
 use crate::store::sqlite::{
-    SqliteStore, archive, batches, deliveries, jobs, ledger, observations, outbox, overflow, pages, settle, settling,
-    sinks, standings, upkeep,
+    SqliteStore, archive, batches, deliveries, dirty, jobs, ledger, observations, outbox, overflow, pages, settle,
+    settling, sinks, standings, upkeep,
 };
 use crate::store::{
     Archive, BatchRoom, DeliveryTicket, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote, PollTicket,
@@ -89,6 +89,16 @@ impl Polls for SqliteStore {
         }
         let (asked, none) = (keys.to_vec(), keys.len());
         let found = self.read_scope(ticket, scope, none, move |db, id| settling::pending(db, id, &asked)).await?;
+        Ok(found.unwrap_or_else(|| vec![None; none]))
+    }
+
+    async fn dirty(&self, ticket: &PollTicket, scope: &Scope) -> Result<Vec<(KeyDigest, Dirty)>> {
+        Ok(self.read_scope(ticket, scope, usize::MAX, dirty::all).await?.unwrap_or_default())
+    }
+
+    async fn listed(&self, ticket: &PollTicket, scope: &Scope, keys: &[KeyDigest]) -> Result<Vec<Option<Remembered>>> {
+        let (asked, none) = (keys.to_vec(), keys.len());
+        let found = self.read_scope(ticket, scope, none, move |db, id| dirty::listed(db, id, &asked)).await?;
         Ok(found.unwrap_or_else(|| vec![None; none]))
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod daemon;
 pub(crate) mod http;
 pub(crate) mod json;
 pub(crate) mod nginx;
+pub(crate) mod orders;
 pub(crate) mod pages;
 #[path = "../../../src/net/testing/pki.rs"]
 pub(crate) mod pki;

@@ -110,6 +110,19 @@ CREATE TABLE settling (
     UNIQUE (scope, key)
 ) STRICT;
 
+-- Listed items whose details could not be had: asked for again by the next poll, which may not list them. `version` is
+-- the digest by which the listed item is known, `since` the poll since which its detail is lacking.
+CREATE TABLE dirty (
+    id      INTEGER PRIMARY KEY,
+    scope   INTEGER NOT NULL,
+    key     BLOB NOT NULL CHECK (length(key) = 16),
+    version BLOB NOT NULL CHECK (length(version) = 16),
+    since   INTEGER NOT NULL,
+    name    TEXT NOT NULL,
+    listed  BLOB NOT NULL,
+    UNIQUE (scope, key)
+) STRICT;
+
 -- What was seen of an item and not said, so that a person can ask why: at most 20 an item, and of what may be so in
 -- every poll only the last. `seen` is JSON: pointers to what differed. An item may be forgotten before they are.
 CREATE TABLE observation (
@@ -117,7 +130,7 @@ CREATE TABLE observation (
     key     BLOB NOT NULL CHECK (length(key) = 16),
     at      INTEGER NOT NULL,
     silence TEXT NOT NULL CHECK
-        (silence IN ('on', 'when', 'settle', 'missing', 'ignored', 'edited', 'held', 'rejected')),
+        (silence IN ('on', 'when', 'settle', 'detail', 'missing', 'ignored', 'edited', 'held', 'rejected')),
     change  TEXT CHECK (change IN ('created', 'updated', 'deleted', 'restored')),
     seen    TEXT NOT NULL,
     polls   INTEGER CHECK (polls > 0),
