@@ -45,7 +45,6 @@ impl Recipe {
             .env
             .iter()
             .fold(Bridge::with(&self.config(&url, &receiver)), |bridge, (name, value)| bridge.with_env(name, value));
-
         bridge.cli(["check"]).ok();
         let report = self.poll(&bridge);
         assert_eq!((outcome(&report), report["items"].as_u64()), ("complete", Some(self.items)), "{report:#}");
@@ -59,12 +58,14 @@ impl Recipe {
         }
     }
 
-    /// The file as it stands, but for the hosts.
+    /// The file as it stands, but for the hosts, of which Google has one for tokens.
     fn config(&self, vendor: &str, receiver: &Receiver) -> String {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/recipes").join(self.file);
         let text = fs::read_to_string(&path).expect("a recipe can be read");
         assert!(text.contains(self.origin), "{} names {}", self.file, self.origin);
-        text.replace(self.origin, vendor).replace("https://hooks.example.com", &receiver.url())
+        text.replace(self.origin, vendor)
+            .replace("https://oauth2.googleapis.com", vendor)
+            .replace("https://hooks.example.com", &receiver.url())
     }
 
     fn poll(&self, bridge: &Bridge) -> Value {
@@ -258,6 +259,42 @@ fn salesforce_is_read_with_a_token_that_was_fetched() {
                     answer(&json!({"totalSize": 3, "done": true, "records": [record("006C", "Prospecting")]}))
                 }
                 _ => Reply::status(404),
+            }
+        })
+    });
+}
+
+#[test]
+fn gmail_lists_ids_and_each_new_mail_is_asked_for_once() {
+    let recipe = Recipe {
+        file: "gmail.toml",
+        job: "inbox",
+        origin: "https://gmail.googleapis.com",
+        env: &[("GMAIL_CLIENT", "c"), ("GMAIL_SECRET", "s"), ("GMAIL_REFRESH", "r"), ("HOOK_SECRET", SECRET)],
+        items: 3,
+        told: &["created 18c4"],
+        sinks: 1,
+    };
+    let asked = std::sync::Mutex::new(std::collections::BTreeSet::new());
+    recipe.run(move |request, _, changed| {
+        if request.path() == "/token" {
+            assert!(String::from_utf8_lossy(&request.body).contains("refresh_token=r"), "{request:?}");
+            return answer(&json!({"access_token": "ya29.a", "token_type": "Bearer", "expires_in": 3599}));
+        }
+        known(request, "authorization", "Bearer ya29.a", || {
+            let id = |id: &str| json!({"id": id, "threadId": id});
+            match (request.path(), query(request).get("pageToken").map(String::as_str)) {
+                ("/gmail/v1/users/me/messages", None) => {
+                    let new = if changed { "18c4" } else { "18c3" };
+                    answer(&json!({"messages": [id(new), id("18c3"), id("18c2")], "nextPageToken": "p2"}))
+                }
+                ("/gmail/v1/users/me/messages", _) => answer(&json!({"messages": [id("18c1")]})),
+                (path, _) => match path.strip_prefix("/gmail/v1/users/me/messages/") {
+                    Some(id) if asked.lock().expect("no panic").insert(id.to_owned()) => {
+                        answer(&json!({"snippet": id}))
+                    }
+                    _ => Reply::status(404),
+                },
             }
         })
     });
