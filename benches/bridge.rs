@@ -1,6 +1,7 @@
 //! The figures of the bridge, each beside a limit measured in the same run: `make bench`.
 //!
-//! Prints medians and ratios; asserts nothing, for a machine's speed is no property of the code.
+//! Prints medians and ratios; asserts nothing, for a machine's speed is no property of the code. `FIGURE` (`idle`,
+//! `latency` or `unchanged`) chooses one.
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench prints, and owns its own tasks")]
 
@@ -35,10 +36,18 @@ fn main() {
     if let Ok(url) = std::env::var("BARE_GET_URL") {
         return runtime().block_on(bare_gets(&url));
     }
+    let wanted = std::env::var("FIGURE").unwrap_or_default();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted == name;
     runtime().block_on(async {
-        idle().await;
-        latency().await;
-        unchanged().await;
+        if is_wanted("idle") {
+            idle().await;
+        }
+        if is_wanted("latency") {
+            latency().await;
+        }
+        if is_wanted("unchanged") {
+            unchanged().await;
+        }
     });
 }
 

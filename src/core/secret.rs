@@ -31,19 +31,19 @@ impl fmt::Debug for Secret {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Masked {
     plain: String,
-    shown: String,
+    /// Only where it differs: most texts hide nothing.
+    shown: Option<String>,
 }
 
 impl Masked {
     /// Text with nothing to hide.
     pub fn open(text: impl Into<String>) -> Self {
-        let plain = text.into();
-        Self { shown: plain.clone(), plain }
+        Self { plain: text.into(), shown: None }
     }
 
     /// Text that holds secrets: `plain` is sent, `shown` (each secret as `***`) may be printed.
     pub fn new(plain: String, shown: String) -> Self {
-        Self { plain, shown }
+        Self { shown: (shown != plain).then_some(shown), plain }
     }
 
     /// The text with its secrets, for the one place that sends it.
@@ -53,23 +53,23 @@ impl Masked {
 
     /// The text as it may be shown.
     pub fn shown(&self) -> &str {
-        &self.shown
+        self.shown.as_deref().unwrap_or(&self.plain)
     }
 
     /// True when the text holds a secret.
     pub fn hides(&self) -> bool {
-        self.plain != self.shown
+        self.shown.is_some()
     }
 }
 
 impl fmt::Debug for Masked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.shown)
+        write!(f, "{:?}", self.shown())
     }
 }
 
 impl fmt::Display for Masked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
+        f.write_str(self.shown())
     }
 }

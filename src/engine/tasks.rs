@@ -16,9 +16,10 @@ pub struct Tasks {
 pub const HEAVY_BYTES: usize = 64 * 1024;
 
 impl Tasks {
-    /// Runs `work` beside everything else until it ends.
+    /// Runs `work` beside everything else until it ends. It is boxed, for a runtime moves what it is given several times,
+    /// and a poll's future is large.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.tracker.spawn(work);
+        self.tracker.spawn(Box::pin(work));
     }
 
     /// Runs a computation over `bytes` bytes: at once when it is light, else on a thread for such work.

@@ -128,7 +128,7 @@ fn build(setting: &Setting, keep: bool) -> Result<reqwest::Client, Failure> {
 
 /// How many idle connections to keep for so many requests at once.
 pub fn idle_for(concurrency: usize) -> usize {
-    concurrency.max(warm::IDLE_PER_ORIGIN).next_power_of_two()
+    concurrency.max(warm::IDLE_PER_HOST).next_power_of_two()
 }
 
 /// The time to connect where the config sets none: at most 10 s, which is room for three lost packets, and less than

@@ -2,6 +2,7 @@
 //!
 //! No sentence holds a URL's query: the texts of the client library may, so none is passed on whole.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
@@ -23,6 +24,24 @@ pub struct Target {
     pub via: Option<String>,
 }
 
+/// A URL without query, fragment and user.
+pub fn place_of(url: &str) -> Cow<'_, str> {
+    let end = url.bytes().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(url.len());
+    let place = &url[..end];
+    let (authority, from) = authority(place);
+    match authority.rsplit_once('@') {
+        None => Cow::Borrowed(place),
+        Some((_, host)) => Cow::Owned(format!("{}{host}{}", &place[..from], &place[from + authority.len()..])),
+    }
+}
+
+/// What stands between a URL's scheme and its path, and where it begins.
+fn authority(place: &str) -> (&str, usize) {
+    let from = place.find("://").map_or(0, |at| at + 3);
+    let rest = &place[from..];
+    (rest.split_once('/').map_or(rest, |(authority, _)| authority), from)
+}
+
 /// What an exchange was waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -35,13 +54,9 @@ pub enum Phase {
 impl Target {
     /// From a URL as it may be shown.
     pub fn of(shown_url: &str) -> Self {
-        let place = shown_url.split(['?', '#']).next().unwrap_or_default();
-        let (scheme, rest) = place.split_once("://").unwrap_or(("", place));
-        let (authority, path) =
-            rest.split_once('/').map_or((rest, ""), |(authority, _)| (authority, &rest[authority.len()..]));
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
-        Self { place: format!("{scheme}{host}{path}"), host: host.to_owned(), via: None }
+        let place = place_of(shown_url).into_owned();
+        let host = authority(&place).0.to_owned();
+        Self { place, host, via: None }
     }
 
     /// The same behind a proxy.

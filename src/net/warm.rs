@@ -1,4 +1,4 @@
-//! Which origins may keep idle connections: a bound on sockets that the client library doesn't have.
+//! Which hosts may keep idle connections: a bound on sockets that the client library doesn't have.
 //!
 //! Holds no connection itself; it only says which of two clients, one that keeps and one that doesn't, to use.
 
@@ -8,43 +8,43 @@ use std::time::{Duration, Instant};
 /// How long an idle connection is kept. Less often than that, keeping one saves nothing.
 pub(super) const IDLE: Duration = Duration::from_secs(60);
 
-/// Origins that keep connections at a time: with [`IDLE_PER_ORIGIN`], no more than 1024 idle sockets, but for sinks
+/// Hosts, each with its port, that keep connections at a time: with [`IDLE_PER_HOST`], no more than 1024 idle sockets, but for sinks
 /// whose `concurrency` says that they need more.
-const ORIGINS_MAX: usize = 256;
+const HOSTS_MAX: usize = 256;
 
-/// Idle connections of one origin.
-pub(super) const IDLE_PER_ORIGIN: usize = 4;
+/// Idle connections of one host.
+pub(super) const IDLE_PER_HOST: usize = 4;
 
-/// How often origins that have gone cold are looked for when there is no room.
+/// How often hosts that have gone cold are looked for when there is no room.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// The origins that were asked within the last [`IDLE`].
+/// The hosts that were asked within the last [`IDLE`].
 #[derive(Debug, Default)]
 pub(super) struct Warm {
-    origins: HashMap<String, Instant>,
+    hosts: HashMap<String, Instant>,
     swept: Option<Instant>,
 }
 
 impl Warm {
-    /// May a connection to `origin`, which is being asked now, be kept?
-    pub(super) fn keeps(&mut self, origin: &str, now: Instant) -> bool {
-        if let Some(last) = self.origins.get_mut(origin) {
+    /// May a connection to `host`, which is being asked now, be kept?
+    pub(super) fn keeps(&mut self, host: &str, now: Instant) -> bool {
+        if let Some(last) = self.hosts.get_mut(host) {
             *last = now;
             return true;
         }
-        if self.origins.len() >= ORIGINS_MAX {
+        if self.hosts.len() >= HOSTS_MAX {
             self.sweep(now);
         }
-        let room = self.origins.len() < ORIGINS_MAX;
+        let room = self.hosts.len() < HOSTS_MAX;
         if room {
-            self.origins.insert(origin.to_owned(), now);
+            self.hosts.insert(host.to_owned(), now);
         }
         room
     }
 
     fn sweep(&mut self, now: Instant) {
         if self.swept.is_none_or(|last| now.duration_since(last) >= SWEEP) {
-            self.origins.retain(|_, last| now.duration_since(*last) < IDLE);
+            self.hosts.retain(|_, last| now.duration_since(*last) < IDLE);
             self.swept = Some(now);
         }
     }
@@ -55,24 +55,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crowd_of_origins_keeps_a_bounded_number_of_connections() {
+    fn a_crowd_of_hosts_keeps_a_bounded_number_of_connections() {
         let start = Instant::now();
         let mut warm = Warm::default();
         let kept = (0..100_000).filter(|host| warm.keeps(&format!("http://{host}"), start)).count();
-        assert_eq!(kept, ORIGINS_MAX);
+        assert_eq!(kept, HOSTS_MAX);
         assert!(warm.keeps("http://0", start + SWEEP));
         assert!(!warm.keeps("http://99999", start + SWEEP));
     }
 
     #[test]
-    fn an_origin_that_is_not_asked_any_more_makes_room() {
+    fn a_host_that_is_not_asked_any_more_makes_room() {
         let start = Instant::now();
         let mut warm = Warm::default();
-        for host in 0..ORIGINS_MAX {
+        for host in 0..HOSTS_MAX {
             assert!(warm.keeps(&format!("http://{host}"), start));
         }
         assert!(warm.keeps("http://0", start + IDLE / 2));
         assert!(warm.keeps("http://new", start + IDLE));
-        assert_eq!(warm.origins.len(), 2);
+        assert_eq!(warm.hosts.len(), 2);
     }
 }

@@ -27,7 +27,7 @@ use crate::net::client::{Clients, Setting, connect_timeout_within};
 use crate::net::guard;
 use crate::net::headers::{self, text};
 use crate::net::redact::Redactor;
-use crate::net::trouble::{Phase, Target};
+use crate::net::trouble::{self, Phase, Target};
 use crate::source::status::{self, too_large};
 use crate::source::{Answer, Fetched, Fetcher, Request, render};
 
@@ -244,7 +244,9 @@ impl<'a> Exchange<'a> {
     async fn step(&self, hop: &Hop, pledge: &mut Pledge, answered: &AtomicBool) -> Result<Step, Stumble> {
         let response = self.send(hop, pledge).await?;
         let advice = limits::read(response.status().as_u16(), response.headers(), (self.wall_clock)());
-        self.request.gate.heed(advice).await;
+        if advice != Advice::default() {
+            self.request.gate.heed(advice).await;
+        }
         if self.request.live.is_some() && response.status() == StatusCode::UNAUTHORIZED {
             answered.store(true, Ordering::Relaxed);
             let headers = response.headers().clone();
@@ -321,7 +323,7 @@ impl<'a> Exchange<'a> {
 
     /// Another origin, without its query and without what the request hides.
     fn elsewhere(&self, from: &Url, to: &Url) -> String {
-        let place = self.redactor().clean(&Target::of(to.as_str()).place, false);
+        let place = self.redactor().clean(&trouble::place_of(to.as_str()), false);
         let place = place.unwrap_or_else(|| to.origin().ascii_serialization());
         let upgrade = from.scheme() == "http" && to.scheme() == "https" && from.host() == to.host();
         let hint = if upgrade { "write `https://` in the URL" } else { "if that is where the API is, ask it there" };
@@ -366,14 +368,12 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    async fn read_body(&self, response: Response) -> Result<Answer, Stumble> {
-        let status = response.status().as_u16();
-        let headers = response.headers();
-        let etag = headers::etag(headers, (self.wall_clock)());
-        let last_modified = headers::last_modified(headers, (self.wall_clock)());
-        let content_type = text(headers, &header::CONTENT_TYPE);
-        let (url, headers) = (place_of(&response), headers.clone());
-        let code = response.status();
+    async fn read_body(&self, mut response: Response) -> Result<Answer, Stumble> {
+        let (url, code, headers) = (place_of(&response), response.status(), std::mem::take(response.headers_mut()));
+        let status = code.as_u16();
+        let etag = headers::etag(&headers, (self.wall_clock)());
+        let last_modified = headers::last_modified(&headers, (self.wall_clock)());
+        let content_type = text(&headers, &header::CONTENT_TYPE);
         let max = self.request.access.max_body;
         let whole = body::read_whole(response, max, self.spool).await.map_err(|unread| match unread {
             Unread::TooLarge => too_large(&self.target, status, max).into(),
@@ -446,7 +446,7 @@ impl<'a> Exchange<'a> {
 /// Where an answer came from; its query is not shown, for credentials may stand there.
 fn place_of(response: &Response) -> Masked {
     let url = response.url().as_str();
-    Masked::new(url.to_owned(), Target::of(url).place)
+    Masked::new(url.to_owned(), trouble::place_of(url).into_owned())
 }
 
 /// Where an answer leads, when it is a redirect that says so.

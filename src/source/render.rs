@@ -21,8 +21,7 @@ mod tests;
 /// headers of the same name.
 ///
 /// # Errors
-/// [`FailureKind::Template`]: an expression failed, the URL is none of `http` or `https`, or a header holds what a
-/// header can't.
+/// [`FailureKind::Template`]: an expression failed, or a header holds what a header can't.
 pub(super) fn render_request(spec: &RequestSpec, names: &Names<'_>) -> Result<Request, Failure> {
     let mut url = spec.url.render_url(names).map_err(|why| broken("url", &why))?;
     for (name, text) in &spec.query {
@@ -41,7 +40,6 @@ pub(super) fn render_request(spec: &RequestSpec, names: &Names<'_>) -> Result<Re
         set_content_type(&mut sent, spec.body.as_ref(), body);
     }
     let (url, sent) = with_credentials(spec, names, url, sent)?;
-    parse_url(&url)?;
     for (name, value) in &sent {
         headers::value(name, value)?;
     }

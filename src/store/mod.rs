@@ -175,14 +175,14 @@ pub trait Polls: Send + Sync {
     /// before in this process.
     async fn claim_poll(&self, job: &JobName, now: Timestamp) -> Result<Option<PollTicket>, StoreError>;
 
-    /// The ledger's narrow rows for `keys`, in their order; gone items are rows too. Through one range read where
-    /// that is cheaper than a look-up for each key.
+    /// The ledger's narrow rows for items, given as their keys and the digests of their bytes now, in their order; gone
+    /// items are rows too. Through one range read where that is cheaper than a look-up for each key.
     async fn rows(
         &self,
         ticket: &PollTicket,
         scope: &Scope,
-        keys: &[KeyDigest],
-    ) -> Result<Vec<Option<Row>>, StoreError>;
+        items: &[(KeyDigest, Digest)],
+    ) -> Result<Found, StoreError>;
 
     /// Rows that are neither gone nor in `seen` (sorted): what is missing from a list that was read whole.
     async fn missing(&self, ticket: &PollTicket, scope: &Scope, seen: Vec<KeyDigest>) -> Result<Vec<Row>, StoreError>;
@@ -254,6 +254,15 @@ pub trait Polls: Send + Sync {
     /// Ends a poll that changes nothing but its job's record and, where a server renewed them, the validators of its
     /// seal. Kept in memory and written with the next commit or [`Upkeep::flush`]: an unchanged poll costs no write.
     async fn note_poll(&self, ticket: PollTicket, note: PollNote) -> Result<(), StoreError>;
+}
+
+/// What the ledger has of some items.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Their rows, in the order in which they were asked for.
+    pub rows: Vec<Option<Row>>,
+    /// Keys and bodies of those that differ, where they are few: what is mostly asked for next, from the same look.
+    pub remembered: BTreeMap<KeyDigest, Remembered>,
 }
 
 /// How a poll ended that commits nothing.

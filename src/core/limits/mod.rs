@@ -130,6 +130,12 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 /// What is left by each family of headers: the IETF's draft, its older spelling, and the two that everyone copied.
 fn quotas(headers: &HeaderMap, now: Timestamp) -> Vec<Quota> {
+    // Most answers say nothing of it, and each of them would pay for a look at a dozen names.
+    let speaks =
+        |name: &header::HeaderName| name.as_str().starts_with("ratelimit") || name.as_str().starts_with("x-rate");
+    if !headers.keys().any(speaks) {
+        return Vec::new();
+    }
     let all = |name: &str| {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         values.collect::<Vec<_>>().join(", ")

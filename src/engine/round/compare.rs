@@ -2,18 +2,18 @@
 //!
 //! What a difference means is decided in [`crate::core::decide`].
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::core::decide::{Decider, Differing};
 use crate::core::extract::Item;
 use crate::core::ledger::{Remembered, Row};
-use crate::core::names::KeyDigest;
+use crate::core::names::{Digest, KeyDigest};
 use crate::core::outcome::Failure;
 use crate::engine::report::Trace;
 use crate::engine::round::listed::Listed;
 use crate::engine::round::{PageRead, Round};
 use crate::source::Answer;
-use crate::store::{PageSeal, PollTicket, Seal, StoreError};
+use crate::store::{Found, PageSeal, PollTicket, Seal, StoreError};
 
 impl Round<'_> {
     /// A page that is not the last one known: items, differences, events.
@@ -68,9 +68,8 @@ impl Round<'_> {
             // What was decided of an item that comes again is forgotten, and it was counted.
             items.retain(|item| !self.seen.contains(item.key_digest));
         }
-        let keys: Vec<KeyDigest> = items.iter().map(|item| item.key_digest).collect();
-        let again = self.again(&keys);
-        let rows = self.rows(ticket, &keys, &again).await?;
+        let again = self.again(items.iter().map(|item| item.key_digest));
+        let Found { rows, remembered: along } = self.rows(ticket, &items, &again).await?;
         let first = |row: &&Row| row.is_live() && !again.contains(&row.key);
         self.live += rows.iter().flatten().filter(first).count() as u64;
 
@@ -94,7 +93,7 @@ impl Round<'_> {
         let news = differing.iter().any(Differing::is_news);
         self.recall(ticket, &mut differing).await?;
         let rows: Vec<Option<KeyDigest>> = differing.iter().map(|item| item.row.map(|row| row.key)).collect();
-        let remembered = self.remembered(ticket, &rows, &again).await?;
+        let remembered = self.remembered(ticket, &rows, &again, along).await?;
         let mut decider = self.lend();
         let decided = self.world.tasks.compute(weight, move || {
             let verdict = decider.decide(differing, remembered);
@@ -106,25 +105,26 @@ impl Round<'_> {
     }
 
     /// Which of these came before in this poll.
-    pub(super) fn again(&self, keys: &[KeyDigest]) -> HashSet<KeyDigest> {
-        keys.iter().copied().filter(|key| !self.details.last && self.seen.contains(*key)).collect()
+    pub(super) fn again(&self, keys: impl Iterator<Item = KeyDigest>) -> HashSet<KeyDigest> {
+        keys.filter(|key| !self.details.last && self.seen.contains(*key)).collect()
     }
 
-    /// The rows of items: of one that comes again, as this poll has it.
+    /// What the ledger has of items: of one that comes again, as this poll has it.
     pub(super) async fn rows(
         &self,
         ticket: &PollTicket,
-        keys: &[KeyDigest],
+        items: &[Item],
         again: &HashSet<KeyDigest>,
-    ) -> Result<Vec<Option<Row>>, StoreError> {
-        let mut rows = self.world.store.rows(ticket, &self.start.scope, keys).await?;
+    ) -> Result<Found, StoreError> {
+        let asked: Vec<(KeyDigest, Digest)> = items.iter().map(|item| (item.key_digest, item.raw_digest)).collect();
+        let mut found = self.world.store.rows(ticket, &self.start.scope, &asked).await?;
         if !again.is_empty() {
             let pending = self.decider.pending(again);
-            for (key, row) in keys.iter().zip(&mut rows) {
+            for ((key, _), row) in asked.iter().zip(&mut found.rows) {
                 *row = pending.get(key).map(|write| write.row).or(*row);
             }
         }
-        Ok(rows)
+        Ok(found)
     }
 
     /// Gives items the new values that they had in the poll before, where those have to persist.
@@ -138,20 +138,22 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// The bodies last reported: of an item that comes again, by this poll.
+    /// The bodies last reported: of an item that comes again, by this poll. Those that came `along` with the rows are not
+    /// asked for once more.
     pub(super) async fn remembered(
         &self,
         ticket: &PollTicket,
         rows: &[Option<KeyDigest>],
         again: &HashSet<KeyDigest>,
+        mut along: BTreeMap<KeyDigest, Remembered>,
     ) -> Result<Vec<Option<Remembered>>, StoreError> {
-        let keys: Vec<KeyDigest> = rows.iter().flatten().copied().collect();
-        let mut bodies = self.world.store.remembered(ticket, &self.start.scope, &keys).await?.into_iter();
+        let keys: Vec<KeyDigest> = rows.iter().flatten().filter(|key| !along.contains_key(key)).copied().collect();
+        let bodies = self.world.store.remembered(ticket, &self.start.scope, &keys).await?;
+        along.extend(keys.into_iter().zip(bodies).filter_map(|(key, body)| Some((key, body?))));
         let pending = if again.is_empty() { Default::default() } else { self.decider.pending(again) };
         let body = |key: &Option<KeyDigest>| {
             let key = (*key)?;
-            let stored = bodies.next().flatten();
-            pending.get(&key).and_then(|write| write.remembered.clone()).or(stored)
+            pending.get(&key).and_then(|write| write.remembered.clone()).or_else(|| along.get(&key).cloned())
         };
         Ok(rows.iter().map(body).collect())
     }

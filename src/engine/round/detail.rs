@@ -72,8 +72,8 @@ impl Round<'_> {
             Ok(items) => items,
             Err(failure) => return Ok(Err(failure)),
         };
-        let keys: Vec<KeyDigest> = items.iter().map(|item| item.key_digest).collect();
-        let rows = self.rows(ticket, &keys, &self.again(&keys)).await?;
+        let again = self.again(items.iter().map(|item| item.key_digest));
+        let rows = self.rows(ticket, &items, &again).await?.rows;
         let is_known = |item: &Item, row: Option<Row>| {
             !self.whole && row.is_some_and(|row| row.is_live() && row.raw == item.raw_digest)
         };
@@ -106,7 +106,8 @@ impl Round<'_> {
         for mut some in groups(items, READ_BACK_MAX) {
             let keys: Vec<KeyDigest> = some.iter().map(|item| item.key_digest).collect();
             let rows: Vec<Option<KeyDigest>> = keys.iter().copied().map(Some).collect();
-            let bodies = self.remembered(ticket, &rows, &self.again(&keys)).await?;
+            let again = self.again(keys.into_iter());
+            let bodies = self.remembered(ticket, &rows, &again, BTreeMap::new()).await?;
             for (item, body) in some.iter_mut().zip(bodies) {
                 item.raw = body.map_or_else(|| item.raw.clone(), |remembered| remembered.body);
             }

@@ -48,8 +48,9 @@ pub(super) fn tell(db: &Connection, enqueue: &mut Enqueue<'_>, notice: &Notice) 
     let event = notice.event(stream.uid, stream.sequence + 1);
     let written = db
         .prepare_cached(
-            "INSERT INTO event (uid, job, scope, key, change, sequence, at, kind, body) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (uid) DO NOTHING",
+            "INSERT INTO event (id, uid, job, scope, key, change, sequence, at, kind, body) VALUES ( \
+             (SELECT max(value, (SELECT coalesce(max(id), 0) FROM event)) + 1 FROM meta WHERE name = 'event'), \
+             ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (uid) DO NOTHING",
         )?
         .execute(params![
             event.id.as_str(),

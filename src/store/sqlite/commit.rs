@@ -99,12 +99,12 @@ impl Commit {
         observations::write(db, id, &self.changes.observations)?;
         let events = self.changes.events.len() as u64;
         let mut tickets = self.write_events(db, id)?;
-        if events > 0 && upkeep::hold_if_gone(db, self.claim.id)? {
+        let (ended, gone) = self.end(db, events)?;
+        if gone && events > 0 {
+            upkeep::hold_gone(db, self.claim.id)?;
             let ids: Vec<i64> = tickets.drain(..).map(|ticket| ticket.id).collect();
             outbox::release(db, self.epoch, &ids)?;
         }
-        count_events(db, self.claim.id, events)?;
-        let ended = self.end(db)?;
         let scope = KnownScope { id, name: self.changes.scope, state };
         Ok(Committed { tickets, scope, ended, events })
     }
@@ -188,8 +188,9 @@ impl Commit {
 
     fn write_event(&self, db: &Connection, scope: i64, event: &NewEvent) -> Result<i64> {
         db.prepare_cached(
-            "INSERT INTO event (uid, job, scope, key, change, sequence, at, kind, body) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO event (id, uid, job, scope, key, change, sequence, at, kind, body) VALUES ( \
+             (SELECT max(value, (SELECT coalesce(max(id), 0) FROM event)) + 1 FROM meta WHERE name = 'event'), \
+             ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             event.id.as_str(),
@@ -205,20 +206,16 @@ impl Commit {
         Ok(db.last_insert_rowid())
     }
 
-    /// The job's row: how the poll ended.
-    fn end(&self, db: &Connection) -> Result<Option<Ended>> {
-        let End::Poll(ending) = &self.end else { return Ok(None) };
-        let record = self.record.after(&ending.outcome, ending.at);
-        jobs::write_record(db, self.claim.id, &record)?;
-        Ok(Some(Ended { record }))
+    /// The job's row: its events, and how the poll ended. True when the job has left the config.
+    fn end(&self, db: &Connection, events: u64) -> Result<(Option<Ended>, bool)> {
+        let record = match &self.end {
+            End::Poll(ending) => self.record.after(&ending.outcome, ending.at),
+            End::Part | End::Scope(_) if events == 0 => return Ok((None, false)),
+            End::Part | End::Scope(_) => return Ok((None, jobs::count_events(db, self.claim.id, events)?)),
+        };
+        let gone = jobs::end_poll(db, self.claim.id, &record, events)?;
+        Ok((Some(Ended { record }), gone))
     }
-}
-
-fn count_events(db: &Connection, job: i64, events: u64) -> Result<()> {
-    if events > 0 {
-        db.prepare_cached("UPDATE job SET events = events + ?2 WHERE id = ?1")?.execute(params![job, int(events)])?;
-    }
-    Ok(())
 }
 
 fn gap(got: u64, expected: u64) -> StoreError {

@@ -310,7 +310,7 @@ pub(super) struct Dirty {
 /// Writes what notes have changed.
 pub(super) fn write_dirty(db: &Connection, dirty: &[Dirty]) -> Result<()> {
     for job in dirty {
-        write_record(db, job.id, &job.record)?;
+        end_poll(db, job.id, &job.record, 0)?;
         for (scope, seal) in &job.seals {
             db.prepare_cached(
                 "UPDATE scope SET seal_request = ?2, seal_etag = ?3, seal_modified = ?4, seal_body = ?5 WHERE id = ?1",
@@ -327,20 +327,32 @@ pub(super) fn write_dirty(db: &Connection, dirty: &[Dirty]) -> Result<()> {
     Ok(())
 }
 
-/// Writes how a job's polls have gone.
-pub(super) fn write_record(db: &Connection, job: i64, record: &JobRecord) -> Result<()> {
-    db.prepare_cached(
-        "UPDATE job SET failures = ?2, outcome = ?3, reason = ?4, last_poll = ?5, last_success = ?6 WHERE id = ?1",
-    )?
-    .execute(params![
-        job,
-        record.failures,
-        record.outcome,
-        record.reason,
-        record.last_poll.map(|at| at.0),
-        record.last_success.map(|at| at.0),
-    ])?;
-    Ok(())
+/// Counts events of a job whose poll goes on. True when the job has left the config.
+pub(super) fn count_events(db: &Connection, job: i64, events: u64) -> Result<bool> {
+    Ok(db
+        .prepare_cached("UPDATE job SET events = events + ?2 WHERE id = ?1 RETURNING removed IS NOT NULL")?
+        .query_one(params![job, int(events)], |row| row.get(0))?)
+}
+
+/// Writes how a poll ended, and counts its last events. True when the job has left the config.
+pub(super) fn end_poll(db: &Connection, job: i64, record: &JobRecord, events: u64) -> Result<bool> {
+    Ok(db
+        .prepare_cached(
+            "UPDATE job SET failures = ?2, outcome = ?3, reason = ?4, last_poll = ?5, last_success = ?6, \
+             events = events + ?7 WHERE id = ?1 RETURNING removed IS NOT NULL",
+        )?
+        .query_one(
+            params![
+                job,
+                record.failures,
+                record.outcome,
+                record.reason,
+                record.last_poll.map(|at| at.0),
+                record.last_success.map(|at| at.0),
+                int(events),
+            ],
+            |row| row.get(0),
+        )?)
 }
 
 const JOB: &str = "SELECT id, uid, failures, outcome, reason, last_poll, last_success, events, paused FROM job \

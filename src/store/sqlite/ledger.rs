@@ -9,8 +9,8 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use crate::core::ledger::{Remembered, Row, RowWrite};
 use crate::core::names::{Digest, JobName, Key, KeyDigest};
 use crate::core::time::Timestamp;
-use crate::store::StoreError;
 use crate::store::sqlite::error::{Result, count, int, small};
+use crate::store::{Found, StoreError};
 
 /// A range read of the whole scope costs less than look-ups when at least one row in so many is asked for: a row read
 /// in order costs about a quarter of one that is sought.
@@ -23,8 +23,24 @@ const ONE: &str = "SELECT key, raw, canonical, revision, missed, gone FROM item 
 const RANGE: &str = "SELECT key, raw, canonical, revision, missed, gone FROM item \
                      WHERE scope = ?1 AND key BETWEEN ?2 AND ?3 ORDER BY key";
 
+/// Of so many items that differ, the bodies come along with the rows.
+const ALONG_MAX: usize = 4;
+
+/// What there is of items, given as their keys and the digests of their bytes. `live` is about how many the scope has.
+pub(super) fn find(db: &Connection, scope: i64, items: &[(KeyDigest, Digest)], live: u64) -> Result<Found> {
+    let keys: Vec<KeyDigest> = items.iter().map(|(key, _)| *key).collect();
+    let rows = rows(db, scope, &keys, live)?;
+    let differs = |((_, raw), row): &(&(KeyDigest, Digest), &Row)| row.raw != *raw;
+    let found = items.iter().zip(&rows).filter_map(|(item, row)| Some((item, row.as_ref()?)));
+    let differing: Vec<KeyDigest> = found.filter(differs).map(|(_, row)| row.key).take(ALONG_MAX + 1).collect();
+    let along = if differing.len() > ALONG_MAX { &[] } else { &differing[..] };
+    let bodies = remembered(db, scope, along)?;
+    let remembered = along.iter().zip(bodies).filter_map(|(key, body)| Some((*key, body?))).collect();
+    Ok(Found { rows, remembered })
+}
+
 /// The rows for `keys`, in their order. `items` is about how many the scope has.
-pub(super) fn rows(db: &Connection, scope: i64, keys: &[KeyDigest], items: u64) -> Result<Vec<Option<Row>>> {
+fn rows(db: &Connection, scope: i64, keys: &[KeyDigest], items: u64) -> Result<Vec<Option<Row>>> {
     let mut order: Vec<usize> = (0..keys.len()).collect();
     order.sort_unstable_by_key(|at| keys[*at]);
     let mut found = vec![None; keys.len()];

@@ -175,8 +175,9 @@ impl<'db> Enqueue<'db> {
         };
         self.db
             .prepare_cached(
-                "INSERT INTO delivery (event, sink, lane, state, due, epoch, ended, reason, body, wire, sendable) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?8 IS NULL)",
+                "INSERT INTO delivery (id, event, sink, lane, state, due, epoch, ended, reason, body, wire, sendable) \
+                 VALUES ((SELECT max(value, (SELECT coalesce(max(id), 0) FROM delivery)) + 1 FROM meta \
+                 WHERE name = 'delivery'), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?8 IS NULL)",
             )?
             .execute(params![
                 origin.id,

@@ -193,8 +193,9 @@ fn once_more(db: &Connection, id: i64, ended: &Ended, rendered: Option<&Rerender
     };
     db.prepare_cached("UPDATE delivery SET replayed = ?2 WHERE id = ?1")?.execute([id, now.0])?;
     db.prepare_cached(
-        "INSERT INTO delivery (event, sink, lane, state, due, reason, body, wire, replay) \
-         SELECT event, sink, lane, ?2, ?3, ?4, iif(?5, ?6, body), iif(?5, ?7, wire), 1 FROM delivery WHERE id = ?1",
+        "INSERT INTO delivery (id, event, sink, lane, state, due, reason, body, wire, replay) \
+         SELECT (SELECT max(value, (SELECT coalesce(max(id), 0) FROM delivery)) + 1 FROM meta \
+         WHERE name = 'delivery'), event, sink, lane, ?2, ?3, ?4, iif(?5, ?6, body), iif(?5, ?7, wire), 1 FROM delivery WHERE id = ?1",
     )?
     .execute(params![
         id,

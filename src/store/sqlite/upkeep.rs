@@ -117,13 +117,12 @@ fn leave(db: &Connection, job: i64, now: Timestamp) -> Result<usize> {
     hold(db, job)
 }
 
-/// Holds what a poll has committed whose job left the config while it was on its way. True when that is so.
-pub(super) fn hold_if_gone(db: &Connection, job: i64) -> Result<bool> {
-    let gone = db.prepare_cached("SELECT 1 FROM job WHERE id = ?1 AND removed IS NOT NULL")?.exists([job])?;
-    if gone && hold(db, job)? > 0 {
+/// Holds what a poll has committed whose job left the config while it was on its way.
+pub(super) fn hold_gone(db: &Connection, job: i64) -> Result<()> {
+    if hold(db, job)? > 0 {
         sinks::recount(db)?;
     }
-    Ok(gone)
+    Ok(())
 }
 
 fn hold(db: &Connection, job: i64) -> Result<usize> {
@@ -167,6 +166,9 @@ pub(super) fn old_events(db: &Connection, before: Timestamp, limit: i64, after: 
 
 /// Deletes events with their deliveries and attempts, unless they have become wanted again meanwhile.
 pub(super) fn delete_events(db: &Connection, events: &[i64]) -> Result<u64> {
+    if !events.is_empty() {
+        keep_numbers(db)?;
+    }
     let mut dead = db.prepare_cached(
         "UPDATE sink SET dead = dead - (SELECT count(*) FROM delivery WHERE event = ?1 AND sink = sink.id \
          AND state = 'dead' AND replayed IS NULL) WHERE id IN (SELECT sink FROM delivery WHERE event = ?1 AND state = 'dead')",
@@ -183,6 +185,16 @@ pub(super) fn delete_events(db: &Connection, events: &[i64]) -> Result<u64> {
         }
     }
     Ok(deleted)
+}
+
+/// Writes down which numbers were given, before the rows that bear them may go.
+fn keep_numbers(db: &Connection) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE meta SET value = max(value, CASE name WHEN 'event' THEN (SELECT coalesce(max(id), 0) FROM event) \
+         ELSE (SELECT coalesce(max(id), 0) FROM delivery) END) WHERE name IN ('event', 'delivery')",
+    )?
+    .execute([])?;
+    Ok(())
 }
 
 /// Deletes up to `limit` ledger rows of items that are gone since before `before`.

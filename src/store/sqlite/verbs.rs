@@ -23,8 +23,8 @@ use crate::store::sqlite::{
     settling, sinks, standings, upkeep,
 };
 use crate::store::{
-    Archive, BatchRoom, DeliveryTicket, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote, PollTicket,
-    Polls, Queue, Room, ScopeState, Settled, Settlement, SinkState, StoreError, Upkeep,
+    Archive, BatchRoom, DeliveryTicket, Found, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote,
+    PollTicket, Polls, Queue, Room, ScopeState, Settled, Settlement, SinkState, StoreError, Upkeep,
 };
 
 /// Bytes that a settlement writes, about: of the pages that it touches, most are its own.
@@ -56,14 +56,15 @@ impl Polls for SqliteStore {
         }
     }
 
-    async fn rows(&self, ticket: &PollTicket, scope: &Scope, keys: &[KeyDigest]) -> Result<Vec<Option<Row>>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
+    async fn rows(&self, ticket: &PollTicket, scope: &Scope, items: &[(KeyDigest, Digest)]) -> Result<Found> {
+        let none = || Found { rows: vec![None; items.len()], ..Found::default() };
+        if items.is_empty() {
+            return Ok(none());
         }
-        let items = ticket.scopes.get(scope).map_or(0, |state| state.items);
-        let (asked, none) = (keys.to_vec(), keys.len());
-        let found = self.read_scope(ticket, scope, none, move |db, id| ledger::rows(db, id, &asked, items)).await?;
-        Ok(found.unwrap_or_else(|| vec![None; none]))
+        let live = ticket.scopes.get(scope).map_or(0, |state| state.items);
+        let asked = items.to_vec();
+        let read = move |db: &rusqlite::Connection, id| ledger::find(db, id, &asked, live);
+        Ok(self.read_scope(ticket, scope, items.len(), read).await?.unwrap_or_else(none))
     }
 
     async fn missing(&self, ticket: &PollTicket, scope: &Scope, seen: Vec<KeyDigest>) -> Result<Vec<Row>> {

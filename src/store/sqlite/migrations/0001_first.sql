@@ -1,11 +1,13 @@
 -- The first shape of the state. Moments are milliseconds since 1970 in UTC; digests are 16 bytes.
 
--- What the state knows of itself: `epoch` grows by one with each opening, so a claim of an earlier one is void.
+-- What the state knows of itself: `epoch` grows by one with each opening, so a claim of an earlier one is void. `event`
+-- and `delivery` are the last numbers that those had when some were last deleted: none is given twice, and to keep them
+-- here, not in a table that every insert writes, saves each commit a page.
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY NOT NULL,
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO meta (name, value) VALUES ('epoch', 0);
+INSERT INTO meta (name, value) VALUES ('epoch', 0), ('event', 0), ('delivery', 0);
 
 -- A row outlives everything but the file: uid and sequences must never be used twice.
 CREATE TABLE job (
@@ -144,7 +146,7 @@ CREATE INDEX observation_at ON observation (at);
 -- Numbers grow in the order of the commits, and so, but for a clock that was set back, do the moments: what is old or
 -- new is found by its number.
 CREATE TABLE event (
-    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    id       INTEGER PRIMARY KEY,
     uid      TEXT NOT NULL UNIQUE,
     job      INTEGER NOT NULL REFERENCES job (id),
     scope    INTEGER NOT NULL REFERENCES scope (id),
@@ -202,7 +204,7 @@ CREATE INDEX batch_uid ON batch (uid);
 -- a replay is a row of its own with `replay` 1, and the row before it says in `replayed` when that was.
 -- `told`: it is dead, and a later one of its lane that was delivered has said so.
 CREATE TABLE delivery (
-    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    id       INTEGER PRIMARY KEY,
     event    INTEGER NOT NULL REFERENCES event (id) ON DELETE CASCADE,
     sink     INTEGER NOT NULL REFERENCES sink (id),
     lane     BLOB CHECK (length(lane) = 16),
