@@ -75,7 +75,7 @@ $(NGINX):
 
 .PHONY: bench
 bench: ## the figures that README states, on this machine
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench bridge --bench delivery --bench reading
 
 .PHONY: crash
 crash: ## the crash test with 1000 kills: about ten minutes

@@ -120,7 +120,8 @@ macro_rules! conformance {
                 a_renamed_job_takes_over_its_state_once, a_poll_under_way_can_not_commit_under_the_former_name,
                 a_job_with_a_past_takes_over_no_other,
                 pruning_keeps_what_has_not_ended, pruning_keeps_what_ended_lately,
-                pruning_forgets_items_that_are_gone, pruning_forgets_the_ledger_of_a_job_that_left,
+                pruning_forgets_items_that_are_gone, a_number_is_not_given_twice_after_a_prune,
+                pruning_forgets_the_ledger_of_a_job_that_left,
                 a_poll_that_ends_after_its_job_left_is_held, a_closed_store_says_so, events_are_paged_both_ways, events_are_filtered,
                 an_event_is_found_by_the_beginning_of_its_id;
             whys:

@@ -64,6 +64,20 @@ pub(in crate::store) async fn pruning_keeps_what_ended_lately(bench: &mut impl B
     assert_eq!(ids(store, EventFilter::default()).await, [""; 0]);
 }
 
+pub(in crate::store) async fn a_number_is_not_given_twice_after_a_prune(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let mut last = 0;
+    for round in 1..=3 {
+        let ticket = commit(store, vec![], vec![event("a", round, &["crm"])], 9).await.remove(0);
+        assert!(ticket.id > last, "{} after {last}", ticket.id);
+        last = ticket.id;
+        let settled = settlement(ticket, attempt(1, at(10), 200), Verdict::Delivered, SinkState::default());
+        store.settle(settled).await.unwrap();
+        assert_eq!(prune(store, 99).await, 1);
+    }
+}
+
 pub(in crate::store) async fn pruning_forgets_items_that_are_gone(bench: &mut impl Bench) {
     let store = bench.store();
     adopt(store).await;
