@@ -83,7 +83,7 @@ impl Poller {
         gate: Arc<dyn Gate>,
     ) -> Result<Polled, StoreError> {
         let (outcome, tally, hold) = match &job.each {
-            Some(each) => self.poll_each(job, each, ticket, mode, &mut trace, gate).await?,
+            Some(each) => Box::pin(self.poll_each(job, each, ticket, mode, &mut trace, gate)).await?,
             None => {
                 let whole = Combination::default();
                 let ended = Round::new(self, job, &whole, &ticket, mode, trace.records(), gate)

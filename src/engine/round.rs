@@ -134,6 +134,7 @@ enum Next {
 }
 
 impl<'a> Round<'a> {
+    /// Boxed: it is handed from step to step, and a future that holds it anew in each would be many times its size.
     pub(super) fn new(
         poller: &'a Poller,
         job: &'a Arc<Job>,
@@ -142,7 +143,7 @@ impl<'a> Round<'a> {
         mode: Mode,
         whole: bool,
         gate: Arc<dyn Gate>,
-    ) -> Self {
+    ) -> Box<Self> {
         let scope = place.scope.clone();
         let state = ticket.scopes.get(&scope).cloned().unwrap_or_default();
         let kept = state.fingerprints.as_ref();
@@ -160,7 +161,7 @@ impl<'a> Round<'a> {
             noted: (mode == Mode::Commit).then(|| poller.noted.clone()),
             scope,
         };
-        Self {
+        Box::new(Self {
             poller,
             world: &poller.world,
             job,
@@ -190,11 +191,15 @@ impl<'a> Round<'a> {
             relied: false,
             parts: false,
             events: 0,
-        }
+        })
     }
 
     /// Makes the round. An `Err` is our own failure: nothing was committed that is not whole.
-    pub(super) async fn run(mut self, ticket: &mut PollTicket, trace: &mut Trace) -> Result<Ended, StoreError> {
+    pub(super) async fn run(
+        mut self: Box<Self>,
+        ticket: &mut PollTicket,
+        trace: &mut Trace,
+    ) -> Result<Ended, StoreError> {
         if self.state.settling > 0 || self.state.dirty {
             self.recall_unfinished(ticket).await?;
         }
@@ -319,7 +324,8 @@ impl<'a> Round<'a> {
         };
         match recognise(&answer, known, print) {
             Reading::Unchanged(known, renewed) => Ok(Ok(self.pass(known, renewed, answer))),
-            Reading::Fresh(seal) => self.take_in(ticket, answer, seal, trace).await,
+            // Boxed, so that a poll that finds nothing new does not set the memory for it aside.
+            Reading::Fresh(seal) => Box::pin(self.take_in(ticket, answer, seal, trace)).await,
         }
     }
 

@@ -43,6 +43,10 @@ const ASKED_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Polls that may ever run at once: the bound of `concurrency`, which a reload may raise up to here.
 const POLLS_MAX: usize = 1000;
 
+/// The most memory that a poll's future takes before anything is read: it is copied with each step that hands it on, and
+/// had grown to 100 KiB when nobody looked. What only some polls need is boxed where it begins.
+const POLL_BYTES_MAX: usize = 8 * 1024;
+
 /// When jobs are polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
@@ -321,12 +325,14 @@ impl Scheduler {
         let job = self.slots[slot].job.clone();
         let notice = Notice { ended: self.ended.clone(), slot, mode, result: None };
         let (world, poller, shutdown) = (self.world.clone(), self.poller.clone(), self.shutdown.clone());
-        self.world.tasks.spawn(async move {
+        let work = async move {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = poll(&world, &poller, &job, mode, reply, Arc::new(turn), notice) => {}
             }
-        });
+        };
+        debug_assert!(size_of_val(&work) <= POLL_BYTES_MAX, "a poll takes {} bytes", size_of_val(&work));
+        self.world.tasks.spawn(work);
     }
 
     fn end(&mut self, ended: Ended) {

@@ -71,7 +71,7 @@ impl Round<'_> {
 
     /// Ends the round with what was decided: in the poll's last transaction, or with nothing to write.
     pub(super) async fn end(
-        mut self,
+        mut self: Box<Self>,
         ticket: &mut PollTicket,
         outcome: PollOutcome,
         trace: &mut Trace,

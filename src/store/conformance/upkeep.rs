@@ -73,7 +73,7 @@ pub(in crate::store) async fn a_number_is_not_given_twice_after_a_prune(bench: &
         assert!(ticket.id > last, "{} after {last}", ticket.id);
         last = ticket.id;
         let settled = settlement(ticket, attempt(1, at(10), 200), Verdict::Delivered, SinkState::default());
-        store.settle(settled).await.unwrap();
+        settle_one(store, settled).await.unwrap();
         assert_eq!(prune(store, 99).await, 1);
     }
 }
