@@ -243,7 +243,7 @@ impl<'a> Round<'a> {
             }
         };
         let outcome = match self.job.detail.is_some() || self.state.dirty {
-            true => match self.finish_details(ticket, outcome, trace).await? {
+            true => match Box::pin(self.finish_details(ticket, outcome, trace)).await? {
                 Ok(outcome) => outcome,
                 Err(failure) => return Ok(self.failed(failure)),
             },
