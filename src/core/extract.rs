@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::core::job::Job;
 use crate::core::json::{self, Json, JsonError, Split};
-use crate::core::names::{Digest, Key, KeyDigest};
+use crate::core::names::{ByDigest, Digest, Key, KeyDigest};
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::path::{JsonPath, Step};
 
@@ -92,8 +92,23 @@ impl<'a> Selection<'a> {
         Ok((self.unique(items)?, count))
     }
 
+    /// The items of a list, each with its key, in one pass over the body. `None` where something is wrong, which is then
+    /// told with its place in the item.
+    fn list(&self, steps: &[Step], body: &Bytes) -> Option<Vec<Item>> {
+        let found = json::split_keyed(body, steps, key::only_steps(self.key)?).ok()??;
+        let item = |(at, (raw, key)): (usize, json::Keyed<'_>)| {
+            let key = key::of_value(key?).or_else(|| key::of_raw(self.key, raw, self.place(at)).ok())?;
+            Some(Item::new(key, body.slice_ref(raw)))
+        };
+        found.into_iter().enumerate().map(item).collect()
+    }
+
     /// The items of a query that needs no tree.
     fn split(&self, query: Option<&JsonPath>, steps: &[Step], body: &Bytes) -> Result<Vec<Item>, Failure> {
+        let is_list = query.is_some_and(|query| !explain::must_be_array(query) || begins_array(body));
+        if let Some(items) = is_list.then(|| self.list(steps, body)).flatten() {
+            return Ok(items);
+        }
         let found = json::split(body, steps).map_err(|error| explain::not_json(body, &error))?;
         let raws = match (found, query) {
             (Split::Items(_), Some(query)) if explain::must_be_array(query) && !begins_array(body) => {
@@ -142,7 +157,8 @@ impl<'a> Selection<'a> {
 
     /// One item for each key; items that are equal may repeat.
     fn unique(&self, items: Vec<Item>) -> Result<Vec<Item>, Failure> {
-        let mut seen: HashMap<KeyDigest, usize> = HashMap::with_capacity(items.len());
+        let mut seen: HashMap<KeyDigest, usize, _> =
+            HashMap::with_capacity_and_hasher(items.len(), ByDigest::default());
         let mut unique: Vec<Item> = Vec::with_capacity(items.len());
         for (at, item) in items.into_iter().enumerate() {
             match seen.entry(item.key_digest) {

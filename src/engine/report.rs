@@ -29,6 +29,8 @@ pub(super) struct Trace {
     report: Option<Box<PollReport>>,
     recorder: Option<Box<Recorder>>,
     scope: Option<String>,
+    /// A request was made.
+    asked: bool,
 }
 
 /// Who asked for a poll.
@@ -104,6 +106,11 @@ impl Trace {
         };
         let request = self.recorder.as_ref().map(|_| request.clone());
         self.report.as_ref().map(|_| OnItsWay { view, request, at })
+    }
+
+    /// Does somebody wait for this request, as the first of a poll by hand?
+    pub(super) fn insists(&mut self) -> bool {
+        self.report.is_some() && !std::mem::replace(&mut self.asked, true)
     }
 
     /// Is all of it to be asked for, to be recorded?

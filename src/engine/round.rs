@@ -310,6 +310,7 @@ impl<'a> Round<'a> {
             Some(PageSeal { seal, .. }) => request.recalling(seal.etag.clone(), seal.last_modified.clone()),
             None => request,
         };
+        let request = request.insisting(trace.insists());
         let asked = trace.asking(&request, self.world.clock.now());
         let fetched = self.world.fetcher.fetch(request.through(self.gate.clone())).await;
         trace.answered(asked, &fetched);

@@ -96,7 +96,7 @@ impl HttpSender {
     async fn send_live(&self, errand: &Errand<'_>, live: &Live) -> Sent {
         let watch = Stopwatch::start();
         let sink = errand.sink;
-        let way = Way { transport: sink.transport.clone(), turnstile: None };
+        let way = Way { transport: sink.transport.clone(), turnstile: None, insists: false };
         let mut pledge = match self.credentialer.prepare(live, &way).await {
             Ok(pledge) => pledge,
             Err(failure) => return unsent(failure, &watch),

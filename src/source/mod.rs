@@ -61,6 +61,8 @@ pub struct Request {
     pub signs: Arc<Signs>,
     /// Where to ask before each request that goes over the wire, retries and redirects among them.
     pub gate: Arc<dyn Gate>,
+    /// Somebody wants to know now: that a token could not be had a while ago is no answer.
+    pub insists: bool,
 }
 
 impl Request {
@@ -80,6 +82,12 @@ impl Request {
     #[must_use]
     pub fn recalling(self, etag: Option<String>, last_modified: Option<String>) -> Self {
         Self { etag, last_modified, ..self }
+    }
+
+    /// The request, made for somebody who waits for it.
+    #[must_use]
+    pub fn insisting(self, insists: bool) -> Self {
+        Self { insists, ..self }
     }
 
     /// The request, to be made through this gate.

@@ -46,7 +46,19 @@ pub(super) fn render_request(spec: &RequestSpec, names: &Names<'_>) -> Result<Re
     let access = spec.access.clone();
     let live = spec.auth.as_ref().and_then(Auth::live).cloned();
     let (method, signs, gate) = (spec.method.clone(), spec.signs.clone(), open_gate());
-    Ok(Request { access, method, url, headers: sent, live, body, etag: None, last_modified: None, signs, gate })
+    Ok(Request {
+        access,
+        method,
+        url,
+        headers: sent,
+        live,
+        body,
+        etag: None,
+        last_modified: None,
+        signs,
+        gate,
+        insists: false,
+    })
 }
 
 /// A URL and headers with the credentials in their place, over what stands there.

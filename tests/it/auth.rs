@@ -211,6 +211,51 @@ fn an_endpoint_without_a_token_is_said_and_spared() {
 }
 
 #[test]
+fn a_poll_by_hand_asks_an_endpoint_that_is_spared_but_not_one_that_has_named_a_time() {
+    let good = Arc::new(AtomicUsize::new(0));
+    let open = Arc::clone(&good);
+    let refusal = || Reply::Full { status: 400, headers: Vec::new(), body: r#"{"error":"invalid_client"}"#.into() };
+    let vendor = Vendor::scripted(move |request| match (request.path(), open.load(Ordering::SeqCst)) {
+        ("/token", 0) => refusal(),
+        ("/token", 1) => refusal().with("retry-after", "1000"),
+        ("/token", _) => issued("t", ""),
+        _ => Reply::json(LIST),
+    });
+    let receiver = Receiver::start();
+    let bridge = bridge(&vendor, &receiver, OAUTH2, 1);
+    let daemon = bridge.run();
+    assert!(reason(&daemon).contains("invalid_client"));
+    assert_eq!(count(&vendor, "/token"), 1, "a refusal is not repeated by itself");
+    good.store(1, Ordering::SeqCst);
+    let said = daemon.cli(["poll", "j0"]).output();
+    assert!(said.contains("invalid_client") && !said.contains("left alone"), "{said}");
+    assert_eq!(count(&vendor, "/token"), 2, "a person may have mended it: {said}");
+    good.store(2, Ordering::SeqCst);
+    let said = daemon.cli(["poll", "j0"]).output();
+    assert!(said.contains("it asked to be left alone, and is not asked again before 20"), "{said}");
+    assert_eq!(count(&vendor, "/token"), 2, "D5 holds for it, too");
+}
+
+#[test]
+fn a_poll_by_hand_mends_a_job_whose_endpoint_is_well_again() {
+    let good = Arc::new(AtomicUsize::new(0));
+    let open = Arc::clone(&good);
+    let vendor = Vendor::scripted(move |request| match (request.path(), open.load(Ordering::SeqCst)) {
+        ("/token", 0) => Reply::Full { status: 401, headers: Vec::new(), body: "{}".into() },
+        ("/token", _) => issued("t", ""),
+        _ => Reply::json(LIST),
+    });
+    let receiver = Receiver::start();
+    let bridge = bridge(&vendor, &receiver, OAUTH2, 1);
+    let daemon = bridge.run();
+    reason(&daemon);
+    good.store(1, Ordering::SeqCst);
+    daemon.cli(["poll", "j0", "--commit"]).ok();
+    well(&daemon);
+    assert_eq!(count(&vendor, "/token"), 2);
+}
+
+#[test]
 fn a_session_is_a_log_in_by_token_or_by_cookie_and_is_renewed() {
     for (auth, header, value) in [
         (

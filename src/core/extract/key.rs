@@ -8,6 +8,26 @@ use crate::core::names::Key;
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::path::{JsonPath, Step};
 
+/// The key that a value is, in its bytes: for text without escapes and whole numbers without looking closer. `None` for
+/// what is no key, and for what has to be looked at.
+pub(super) fn of_value(raw: &[u8]) -> Option<Key> {
+    let text = std::str::from_utf8(raw).ok()?;
+    if let Some(inside) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        return (!inside.contains('\\')).then(|| Key::from(inside));
+    }
+    let digits = text.strip_prefix('-').filter(|rest| *rest != "0").unwrap_or(text);
+    let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    whole.then(|| Key::from(text))
+}
+
+/// The only path of a key, where it leads to one place.
+pub(super) fn only_steps(paths: &[JsonPath]) -> Option<&[Step]> {
+    match paths {
+        [path] => single_steps(path),
+        _ => None,
+    }
+}
+
 /// The key of an item in its bytes; a tree is built only for paths that need one.
 pub(super) fn of_raw(paths: &[JsonPath], raw: &[u8], place: Place) -> Result<Key, Failure> {
     let Some(plain) = paths.iter().map(single_steps).collect::<Option<Vec<_>>>() else {

@@ -281,6 +281,13 @@ fn a_key_that_is_text_and_one_that_is_a_number_are_one_key() {
 
 proptest! {
     #[test]
+    fn a_key_that_is_taken_as_it_is_written_is_the_one_that_a_tree_gives(value in any_document()) {
+        if let Some(taken) = key::of_value(&value.to_bytes()) {
+            prop_assert_eq!(Some(taken), key::of_tree(&[path("$")], &value, Place::Item(0)).ok());
+        }
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..24), cut in 0_usize..60, json in any_document()) {
         let mut text = spaced(&json).into_bytes();
         text.truncate(cut);

@@ -20,6 +20,9 @@ pub enum Split<'a> {
     NotThere,
 }
 
+/// A value that was found, and of it the one value that another query points at.
+pub type Keyed<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// Finds what a query of plain steps points at. The whole body is checked, not only the way there.
 ///
 /// # Errors
@@ -27,8 +30,26 @@ pub enum Split<'a> {
 /// the names of the query, and in an object whose members are the items for all names.
 pub fn split<'a>(body: &'a [u8], steps: &[Step]) -> Result<Split<'a>, JsonError> {
     let mut items = Vec::new();
-    let there = scan(body, steps, &mut |item| items.push(item))?;
+    let there = scan(body, steps, &mut |cursor, depth| passed(cursor, depth).map(|item| items.push(item)))?;
     Ok(if there { Split::Items(items) } else { Split::NotThere })
+}
+
+/// The same in the same one pass with what [`pick`] finds in each; `None` where [`split`] finds nothing.
+///
+/// # Errors
+/// As [`split`] and [`pick`]; the place is one of the body.
+pub fn split_keyed<'a>(body: &'a [u8], steps: &[Step], key: &[Step]) -> Result<Option<Vec<Keyed<'a>>>, JsonError> {
+    let mut items = Vec::new();
+    let there = scan(body, steps, &mut |cursor, depth| {
+        let (start, mut found) = (cursor.at(), None);
+        walk(cursor, key, depth, &mut |cursor: &mut Cursor<'a>, depth| {
+            found = Some(passed(cursor, depth)?);
+            Ok(())
+        })?;
+        items.push((cursor.since(start).as_bytes(), found));
+        Ok(())
+    })?;
+    Ok(there.then_some(items))
 }
 
 /// The raw bytes of the one value that a query of plain steps without `[*]` points at in an item; `None` when there is
@@ -38,12 +59,22 @@ pub fn split<'a>(body: &'a [u8], steps: &[Step]) -> Result<Split<'a>, JsonError>
 /// As [`split`].
 pub fn pick<'a>(item: &'a [u8], steps: &[Step]) -> Result<Option<&'a [u8]>, JsonError> {
     let mut found = None;
-    scan(item, steps, &mut |value| found = Some(value))?;
+    scan(item, steps, &mut |cursor, depth| passed(cursor, depth).map(|value| found = Some(value)))?;
     Ok(found)
 }
 
-/// Hands each value that is found to `take`; true when what the query points at is there.
-fn scan<'a>(body: &'a [u8], steps: &[Step], take: &mut dyn FnMut(&'a [u8])) -> Result<bool, JsonError> {
+/// Passes over the value that comes next, inside `depth` brackets.
+fn passed<'a>(cursor: &mut Cursor<'a>, depth: usize) -> Result<&'a [u8], JsonError> {
+    let start = cursor.at();
+    cursor.skip(depth)?;
+    Ok(cursor.since(start).as_bytes())
+}
+
+/// Lets `take` pass over each value that is found; true when what the query points at is there.
+fn scan<'a, T>(body: &'a [u8], steps: &[Step], take: &mut T) -> Result<bool, JsonError>
+where
+    T: FnMut(&mut Cursor<'a>, usize) -> Result<(), JsonError>,
+{
     let mut cursor = Cursor::new(body)?;
     if cursor.space().is_none() {
         return Err(cursor.unexpected("a value"));
@@ -54,20 +85,13 @@ fn scan<'a>(body: &'a [u8], steps: &[Step], take: &mut dyn FnMut(&'a [u8])) -> R
 }
 
 /// Walks one step into the value that comes next, inside `depth` brackets, and passes over the rest of it.
-fn walk<'a>(
-    cursor: &mut Cursor<'a>,
-    steps: &[Step],
-    depth: usize,
-    take: &mut dyn FnMut(&'a [u8]),
-) -> Result<bool, JsonError> {
+fn walk<'a, T>(cursor: &mut Cursor<'a>, steps: &[Step], depth: usize, take: &mut T) -> Result<bool, JsonError>
+where
+    T: FnMut(&mut Cursor<'a>, usize) -> Result<(), JsonError>,
+{
     let begins = cursor.space();
     match (steps.split_first(), begins) {
-        (None, _) => {
-            let start = cursor.at();
-            cursor.skip(depth)?;
-            take(cursor.since(start).as_bytes());
-            Ok(true)
-        }
+        (None, _) => take(cursor, depth).map(|()| true),
         (_, Some(b'{' | b'[')) if depth >= DEPTH_MAX => Err(cursor.too_deep()),
         (Some((Step::Member(name), rest)), Some(b'{')) => member(cursor, name, rest, depth, take),
         (Some((Step::Index(index), rest)), Some(b'[')) => element(cursor, *index, rest, depth, take),
@@ -77,13 +101,16 @@ fn walk<'a>(
     }
 }
 
-fn member<'a>(
+fn member<'a, T>(
     cursor: &mut Cursor<'a>,
     wanted: &str,
     rest: &[Step],
     depth: usize,
-    take: &mut dyn FnMut(&'a [u8]),
-) -> Result<bool, JsonError> {
+    take: &mut T,
+) -> Result<bool, JsonError>
+where
+    T: FnMut(&mut Cursor<'a>, usize) -> Result<(), JsonError>,
+{
     let start = cursor.at();
     let (mut seen, mut there) = (false, false);
     each_member(cursor, |cursor, name| {
@@ -100,13 +127,16 @@ fn member<'a>(
     Ok(there)
 }
 
-fn element<'a>(
+fn element<'a, T>(
     cursor: &mut Cursor<'a>,
     wanted: usize,
     rest: &[Step],
     depth: usize,
-    take: &mut dyn FnMut(&'a [u8]),
-) -> Result<bool, JsonError> {
+    take: &mut T,
+) -> Result<bool, JsonError>
+where
+    T: FnMut(&mut Cursor<'a>, usize) -> Result<(), JsonError>,
+{
     let (mut index, mut there) = (0, false);
     each_element(cursor, |cursor| {
         if index == wanted {
@@ -120,22 +150,18 @@ fn element<'a>(
     Ok(there)
 }
 
-fn elements<'a>(
-    cursor: &mut Cursor<'a>,
-    rest: &[Step],
-    depth: usize,
-    take: &mut dyn FnMut(&'a [u8]),
-) -> Result<bool, JsonError> {
+fn elements<'a, T>(cursor: &mut Cursor<'a>, rest: &[Step], depth: usize, take: &mut T) -> Result<bool, JsonError>
+where
+    T: FnMut(&mut Cursor<'a>, usize) -> Result<(), JsonError>,
+{
     each_element(cursor, |cursor| walk(cursor, rest, depth + 1, take).map(drop))?;
     Ok(true)
 }
 
-fn members<'a>(
-    cursor: &mut Cursor<'a>,
-    rest: &[Step],
-    depth: usize,
-    take: &mut dyn FnMut(&'a [u8]),
-) -> Result<bool, JsonError> {
+fn members<'a, T>(cursor: &mut Cursor<'a>, rest: &[Step], depth: usize, take: &mut T) -> Result<bool, JsonError>
+where
+    T: FnMut(&mut Cursor<'a>, usize) -> Result<(), JsonError>,
+{
     let start = cursor.at();
     let mut seen: HashSet<Cow<'a, str>> = HashSet::new();
     each_member(cursor, |cursor, name| {

@@ -208,6 +208,20 @@ fn a_list_that_is_not_there_is_told_from_an_empty_one() {
     assert_eq!(items("[1]", &[Step::Index(1)]), ["not there"]);
 }
 
+proptest! {
+    #[test]
+    fn a_list_and_its_keys_are_found_in_one_pass_as_in_two(json in document(), other in document()) {
+        let body = format!("{{\"list\":[{{\"id\":{json},\"x\":{other}}}, {other} ,{{\"x\":[{json}]}}]}}");
+        let (steps, key) = ([member("list"), Step::All], [member("id")]);
+        let Ok(Split::Items(items)) = split(body.as_bytes(), &steps) else { panic!("a list") };
+        let two: Result<Vec<_>, _> = items.into_iter().map(|item| pick(item, &key).map(|found| (item, found))).collect();
+        match two {
+            Ok(two) => prop_assert_eq!(split_keyed(body.as_bytes(), &steps, &key), Ok(Some(two))),
+            Err(_) => prop_assert!(split_keyed(body.as_bytes(), &steps, &key).is_err()),
+        }
+    }
+}
+
 #[test]
 fn splitting_checks_the_whole_body() {
     let steps = [member("data"), Step::All];

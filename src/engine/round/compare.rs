@@ -10,10 +10,13 @@ use crate::core::ledger::{Remembered, Row};
 use crate::core::names::{Digest, KeyDigest};
 use crate::core::outcome::Failure;
 use crate::engine::report::Trace;
-use crate::engine::round::listed::Listed;
+use crate::engine::round::listed::{COMPARED_MAX, Items, Listed};
 use crate::engine::round::{PageRead, Round};
 use crate::source::Answer;
 use crate::store::{Found, PageSeal, PollTicket, Seal, StoreError};
+
+/// Rows that are read at once: some 80 bytes each.
+const ROWS_MAX: usize = 100_000;
 
 impl Round<'_> {
     /// A page that is not the last one known: items, differences, events.
@@ -31,6 +34,7 @@ impl Round<'_> {
             Err(failure) => return Ok(Err(failure)),
         };
         let mut news = false;
+        let mut rows = self.rows_of_page(ticket, &items).await?.map(Vec::into_iter);
         loop {
             let (some, weight) = match items.next(self.job, &self.world.tasks).await {
                 Ok(some) if some.is_empty() => break,
@@ -41,9 +45,10 @@ impl Round<'_> {
                 Err(failure) => return Ok(Err(failure)),
             };
             trace.read(&some);
+            let known = rows.as_mut().map(|rows| rows.by_ref().take(some.len()).collect());
             let compared = match self.job.detail.is_some() {
                 true => self.compare_detailed(ticket, some, weight, trace).await?,
-                false => self.compare(ticket, some, weight).await?,
+                false => self.compare(ticket, some, known, weight).await?,
             };
             match compared {
                 Ok(new) => news |= new,
@@ -57,11 +62,26 @@ impl Round<'_> {
         Ok(Ok(PageRead { leaf, url, news }))
     }
 
-    /// Holds items of a page against the ledger; true when one of them is not what it was.
+    /// The rows of a whole page that is held, in one read: keys are digests, so that the rows of any part of it are spread
+    /// over all of the scope. `None` where parts are read by themselves: there is but one of them, or too much of it, or
+    /// what was read may have become old.
+    async fn rows_of_page(&self, ticket: &PollTicket, items: &Items) -> Result<Option<Vec<Option<Row>>>, StoreError> {
+        let Items::Held(held) = items else { return Ok(None) };
+        let held = held.as_slice();
+        let is_one_read = (COMPARED_MAX + 1..=ROWS_MAX).contains(&held.len()) && self.seen.is_empty();
+        if !is_one_read || self.job.detail.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(self.rows(ticket, held, &HashSet::new()).await?.rows))
+    }
+
+    /// Holds items of a page against the ledger, whose `rows` may have been read; true when one of them is not what it
+    /// was.
     pub(super) async fn compare(
         &mut self,
         ticket: &PollTicket,
         mut items: Vec<Item>,
+        rows: Option<Vec<Option<Row>>>,
         weight: usize,
     ) -> Result<Result<bool, Failure>, StoreError> {
         if self.over && !self.details.last {
@@ -69,7 +89,10 @@ impl Round<'_> {
             items.retain(|item| !self.seen.contains(item.key_digest));
         }
         let again = self.again(items.iter().map(|item| item.key_digest));
-        let Found { rows, remembered: along } = self.rows(ticket, &items, &again).await?;
+        let Found { rows, remembered: along } = match rows {
+            Some(rows) => Found { rows, ..Found::default() },
+            None => self.rows(ticket, &items, &again).await?,
+        };
         let first = |row: &&Row| row.is_live() && !again.contains(&row.key);
         self.live += rows.iter().flatten().filter(first).count() as u64;
 

@@ -101,7 +101,7 @@ impl Round<'_> {
     /// Items of which what was read is good still: that, and not what is listed, is decided under edited rules.
     async fn compare_known(&mut self, ticket: &PollTicket, items: Vec<Item>) -> Went<()> {
         if !self.decider.reads_everything() {
-            return Ok(self.compare(ticket, items, 0).await?.map(drop));
+            return Ok(self.compare(ticket, items, None, 0).await?.map(drop));
         }
         for mut some in groups(items, READ_BACK_MAX) {
             let keys: Vec<KeyDigest> = some.iter().map(|item| item.key_digest).collect();
@@ -112,7 +112,7 @@ impl Round<'_> {
                 item.raw = body.map_or_else(|| item.raw.clone(), |remembered| remembered.body);
             }
             let weight = weight(&some);
-            if let Err(failure) = self.compare(ticket, some, weight).await? {
+            if let Err(failure) = self.compare(ticket, some, None, weight).await? {
                 return Ok(Err(failure));
             }
         }
@@ -228,7 +228,7 @@ impl Round<'_> {
 
     async fn compare_had(&mut self, ticket: &PollTicket, items: Vec<Item>) -> Went<()> {
         let weight = weight(&items);
-        Ok(self.compare(ticket, items, weight).await?.map(drop))
+        Ok(self.compare(ticket, items, None, weight).await?.map(drop))
     }
 
     fn detail_request(&self, detail: &Detail, item: &Item) -> Result<Request, Failure> {

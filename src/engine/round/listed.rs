@@ -17,7 +17,7 @@ use crate::engine::tasks::Tasks;
 use crate::source::{Answer, Body, Spool, WINDOW};
 
 /// Items that are held against the ledger at once: of so many there may be trees in memory, not of a whole page's.
-const COMPARED_MAX: usize = 5_000;
+pub(super) const COMPARED_MAX: usize = 5_000;
 
 /// A page that was read as far as its keys.
 pub(super) struct Listed {

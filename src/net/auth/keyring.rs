@@ -137,12 +137,13 @@ impl Keyring {
     /// Why there is none.
     pub(super) async fn token(&self, grant: &Arc<Grant>, way: &Way) -> Fetched {
         let slot = self.slot(grant);
-        if let Some(known) = slot.known((self.shop.clock)()) {
+        let insists = way.insists.then(|| slot.failures());
+        if let Some(known) = slot.known((self.shop.clock)(), insists) {
             return known;
         }
         let _turn = slot.turn.lock().await;
         // Somebody else may have fetched it in the meantime.
-        if let Some(known) = slot.known((self.shop.clock)()) {
+        if let Some(known) = slot.known((self.shop.clock)(), insists) {
             return known;
         }
         let under_way = slot.state().flight.clone();
@@ -225,16 +226,32 @@ impl Slot {
         self.chain.try_lock().map_or(true, |chain| chain.loose)
     }
 
-    /// What is known without a fetch: a fresh token, one that will do while none is to be had, or why there is none.
-    fn known(&self, now: Timestamp) -> Option<Fetched> {
+    /// Times in a row that there was none.
+    fn failures(&self) -> u32 {
+        self.state().failed.as_ref().map_or(0, |failed| failed.times)
+    }
+
+    /// What is known without a fetch: a fresh token, one that will do while none is to be had, or why there is none. Who
+    /// insists takes none of the first failures for an answer, unless the endpoint has named a time.
+    fn known(&self, now: Timestamp, insists: Option<u32>) -> Option<Fetched> {
         let state = self.state();
         let held = state.held.as_ref();
         if let Some(held) = held.filter(|held| held.is_fresh(now)) {
             return Some(Ok(Arc::clone(held)));
         }
         let failed = state.failed.as_ref().filter(|failed| now < failed.until)?;
+        let is_old = insists.is_some_and(|before| failed.times <= before);
+        if is_old && failed.failure.retry_after.is_none() {
+            return None;
+        }
         Some(match held.filter(|held| held.is_good(now)) {
             Some(held) => Ok(Arc::clone(held)),
+            None if is_old => {
+                let Failure { sentence, .. } = &failed.failure;
+                let sentence =
+                    format!("{sentence}; it asked to be left alone, and is not asked again before {}", failed.until);
+                Err(Failure { sentence, ..failed.failure.clone() })
+            }
             None => Err(failed.failure.clone()),
         })
     }

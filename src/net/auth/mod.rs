@@ -53,6 +53,8 @@ pub struct Way {
     pub transport: Transport,
     /// Who is asked before each request; `None`: nobody.
     pub turnstile: Option<Arc<dyn Turnstile>>,
+    /// An endpoint that is only spared is asked all the same; not one that has named a time.
+    pub insists: bool,
 }
 
 /// What one request's credentials are made of.

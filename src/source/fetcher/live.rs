@@ -29,7 +29,8 @@ pub(super) struct LiveCredentials<'a> {
 impl<'a> LiveCredentials<'a> {
     pub(super) fn new(credentialer: &'a Credentialer, request: &'a Request) -> Self {
         let turnstile: Arc<dyn Turnstile> = Arc::new(AtGate(Arc::clone(&request.gate)));
-        let way = Way { transport: request.access.transport.clone(), turnstile: Some(turnstile) };
+        let way =
+            Way { transport: request.access.transport.clone(), turnstile: Some(turnstile), insists: request.insists };
         Self { credentialer, live: request.live.as_ref(), way, sent: Mutex::default() }
     }
 

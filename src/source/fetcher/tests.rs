@@ -41,6 +41,7 @@ fn get(url: &str, access: Access) -> Request {
         last_modified: None,
         signs: Arc::default(),
         gate: crate::source::open_gate(),
+        insists: false,
     }
 }
 
