@@ -271,7 +271,7 @@ fn l3_a_sink_with_too_much_waiting_is_told_once_and_when_it_has_less() {
     let text = with_alerts(&vendor, &crm, &ops, "").replacen("retry = []", &ladder, 1);
     let bridge = Bridge::with(&text);
     let daemon = bridge.run();
-    daemon.job_until("orders", "the baseline", |job| job["outcome"] == "complete");
+    daemon.job_until("orders", "the baseline", |job| job["last_success"].is_string());
     vendor.serve(r#"{"orders":[{"id":1,"total":2},{"id":2},{"id":3}]}"#);
     let hooks = ops.wait_for(1);
     assert_eq!(kinds(&hooks), ["doorbell.sink.backlog"]);

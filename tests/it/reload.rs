@@ -246,7 +246,7 @@ fn a_delivery_that_the_receiver_holds_during_a_reload_ends_under_the_config_it_b
     );
     let bridge = Bridge::with(&text);
     let daemon = bridge.run();
-    daemon.job_until("orders", "the baseline", |job| job["outcome"] == "complete");
+    daemon.job_until("orders", "the baseline", |job| job["last_success"].is_string());
     vendor.serve(&totals(&[2]));
     receiver.wait_pending();
 
