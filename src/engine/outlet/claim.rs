@@ -63,10 +63,12 @@ impl Outlet {
         let room = if self.state.open.is_some() { 1 } else { WINDOW.saturating_sub(self.claimed()) };
         (self.more, self.next_due) = (false, None);
         let claim = claim(self.world.clone(), self.sink.clone(), now, room);
-        if self.state.open.is_some() {
-            // The probe begins in this turn: in the next one, whatever is claimed is given back.
+        let is_probe = self.state.open.is_some();
+        if is_probe || self.work.is_empty() {
+            // The probe begins in this turn: in the next one, whatever is claimed is given back. And what is due when nothing
+            // is on its way begins before a command that ends soon can shut the outlet.
             let claim = claim.await;
-            self.fresh &= claim.is_fresh();
+            self.fresh &= !is_probe || claim.is_fresh();
             return self.claim_ended(claim);
         }
         self.claiming = room;
