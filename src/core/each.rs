@@ -74,6 +74,15 @@ impl Each {
         })
     }
 
+    /// May this be one of the scopes? Values of another job's items are not known here: any may be one.
+    pub fn may_have(&self, scope: &str) -> bool {
+        let Ok(Json::Object(values)) = parse(scope.as_bytes()) else { return false };
+        let is_value = |(name, values): &(String, Values), (own, value): &(String, Json)| {
+            name == own && !matches!(values, Values::List(list) if !list.contains(value))
+        };
+        self.0.len() == values.len() && self.0.iter().zip(&values).all(|(one, other)| is_value(one, other))
+    }
+
     /// How many scopes there are, where the config alone says it.
     pub fn fixed(&self) -> Option<usize> {
         let count = |(_, values): &(String, Values)| match values {

@@ -103,6 +103,11 @@ impl Default for Deletes {
 }
 
 impl Job {
+    /// May its ledger of this name be polled?
+    pub fn may_have(&self, scope: &str) -> bool {
+        self.each.as_ref().map_or(scope.is_empty(), |each| each.may_have(scope))
+    }
+
     /// Events of one poll, when nothing is said.
     pub const MAX_EVENTS: u64 = 1000;
 

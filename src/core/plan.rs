@@ -33,7 +33,7 @@ pub struct JobStanding {
     /// True once a poll has committed something.
     pub known: bool,
     /// What its scopes were read under, each once; none before a poll has ended.
-    pub fingerprints: Vec<Fingerprints>,
+    pub read: Vec<ReadUnder>,
     /// Of one of its scopes at least a complete poll has been committed under those.
     pub baseline: bool,
     /// A part of another selection was read into one of its scopes.
@@ -47,10 +47,39 @@ pub struct JobStanding {
     pub waiting: u64,
 }
 
+/// Scopes that were read under the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadUnder {
+    /// The job as it was.
+    pub fingerprints: Fingerprints,
+    /// The scopes, as their ledgers are named.
+    pub scopes: Vec<String>,
+}
+
 impl JobStanding {
-    /// What was edited since one of its scopes was read, in the order of [`Fingerprints::edited`].
-    fn edited(&self, now: &Fingerprints) -> Vec<&'static str> {
-        let edited: Vec<_> = self.fingerprints.iter().map(|kept| kept.edited(now)).collect();
+    /// What the scopes that the job still has were read under. One that left its `each` is polled no more: what is
+    /// remembered of it stays as it was, and says nothing of the job.
+    fn counting(&self, job: &Job) -> Vec<&Fingerprints> {
+        let of_job = |read: &&ReadUnder| read.scopes.iter().any(|scope| job.may_have(scope));
+        let counting: Vec<_> = self.read.iter().filter(of_job).map(|read| &read.fingerprints).collect();
+        // Which values another job's items hold is not known here. Once a scope was read under the job as it is, those
+        // that were not are taken for such as have left.
+        let open = job.each.as_ref().is_some_and(|each| each.fixed().is_none());
+        match counting.iter().find(|kept| open && ***kept == job.fingerprints) {
+            Some(current) => vec![*current],
+            None => counting,
+        }
+    }
+
+    /// Were its scopes read under this job?
+    fn is_read_as(&self, job: &Job) -> bool {
+        let read = self.counting(job);
+        !read.is_empty() && Self::edited(&read, &job.fingerprints).is_empty()
+    }
+
+    /// What was edited since one of these scopes was read, in the order of [`Fingerprints::edited`].
+    fn edited(read: &[&Fingerprints], now: &Fingerprints) -> Vec<&'static str> {
+        let edited: Vec<_> = read.iter().map(|kept| kept.edited(now)).collect();
         let is_edited = |part: &&str| edited.iter().any(|parts| parts.contains(part));
         ["request", "selection", "identity"].into_iter().filter(is_edited).collect()
     }
@@ -182,10 +211,23 @@ fn judged(standing: &JobStanding, job: &Job) -> Planned {
         0 => "it comes back, and goes on where it was".to_owned(),
         count => format!("it comes back, and goes on where it was; {} held until now go", deliveries(count)),
     });
-    if standing.fingerprints.is_empty() {
+    let read = standing.counting(job);
+    if standing.read.is_empty() {
         return Planned { note: Some("its first baseline is not complete, and goes on".to_owned()), ..keeps };
     }
-    let edited = standing.edited(&job.fingerprints);
+    if read.is_empty() {
+        let note = "none of its scopes was read before: each begins with a silent baseline, and what changed since the last \
+                    poll is not told";
+        let edited = vec!["each".to_owned()];
+        return Planned {
+            plan: Fate::ReBaselines,
+            edited,
+            loses: standing.baseline,
+            note: Some(note.to_owned()),
+            ..keeps
+        };
+    }
+    let edited = JobStanding::edited(&read, &job.fingerprints);
     if !edited.is_empty() || standing.mixed {
         let since = standing.last_poll.map(|at| format!(" ({at})")).unwrap_or_default();
         let why = match edited.is_empty() {
@@ -200,7 +242,7 @@ fn judged(standing: &JobStanding, job: &Job) -> Planned {
         let loses = standing.baseline || standing.mixed;
         return Planned { plan: Fate::ReBaselines, edited, loses, note: Some(note), ..keeps };
     }
-    if standing.fingerprints.iter().any(|kept| kept.rules != job.fingerprints.rules) {
+    if read.iter().any(|kept| kept.rules != job.fingerprints.rules) {
         let note = "what counts as change was edited: what differs under the old rules is told once more, and the rest is \
                     silently taken over";
         let edited = vec!["rules".to_owned()];
@@ -211,9 +253,7 @@ fn judged(standing: &JobStanding, job: &Job) -> Planned {
 
 /// A job of which nothing is remembered: new, or one whose `rename` was forgotten.
 fn new_job(job: &Job, left: &[&JobStanding]) -> Planned {
-    let like = left
-        .iter()
-        .find(|old| old.in_config && !old.fingerprints.is_empty() && old.edited(&job.fingerprints).is_empty());
+    let like = left.iter().find(|old| old.in_config && old.is_read_as(job));
     let note = like.map(|old| {
         format!(
             "it looks like `{0}` under another name, and would begin anew: `rename = \"{0}\"` keeps what is remembered",

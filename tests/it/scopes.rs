@@ -211,3 +211,23 @@ fn l1_the_requests_of_all_scopes_go_through_the_vendors_gate() {
     partial(&poll(&bridge), "in the scope account=us: ");
     assert_eq!(asked(&vendor, 0), ["eu"]);
 }
+
+#[test]
+fn a_scope_that_left_each_makes_no_plan_speak_of_a_new_baseline_for_ever() {
+    let (_lists, vendor, receiver, bridge) = world("each = { account = ['eu', 'us'] }");
+    assert_eq!(outcome(&poll(&bridge)), "complete");
+    let write = |each: &str| {
+        let job = format!("{JOB}retries = 0\nformat = 'json'\neach = {{ account = {each} }}\n");
+        bridge.write(&crate::support::bridge::config(&vendor, &receiver, &job, ""));
+    };
+    let plan = || {
+        let done = bridge.cli(["plan", "--json"]);
+        (done.code, done.json()["jobs"][0]["plan"].as_str().unwrap_or_default().to_owned())
+    };
+    write("['eu']");
+    assert_eq!(plan(), (Some(1), "re-baselines".to_owned()), "its format was edited");
+    assert_eq!(outcome(&poll(&bridge)), "complete");
+    assert_eq!(plan(), (Some(0), "keeps".to_owned()), "what is remembered of `us` is not polled");
+    write("['eu', 'us']");
+    assert_eq!(plan(), (Some(1), "re-baselines".to_owned()), "it comes back");
+}

@@ -6,8 +6,11 @@ use std::time::Duration;
 use super::*;
 use crate::core::alert::Alerts;
 use crate::core::config::{Daemon, Listen};
+use crate::core::each::{Each, Values};
 use crate::core::job::plain as job;
+use crate::core::json::Json;
 use crate::core::names::Digest;
+use crate::core::path::JsonPath;
 use crate::core::sink::plain as sink;
 
 fn config(jobs: Vec<Job>) -> Config {
@@ -30,13 +33,17 @@ fn config(jobs: Vec<Job>) -> Config {
     }
 }
 
+fn read(fingerprints: Fingerprints, scope: &str) -> ReadUnder {
+    ReadUnder { fingerprints, scopes: vec![scope.to_owned()] }
+}
+
 /// The job as it was when the plain one had been polled.
 fn standing(name: &str) -> JobStanding {
     JobStanding {
         name: name.to_owned(),
         in_config: true,
         known: true,
-        fingerprints: vec![job(name).fingerprints],
+        read: vec![read(job(name).fingerprints, "")],
         baseline: true,
         mixed: false,
         items: 7,
@@ -88,7 +95,7 @@ fn an_edit_is_told_by_what_it_does_to_what_is_remembered() {
 #[test]
 fn nothing_is_lost_by_a_job_that_is_new_or_had_no_baseline() {
     assert_eq!(words(&planned(vec![job("orders")], vec![]).jobs), ["orders new"]);
-    let unread = JobStanding { known: false, fingerprints: vec![], ..standing("orders") };
+    let unread = JobStanding { known: false, read: vec![], ..standing("orders") };
     assert_eq!(words(&planned(vec![job("orders")], vec![unread]).jobs), ["orders new"]);
     let half = JobStanding { baseline: false, ..standing("orders") };
     let other = edited(|prints| prints.request = Digest([9; 16]));
@@ -100,15 +107,35 @@ fn nothing_is_lost_by_a_job_that_is_new_or_had_no_baseline() {
 #[test]
 fn a_job_keeps_when_all_of_its_scopes_do() {
     let other = Digest([9; 16]);
-    let scopes = |jobs: Vec<Job>| jobs.into_iter().map(|job| job.fingerprints).collect();
-    let of =
-        |jobs| planned(vec![job("orders")], vec![JobStanding { fingerprints: scopes(jobs), ..standing("orders") }]);
+    let scopes = |jobs: Vec<Job>| jobs.into_iter().map(|job| read(job.fingerprints, "")).collect();
+    let of = |jobs| planned(vec![job("orders")], vec![JobStanding { read: scopes(jobs), ..standing("orders") }]);
     assert_eq!(words(&of(vec![job("orders"), job("orders")]).jobs), ["orders keeps"]);
     let rules = || edited(|prints| prints.rules = "other".to_owned());
     assert_eq!(words(&of(vec![job("orders"), rules()]).jobs), ["orders re-hashes"]);
     let plan = of(vec![edited(|prints| prints.identity = other), rules(), edited(|prints| prints.request = other)]);
     assert_eq!(words(&plan.jobs), ["orders re-baselines!"]);
     assert_eq!(plan.jobs[0].edited, ["request", "identity"]);
+}
+
+#[test]
+fn a_scope_that_left_each_says_nothing_of_the_job() {
+    let list = |values: &[&str]| Values::List(values.iter().map(|value| Json::from(*value)).collect());
+    let items = || Values::Items { job: "regions".into(), at: JsonPath::parse("$.code").expect("a path") };
+    let with = |values| Job { each: Some(Each(vec![("account".to_owned(), values)])), ..job("orders") };
+    let old = || edited(|prints| prints.request = Digest([9; 16])).fingerprints;
+    let of = |values, read| words(&planned(vec![with(values)], vec![JobStanding { read, ..standing("orders") }]).jobs);
+    let (eu, us) = (r#"{"account":"eu"}"#, r#"{"account":"us"}"#);
+    let left = || vec![read(job("orders").fingerprints, eu), read(old(), us)];
+    assert_eq!(of(list(&["eu"]), left()), ["orders keeps"]);
+    assert_eq!(of(list(&["eu", "us"]), left()), ["orders re-baselines!"], "it comes back");
+    assert_eq!(of(items(), left()), ["orders keeps"]);
+    assert_eq!(of(items(), vec![read(old(), eu), read(old(), us)]), ["orders re-baselines!"]);
+    assert_eq!(of(list(&["de"]), left()), ["orders re-baselines!"], "all of them are new");
+    let plain = planned(vec![job("orders")], vec![JobStanding { read: left(), ..standing("orders") }]);
+    assert_eq!(
+        (words(&plain.jobs), &plain.jobs[0].edited[..]),
+        (vec!["orders re-baselines!".to_owned()], &["each".to_owned()][..])
+    );
 }
 
 #[test]
@@ -130,7 +157,7 @@ fn what_waits_for_whom_is_gone_is_lost_when_it_goes_and_shown_from_then_on() {
     let gone = |in_config, waiting| JobStanding { in_config, waiting, ..standing("orders") };
     let jobs = |standing| words(&planned(vec![job("other")], vec![standing]).jobs)[1..].to_vec();
     let none: [&str; 0] = [];
-    assert_eq!(jobs(JobStanding { fingerprints: vec![], ..gone(true, 0) }), ["orders gone"]);
+    assert_eq!(jobs(JobStanding { read: vec![], ..gone(true, 0) }), ["orders gone"]);
     assert_eq!(jobs(gone(true, 3)), ["orders gone!"]);
     assert_eq!(jobs(gone(false, 3)), ["orders gone"]);
     assert_eq!(jobs(gone(false, 0)), none);

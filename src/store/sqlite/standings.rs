@@ -7,8 +7,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, Row};
 
 use crate::core::alert::SYSTEM_JOB;
-use crate::core::job::Fingerprints;
-use crate::core::plan::{JobStanding, SinkStanding, Standings};
+use crate::core::plan::{JobStanding, ReadUnder, SinkStanding, Standings};
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::{Result, count};
 use crate::store::sqlite::jobs;
@@ -17,8 +16,8 @@ const JOBS: &str = "SELECT job.id, job.name, job.removed IS NULL, job.last_poll,
                     coalesce(max(scope.baseline), 0), coalesce(sum(scope.items), 0), coalesce(max(scope.mixed), 0) \
                     FROM job LEFT JOIN scope ON scope.job = job.id WHERE job.name <> ?1 GROUP BY job.id ORDER BY job.name";
 
-/// Most jobs have one row here, however many scopes they have.
-const PRINTS: &str = "SELECT DISTINCT job, request, selection, identity, rules FROM scope WHERE request IS NOT NULL";
+const PRINTS: &str = "SELECT job, request, selection, identity, rules, text FROM scope WHERE request IS NOT NULL \
+                      ORDER BY job, text";
 
 const WAITING: &str = "SELECT event.job, count(*) FROM delivery JOIN event ON event.id = delivery.event \
                        WHERE delivery.state IN ('waiting', 'due', 'held') GROUP BY event.job";
@@ -41,13 +40,17 @@ pub(super) fn all(db: &Connection) -> Result<Standings> {
     Ok(Standings { jobs, sinks })
 }
 
-/// What each job's scopes were read under.
-fn prints(db: &Connection) -> Result<HashMap<i64, Vec<Fingerprints>>> {
-    let mut all: HashMap<i64, Vec<Fingerprints>> = HashMap::new();
+/// What each job's scopes were read under. Most jobs have one entry, however many scopes they have.
+fn prints(db: &Connection) -> Result<HashMap<i64, Vec<ReadUnder>>> {
+    let mut all: HashMap<i64, Vec<ReadUnder>> = HashMap::new();
     let mut select = db.prepare_cached(PRINTS)?;
-    for row in select.query_map([], |row| Ok((row.get(0)?, jobs::fingerprints(row, 1)?)))? {
-        let (job, prints) = row?;
-        all.entry(job).or_default().extend(prints);
+    for row in select.query_map([], |row| Ok((row.get(0)?, jobs::fingerprints(row, 1)?, row.get(5)?)))? {
+        let (job, fingerprints, scope) = row?;
+        let (Some(fingerprints), read) = (fingerprints, all.entry(job).or_default()) else { continue };
+        match read.iter_mut().find(|read| read.fingerprints == fingerprints) {
+            Some(read) => read.scopes.push(scope),
+            None => read.push(ReadUnder { fingerprints, scopes: vec![scope] }),
+        }
     }
     Ok(all)
 }
@@ -55,14 +58,14 @@ fn prints(db: &Connection) -> Result<HashMap<i64, Vec<Fingerprints>>> {
 fn job(
     row: &Row<'_>,
     waiting: &HashMap<i64, i64>,
-    prints: &mut HashMap<i64, Vec<Fingerprints>>,
+    prints: &mut HashMap<i64, Vec<ReadUnder>>,
 ) -> rusqlite::Result<JobStanding> {
     let id: i64 = row.get(0)?;
     Ok(JobStanding {
         name: row.get(1)?,
         in_config: row.get(2)?,
         last_poll: row.get::<_, Option<i64>>(3)?.map(Timestamp),
-        fingerprints: prints.remove(&id).unwrap_or_default(),
+        read: prints.remove(&id).unwrap_or_default(),
         known: row.get::<_, i64>(4)? > 0,
         baseline: row.get(5)?,
         items: count(row.get(6)?),
