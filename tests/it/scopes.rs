@@ -231,3 +231,21 @@ fn a_scope_that_left_each_makes_no_plan_speak_of_a_new_baseline_for_ever() {
     write("['eu', 'us']");
     assert_eq!(plan(), (Some(1), "re-baselines".to_owned()), "it comes back");
 }
+
+#[test]
+fn a_deletion_is_confirmed_where_its_scope_is() {
+    let gone = Arc::new(Mutex::new(false));
+    let is_gone = Arc::clone(&gone);
+    let vendor = Vendor::scripted(move |request| match (request.path(), *is_gone.lock().expect("no panic")) {
+        ("/eu/orders/2", _) => Reply::status(404),
+        ("/us/orders/2", _) => Reply::json("{}"),
+        (_, false) => Reply::json(r#"{"data":[{"id":1},{"id":2}]}"#),
+        (_, true) => Reply::json(r#"{"data":[{"id":1}]}"#),
+    });
+    let receiver = Receiver::start();
+    let job = JOB.replace("{ after = 1 }", "{ after = 1, confirm = '{{ account }}/orders/{{ key }}' }");
+    let bridge = Bridge::between(&vendor, &receiver, &format!("{job}each = {{ account = ['eu', 'us'] }}\n"), "");
+    assert_eq!(outcome(&poll(&bridge)), "complete");
+    *gone.lock().expect("no panic") = true;
+    assert_eq!(told(&bridge), ["eu deleted 2 1"], "the other account still has it");
+}

@@ -17,8 +17,11 @@ const AFTER_BOUNDS: RangeInclusive<u32> = 1..=1000;
 /// Bounds of `max_events`.
 const EVENTS_BOUNDS: RangeInclusive<u32> = 1..=u32::MAX;
 
-/// The top-level names that `confirm` sees.
-const CONFIRM_NAMES: &[&str] = &["key", "job"];
+/// The top-level name that `confirm` sees beside those of the job's own request.
+const KEY: &str = "key";
+
+/// The one of those that it does not see.
+const CURSOR: &str = "cursor";
 
 /// The table as it is written: its request waits for the job's own.
 pub(super) struct Written {
@@ -26,8 +29,15 @@ pub(super) struct Written {
     confirm: Option<Beside>,
 }
 
-/// Reads the table; `layer` is what the job shares and says itself, `vendor` what it shares.
-pub(super) fn read(job: &Section<'_>, layer: &Layer, vendor: &Layer, reader: &mut Reader<'_>) -> Written {
+/// Reads the table; `layer` is what the job shares and says itself, `vendor` what it shares, `names` what its own request
+/// sees.
+pub(super) fn read(
+    job: &Section<'_>,
+    layer: &Layer,
+    vendor: &Layer,
+    names: &[&str],
+    reader: &mut Reader<'_>,
+) -> Written {
     let mut written = Written { deletes: Deletes::default(), confirm: None };
     let table = job.field("deletes").and_then(|field| reader.table(&field, Table::Deletes));
     let Some(table) = table else { return written };
@@ -38,8 +48,9 @@ pub(super) fn read(job: &Section<'_>, layer: &Layer, vendor: &Layer, reader: &mu
     if let Some(share) = table.field("hold_above").and_then(|field| reader.parsed(&field, parse_share)) {
         deletes.hold_above = share;
     }
+    let names: Vec<&str> = [KEY].iter().chain(names).copied().filter(|name| *name != CURSOR).collect();
     if let Some(field) = table.field("confirm")
-        && let Some((spelled, text)) = request::url(&field, layer, CONFIRM_NAMES, reader)
+        && let Some((spelled, text)) = request::url(&field, layer, &names, reader)
     {
         written.confirm = Some(Beside::new(&field, text, &spelled, vendor));
     }

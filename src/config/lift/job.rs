@@ -75,7 +75,7 @@ impl<'a> Lift<'a> {
         let own = layer(section, &names, below.base_url.as_ref(), reader);
         let document = document::document(section, reader);
         let layer = accepting(own.over(below), &document);
-        let deletes = deletes::read(section, &layer, below, reader);
+        let deletes = deletes::read(section, &layer, below, &names, reader);
         let detail = detail::read(section, &layer, below, &names, &document, reader);
         let (courtesy, respect_cache) = (layer.courtesy, layer.respect_cache.unwrap_or(false));
         let request = self.request(section, layer, &names, reader);

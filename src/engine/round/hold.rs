@@ -141,7 +141,9 @@ impl Round<'_> {
     fn confirmation(&self, item: &Remembered) -> Option<Request> {
         let spec = self.job.deletes.confirm.as_ref()?;
         let (job, key) = (Json::from(self.job.name.as_str()), Json::from(item.key.as_str()));
-        match first_page(spec, None, &[("job", &job), ("key", &key), ("cursor", &Json::Null)]) {
+        let mut names = vec![("job", &job), ("key", &key), ("cursor", &Json::Null)];
+        names.extend(self.place.values.iter().map(|(name, value)| (name.as_str(), value)));
+        match first_page(spec, None, &names) {
             Ok(request) => Some(request.through(self.gate.clone())),
             Err(failure) => {
                 tracing::warn!(job = %self.job.name, key = %item.key, reason = %failure, "`confirm` can't be asked");
