@@ -25,12 +25,20 @@ pub(crate) struct Fold {
     ids: BTreeSet<String>,
     sequence: u64,
     /// What each poll was shown of an item since its last event.
-    sightings: BTreeMap<String, Vec<Vec<Value>>>,
+    sightings: BTreeMap<String, Vec<Sighting>>,
     /// All that some rules have left out since the receiver last knew everything.
     left_out: Rules,
     /// Bodies may be remembered that differ, where the rules leave it out, from what the receiver holds: the rules were
     /// edited, or the baseline took several polls.
     adopted: bool,
+}
+
+/// What one poll was shown of one item.
+#[derive(Debug)]
+struct Sighting {
+    versions: Vec<Value>,
+    /// The poll may have counted for nothing: something was held, and which part of it was is not in its report.
+    maybe: bool,
 }
 
 /// What a poll was shown, by key, in the order in which it was shown.
@@ -75,22 +83,28 @@ impl Fold {
         prop_assert_eq!(report.events.len() as u64, report.events_total);
         prop_assert!(report.events.is_empty() || report.outcome != "failed", "{:?}", report);
         let one_scope = self.manner.accounts == 1;
+        let holds = report.held.as_ref().is_some_and(|held| held.events > 0);
         for event in &report.events {
             if event.change == "deleted" && one_scope {
                 let whole = matches!(report.outcome.as_str(), "complete" | "unchanged");
                 prop_assert!(whole, "deleted by a poll that is {}: {:?}", report.outcome, event);
             }
         }
-        // A poll that is held for its events counts for nothing.
-        let counts = !one_scope || report.held.as_ref().is_none_or(|held| held.events == 0);
-        if counts { self.take_all(&report.events, served) } else { Ok(()) }
+        // A poll that is held for its events counts for nothing, unless it was but a part of one and has none of its own.
+        self.sight(served, holds);
+        self.take_all(&report.events, served)
+    }
+
+    /// A poll was shown these; `maybe`: it may have counted for nothing.
+    pub(crate) fn sight(&mut self, served: &Served, maybe: bool) {
+        for (key, versions) in served {
+            let sighting = Sighting { versions: versions.clone(), maybe };
+            self.sightings.entry(key.clone()).or_default().push(sighting);
+        }
     }
 
     /// Takes those events that are of its scope.
     pub(crate) fn take_all(&mut self, events: &[PollEventView], served: &Served) -> Checked {
-        for (key, versions) in served {
-            self.sightings.entry(key.clone()).or_default().push(versions.clone());
-        }
         for event in events {
             let body: Value = serde_json::from_str(event.body.get()).expect("an envelope");
             if body["data"]["scope"]["account"].as_u64().unwrap_or(0) == u64::from(self.account) {
@@ -150,15 +164,11 @@ impl Fold {
 
     /// A value was seen in as many polls as it must be; in a row, where no poll saw two.
     fn has_settled(&self, key: &str, after: &Value) -> bool {
-        let needed = self.manner.settle as usize;
-        let Some(seen) = self.sightings.get(key).filter(|_| needed > 1) else { return needed <= 1 };
-        let after = self.counted(after);
-        let has = |versions: &Vec<Value>| versions.iter().any(|version| self.counted(version) == after);
-        let last = &seen[seen.len().saturating_sub(needed)..];
-        // Of several scopes it is not known here which was held.
-        let unknown = self.manner.accounts > 1 && self.manner.max_events.is_some();
-        let in_a_row = unknown || last.iter().any(|versions| versions.len() > 1) || last.iter().all(has);
-        in_a_row && seen.iter().filter(|versions| has(versions)).count() >= needed
+        let (needed, after) = (self.manner.settle as usize, self.counted(after));
+        let has = |seen: &&Sighting| seen.versions.iter().any(|version| self.counted(version) == after);
+        let sightings = self.sightings.get(key).map_or(&[][..], Vec::as_slice);
+        let in_a_row = sightings.iter().rev().take_while(|seen| has(seen) || seen.maybe || seen.versions.len() > 1);
+        needed <= 1 || in_a_row.filter(has).count() >= needed
     }
 
     /// It holds all that the vendor holds, and perhaps more.
