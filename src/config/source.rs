@@ -79,7 +79,7 @@ impl SourceFile {
     /// The line and the column of a byte, both from 1; the column counts characters.
     pub fn position(&self, at: usize) -> (usize, usize) {
         let (index, start) = self.line_at(at);
-        let end = floor_char_boundary(&self.text, at);
+        let end = self.text.floor_char_boundary(at);
         (index + 1, self.text[start..end.max(start)].chars().count() + 1)
     }
 
@@ -88,8 +88,8 @@ impl SourceFile {
         let (index, start) = self.line_at(span.start);
         let line = self.line_text(index);
         let end = start + line.len();
-        let from = floor_char_boundary(&self.text, span.start.min(end)) - start;
-        let to = floor_char_boundary(&self.text, span.end.clamp(span.start.min(end), end)) - start;
+        let from = self.text.floor_char_boundary(span.start.min(end)) - start;
+        let to = self.text.floor_char_boundary(span.end.clamp(span.start.min(end), end)) - start;
         let hidden = self.hidden_in(index, start..end);
         let (text, span) = mask::cover(line, &hidden, from..to.max(from));
         ShownLine { number: index + 1, text, span }
@@ -139,12 +139,4 @@ impl fmt::Debug for SourceFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SourceFile({})", self.shown.display())
     }
-}
-
-fn floor_char_boundary(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
 }

@@ -53,9 +53,9 @@ impl SentHeaders {
         let mut kept = Vec::with_capacity(USUAL);
         for (name, value) in headers {
             let Some(left) = room.checked_sub(name.len()) else { break };
-            let value = match (0..=left).rev().find(|at| value.is_char_boundary(*at)) {
-                _ if value.len() <= left => value,
-                end => Cow::Owned(format!("{}…", &value[..end.unwrap_or(0)])),
+            let value = match value.floor_char_boundary(left) {
+                end if end == value.len() => value,
+                end => Cow::Owned(format!("{}…", &value[..end])),
             };
             room = left.saturating_sub(value.len());
             kept.push(if kept.is_empty() { b'[' } else { b',' });

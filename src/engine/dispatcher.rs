@@ -17,8 +17,11 @@ use crate::engine::alarm::Alarm;
 use crate::engine::outlet::Outlet;
 use crate::store::{DeliveryTicket, Room, SinkState, StoreError};
 
-/// Deliveries of one sink that are kept ready in memory.
-pub(super) const WINDOW: usize = 256;
+/// Deliveries of one sink that are kept ready in memory: those of some commits, for as long as the disk takes.
+pub(super) const WINDOW: usize = 1024;
+
+/// Bytes of bodies above which no more are kept ready.
+pub(super) const WINDOW_BYTES: usize = 16 << 20;
 
 /// Commits whose deliveries an outlet has not taken yet; a commit waits for a place, which an outlet soon makes, for it
 /// never waits for its receiver.

@@ -28,7 +28,7 @@ use self::backlog::Backlog;
 use self::claim::Claim;
 use self::gather::Gather;
 use self::settle::{Group, Unsettled};
-use self::window::{Window, places_for_retries};
+use self::window::{Waits, Window, places_for_retries};
 use crate::core::breaker::{Breaker, FAILING_MAX, Heard, Suspects, judge_sparing};
 use crate::core::bucket::Bucket;
 use crate::core::delivery::{Answer, Verdict, hold_sink};
@@ -39,7 +39,7 @@ use crate::core::units::show_duration;
 use crate::engine::World;
 use crate::engine::alarm::Alarm;
 use crate::engine::bulletin::{Turn, tell};
-use crate::engine::dispatcher::{Arrival, Sill, WINDOW};
+use crate::engine::dispatcher::{Arrival, Sill, WINDOW, WINDOW_BYTES};
 use crate::sink::Sent;
 use crate::store::{DeliveryTicket, Settled, SinkState, StoreError};
 
@@ -99,6 +99,12 @@ struct Tried {
     ticket: DeliveryTicket,
     began: Timestamp,
     probe: bool,
+}
+
+impl Waits for DeliveryTicket {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.parcel.body.len()
+    }
 }
 
 impl Outlet {
@@ -202,7 +208,8 @@ impl Outlet {
     }
 
     fn note_room(&self) {
-        let room = if self.flows() { WINDOW.saturating_sub(self.claimed() + self.claiming) } else { 0 };
+        let takes = self.flows() && self.window.bytes() < WINDOW_BYTES;
+        let room = if takes { WINDOW.saturating_sub(self.claimed() + self.claiming) } else { 0 };
         self.sill.set_room(room);
     }
 

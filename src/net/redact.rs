@@ -74,8 +74,7 @@ impl Redactor {
         }
         let mut clean = self.replace(text, |_| STARS.to_owned());
         if let Some(longest) = self.secrets.first().filter(|_| cut) {
-            let end = (0..=clean.len().saturating_sub(longest.len())).rev().find(|at| clean.is_char_boundary(*at));
-            clean.truncate(end.unwrap_or(0));
+            clean.truncate(clean.floor_char_boundary(clean.len().saturating_sub(longest.len())));
         }
         Some(clean)
     }

@@ -359,7 +359,7 @@ pub trait Outbox: Send + Sync {
     /// Claims up to `limit` deliveries of a sink that are due at `now`: those with the fewest attempts first, then
     /// those that have been due the longest (first attempts are due from when their event was seen), then by number.
     /// Never one that waits behind another of its lane, and none of a sink that is disabled, paused or not in the
-    /// config.
+    /// config. Where their bodies are large it may be fewer; what is left is due as before.
     async fn claim_deliveries(
         &self,
         sink: &SinkName,

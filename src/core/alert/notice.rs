@@ -307,6 +307,5 @@ fn about(what: &'static str, subject: &Key, reason: &str, since: Timestamp) -> V
 
 /// The first bytes of a sentence, cut between two characters.
 fn short(text: &str) -> &str {
-    let end = (0..=text.len().min(REASON_BYTES_MAX)).rev().find(|at| text.is_char_boundary(*at));
-    &text[..end.unwrap_or(0)]
+    &text[..text.floor_char_boundary(REASON_BYTES_MAX)]
 }

@@ -108,10 +108,7 @@ impl Source {
 
     /// Bytes of what is parsed as bytes of what was written.
     pub(super) fn span(&self, range: Range<usize>) -> Range<usize> {
-        let written = |at: usize| {
-            let at = (0..=at.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
-            self.show(&self.text[..at]).len()
-        };
+        let written = |at: usize| self.show(&self.text[..self.text.floor_char_boundary(at)]).len();
         written(range.start)..written(range.end).max(written(range.start))
     }
 }

@@ -8,12 +8,15 @@ use std::time::Duration;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
 use crate::engine::World;
-use crate::engine::dispatcher::WINDOW;
+use crate::engine::dispatcher::{WINDOW, WINDOW_BYTES};
 use crate::engine::outlet::{Outlet, STORE_RETRY, Step};
 use crate::store::{DeliveryTicket, StoreError};
 
+/// Deliveries that are claimed in one piece of work: it bounds how long others wait for the store.
+const CLAIM_MAX: usize = 256;
+
 /// Retries that are claimed ahead while first attempts never run out.
-const RETRIES_AHEAD: usize = WINDOW / 8;
+const RETRIES_AHEAD: usize = CLAIM_MAX / 8;
 
 /// How often at most the store is asked for those.
 const RETRIES_EVERY: Duration = Duration::from_secs(1);
@@ -60,7 +63,7 @@ impl Outlet {
             return;
         }
         // The probe is what has the fewest attempts, and of those the oldest.
-        let room = if self.state.open.is_some() { 1 } else { WINDOW.saturating_sub(self.claimed()) };
+        let room = if self.state.open.is_some() { 1 } else { WINDOW.saturating_sub(self.claimed()).min(CLAIM_MAX) };
         (self.more, self.next_due) = (false, None);
         let claim = claim(self.world.clone(), self.sink.clone(), now, room);
         let is_probe = self.state.open.is_some();
@@ -99,7 +102,8 @@ impl Outlet {
     pub(super) fn takes_more(&self) -> bool {
         match self.state.open {
             Some(_) => self.claimed() == 0,
-            None => self.claimed() <= WINDOW / 2 || (self.claimed() < WINDOW && self.gather.wants_more()),
+            None if self.window.bytes() >= WINDOW_BYTES => false,
+            None => self.claimed() + CLAIM_MAX <= WINDOW || (self.claimed() < WINDOW && self.gather.wants_more()),
         }
     }
 

@@ -8,18 +8,31 @@ use std::collections::VecDeque;
 /// Of so many attempts that begin while both wait, one is a retry.
 const SHARE: u32 = 8;
 
+/// What waits in a window.
+pub(super) trait Waits {
+    /// About how many bytes of memory it takes.
+    fn weight(&self) -> usize;
+}
+
 /// Claimed deliveries, first attempts and retries apart.
 #[derive(Debug)]
 pub(super) struct Window<T> {
     first: VecDeque<T>,
     again: VecDeque<T>,
+    /// What they weigh.
+    bytes: usize,
     /// Attempts since the last retry.
     since_retry: u32,
 }
 
-impl<T> Window<T> {
+impl<T: Waits> Window<T> {
     pub(super) fn new() -> Self {
-        Self { first: VecDeque::new(), again: VecDeque::new(), since_retry: 0 }
+        Self { first: VecDeque::new(), again: VecDeque::new(), bytes: 0, since_retry: 0 }
+    }
+
+    /// About how many bytes of memory they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn len(&self) -> usize {
@@ -38,6 +51,7 @@ impl<T> Window<T> {
 
     /// Puts one in, after so many attempts.
     pub(super) fn push(&mut self, attempts: u32, ticket: T) {
+        self.bytes += ticket.weight();
         match attempts {
             0 => self.first.push_back(ticket),
             _ => self.again.push_back(ticket),
@@ -51,6 +65,12 @@ impl<T> Window<T> {
 
     /// What goes next. `retry`: a retry may.
     pub(super) fn next(&mut self, retry: bool) -> Option<T> {
+        let next = self.take(retry)?;
+        self.bytes -= next.weight();
+        Some(next)
+    }
+
+    fn take(&mut self, retry: bool) -> Option<T> {
         let its_turn = self.first.is_empty() || self.since_retry >= SHARE - 1;
         if retry
             && its_turn
@@ -66,6 +86,7 @@ impl<T> Window<T> {
 
     /// Everything, to be given back.
     pub(super) fn drain(&mut self) -> Vec<T> {
+        self.bytes = 0;
         self.first.drain(..).chain(self.again.drain(..)).collect()
     }
 }
@@ -82,6 +103,12 @@ pub(super) fn places_for_retries(concurrency: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Waits for u32 {
+        fn weight(&self) -> usize {
+            10
+        }
+    }
 
     fn window(firsts: u32, retries: u32) -> Window<u32> {
         let mut window = Window::new();
@@ -107,8 +134,9 @@ mod tests {
     fn while_no_retry_may_begin_first_attempts_still_do() {
         let mut window = window(1, 1);
         assert_eq!((window.next(false), window.has_next(false), window.next(false)), (Some(0), false, None));
+        assert_eq!(window.bytes(), 10);
         assert_eq!(window.drain(), [1000]);
-        assert_eq!(window.len(), 0);
+        assert_eq!((window.len(), window.bytes()), (0, 0));
     }
 
     #[test]

@@ -79,7 +79,7 @@ macro_rules! conformance {
                 pages_are_what_the_last_complete_poll_says, a_part_leaves_a_gap_until_a_poll_is_complete,
                 a_cursor_survives_a_crash_and_stays_where_a_part_found_it;
             outbox:
-                a_commit_hands_over_as_many_tickets_as_there_is_room, a_lane_goes_one_after_the_other,
+                a_commit_hands_over_as_many_tickets_as_there_is_room, a_lane_goes_one_after_the_other, large_bodies_are_claimed_a_few_at_once,
                 the_order_of_a_lane_survives_a_crash, a_crash_voids_claims, fewest_attempts_go_first,
                 a_retry_waits_for_its_moment, a_gone_sink_holds_everything_until_it_is_enabled,
                 an_attempt_in_flight_does_not_enable_a_sink, a_delivery_can_be_born_dead,

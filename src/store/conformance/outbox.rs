@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::core::breaker::Open;
 use crate::core::delivery::Verdict;
+use crate::core::event::NewEvent;
 use crate::core::names::{EventId, JobName, SinkName};
 use crate::core::skipped::{SKIPPED_MAX, Skipped};
 use crate::store::conformance::{
@@ -44,6 +45,18 @@ pub(in crate::store) async fn a_commit_hands_over_as_many_tickets_as_there_is_ro
     assert!(due(store, 10).await.is_empty(), "nothing is claimed twice");
     assert_eq!(store.next_due(&crm()).await.unwrap(), None);
     assert_eq!(store.next_due(&SinkName::from("erp")).await.unwrap(), Some(at(1)));
+}
+
+pub(in crate::store) async fn large_bodies_are_claimed_a_few_at_once(bench: &mut impl Bench) {
+    let store = bench.store();
+    adopt(store).await;
+    let body = Bytes::from(vec![b'x'; 3 << 20]);
+    let large = |number: u64| NewEvent { body: body.clone(), ..event(&number.to_string(), number, &["crm"]) };
+    commit(store, vec![], (1..=5).map(large).collect(), 0).await;
+    let some = due(store, 10).await;
+    assert_eq!(sent(&some), ["evt_1_1", "evt_2_2", "evt_3_3"]);
+    assert_eq!(store.next_due(&crm()).await.unwrap(), Some(at(4)), "what is left is due");
+    assert_eq!(sent(&due(store, 10).await), ["evt_4_4", "evt_5_5"]);
 }
 
 pub(in crate::store) async fn a_lane_goes_one_after_the_other(bench: &mut impl Bench) {

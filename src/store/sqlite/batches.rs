@@ -28,7 +28,7 @@ pub(super) const MEMBERS: &str = "SELECT delivery.id, delivery.lane, event.at, j
 pub(super) const BEHIND_IT: &str = "SELECT delivery.id, delivery.state = 'waiting' AND delivery.attempts = 0 AND delivery.batch IS NULL, \
      delivery.wire, delivery.replay, length(coalesce(delivery.body, event.body)) FROM delivery \
      JOIN event ON event.id = delivery.event WHERE delivery.sink = ?1 AND delivery.lane = ?2 \
-     AND delivery.state IN ('waiting', 'due', 'held') AND delivery.id > ?3 ORDER BY delivery.id LIMIT ?4";
+     AND delivery.ended IS NULL AND delivery.id > ?3 ORDER BY delivery.id LIMIT ?4";
 
 /// A delivery that may go into a batch.
 struct Loose {
@@ -180,7 +180,7 @@ fn members(db: &Connection, batch: i64) -> Result<Vec<Member>> {
 /// How many deliveries have moved.
 pub(super) fn settle(db: &Connection, sink: i64, settlement: &Settlement, batch: i64) -> Result<Moved> {
     let Settlement { ticket, attempt, verdict, .. } = settlement;
-    let stored = standing(db, ticket)?;
+    standing(db, ticket)?;
     let members = members(db, batch)?;
     let failure = failure(&attempt.answer);
     for member in &members {
@@ -200,7 +200,7 @@ pub(super) fn settle(db: &Connection, sink: i64, settlement: &Settlement, batch:
         }
         Verdict::RetryAt(due) => again(db, batch, *due, failure.as_deref())?,
         Verdict::SinkGone(reason) => {
-            again(db, batch, stored.seen.min(now), Some(failure.as_deref().unwrap_or(reason)))?
+            again(db, batch, ticket.parcel.seen_at.min(now), Some(failure.as_deref().unwrap_or(reason)))?
         }
         Verdict::Split => {
             let held = unbind(db, batch, now)?;

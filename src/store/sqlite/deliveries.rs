@@ -105,7 +105,7 @@ fn of_sink(
     sink: &Door,
     limit: usize,
 ) -> Result<Vec<i64>> {
-    const OPEN: &str = "delivery.state IN ('waiting', 'due', 'held')";
+    const OPEN: &str = "delivery.ended IS NULL";
     let (index, condition) = match (state, sink.open) {
         (DeliveryState::Dead, _) => {
             (" INDEXED BY delivery_dead", "delivery.state = 'dead' AND delivery.replayed IS NULL".to_owned())

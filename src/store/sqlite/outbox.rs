@@ -32,8 +32,7 @@ pub(super) const NEXT_DUE: &str = "SELECT due FROM delivery WHERE sink = ?1 AND 
                  ORDER BY due LIMIT 1";
 
 /// Is there anything in a lane that has not ended?
-pub(super) const BEHIND: &str =
-    "SELECT 1 FROM delivery WHERE sink = ?1 AND lane = ?2 AND state IN ('waiting', 'due', 'held') LIMIT 1";
+pub(super) const BEHIND: &str = "SELECT 1 FROM delivery WHERE sink = ?1 AND lane = ?2 AND ended IS NULL LIMIT 1";
 
 /// The latest dead of a lane before a delivery that no later one has told of. One that was
 /// replayed is not skipped.
@@ -44,6 +43,9 @@ pub(super) const UNTOLD: &str = "SELECT event.uid FROM delivery JOIN event ON ev
 /// How many those are.
 const UNTOLD_COUNT: &str = "SELECT count(*) FROM delivery WHERE sink = ?1 AND lane = ?2 AND state = 'dead' AND told = 0 \
      AND lane IS NOT NULL AND replayed IS NULL AND id < ?3";
+
+/// Bytes of bodies that are claimed at once, give or take the last: what is not claimed stays due.
+const CLAIMED_BYTES_MAX: usize = 8 << 20;
 
 /// The event that a delivery is made for.
 pub(super) struct Origin<'a> {
@@ -224,7 +226,7 @@ pub(super) fn claim(
         }
         above = attempts;
     }
-    ids.into_iter().map(|id| take(db, epoch, sink, found, id)).collect()
+    take_all(db, epoch, sink, found, ids)
 }
 
 /// Claims what was attempted before: of each number of attempts that occurs those that have been due the longest, and
@@ -250,7 +252,27 @@ pub(super) fn claim_retries(
         above = attempts;
     }
     due.sort_unstable();
-    due.into_iter().take(limit).map(|(_, id)| take(db, epoch, sink, found, id)).collect()
+    take_all(db, epoch, sink, found, due.into_iter().take(limit).map(|(_, id)| id))
+}
+
+/// Claims these in their order, until they are many bytes.
+fn take_all(
+    db: &Connection,
+    epoch: i64,
+    sink: &SinkName,
+    found: Open,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<Vec<DeliveryTicket>> {
+    let (mut tickets, mut bytes) = (Vec::new(), 0);
+    for id in ids {
+        if bytes >= CLAIMED_BYTES_MAX {
+            break;
+        }
+        let ticket = take(db, epoch, sink, found, id)?;
+        bytes += ticket.parcel.body.len();
+        tickets.push(ticket);
+    }
+    Ok(tickets)
 }
 
 /// The least number of attempts above `above` that a due delivery of the sink has.

@@ -20,7 +20,7 @@ const STEP: u64 = 500;
 
 /// The oldest of a sink that have not ended, are not held and are not claimed.
 pub(super) const OLDEST: &str = "SELECT delivery.id, delivery.lane, delivery.batch, delivery.state = 'held' FROM delivery \
-     WHERE sink = ?1 AND state IN ('waiting', 'due', 'held') AND state <> 'held' AND epoch < ?2 \
+     WHERE sink = ?1 AND ended IS NULL AND state <> 'held' AND epoch < ?2 \
      AND (batch IS NULL OR NOT EXISTS (SELECT 1 FROM delivery AS head WHERE head.batch = delivery.batch \
      AND head.epoch = ?2)) \
      AND (?3 IS NULL OR (SELECT at FROM event WHERE event.id = delivery.event) < ?3) ORDER BY id LIMIT ?4";
@@ -88,7 +88,7 @@ fn held(db: &Connection, filter: &DropFilter) -> Result<Vec<Held>> {
             .with("event.at < ?", filter.until.map(|at| at.0));
         let sql = format!(
             "FROM delivery INDEXED BY delivery_open CROSS JOIN event ON event.id = delivery.event \
-             WHERE delivery.state IN ('waiting', 'due', 'held'){}",
+             WHERE delivery.ended IS NULL{}",
             conditions.as_str()
         );
         Held { sink, sql, values: conditions.values }

@@ -17,14 +17,8 @@ use crate::store::{DeliveryTicket, Settled, Settlement, SinkState, StoreError};
 const ANSWER_MAX: usize = 4096;
 
 /// The first of a lane that has not ended.
-pub(super) const FIRST_OF_LANE: &str = "SELECT id, state FROM delivery WHERE sink = ?1 AND lane = ?2 AND state IN ('waiting', 'due', 'held') \
+pub(super) const FIRST_OF_LANE: &str = "SELECT id, state FROM delivery WHERE sink = ?1 AND lane = ?2 AND ended IS NULL \
              ORDER BY id LIMIT 1";
-
-/// A delivery that was attempted, as the file has it.
-pub(super) struct Stored {
-    state: String,
-    pub(super) seen: Timestamp,
-}
 
 /// Where a delivery goes after an attempt.
 struct Next<'a> {
@@ -88,32 +82,28 @@ fn one(db: &Connection, epoch: i64, sink: i64, settlement: &Settlement) -> Resul
     if let Some(batch) = ticket.batch {
         return Ok(Gone { ended: None, moved: batches::settle(db, sink, settlement, batch)? });
     }
-    let stored = standing(db, ticket)?;
+    let state = standing(db, ticket)?;
     let failure = failure(&attempt.answer);
     keep(db, ticket.id, attempt, failure.as_deref())?;
     let now = attempt.at.plus(attempt.took);
-    let next = next(verdict, &stored, now, failure.as_deref());
+    let next = next(verdict, &state, ticket.parcel.seen_at, now, failure.as_deref());
     move_on(db, ticket.id, &next)?;
     let Some(ended) = next.ended else { return Ok(Gone { ended: None, moved: Moved::default() }) };
     if *verdict == Verdict::Delivered {
         outbox::note_told(db, sink, ticket)?;
     }
-    let held = i64::from(stored.state == "held");
+    let held = i64::from(state == "held");
     let moved = Moved { backlog: held - 1, held: -held, dead: i64::from(next.state == "dead") };
     Ok(Gone { ended: Some(ended), moved })
 }
 
-/// The delivery, if this ticket's claim on it stands.
-pub(super) fn standing(db: &Connection, ticket: &DeliveryTicket) -> Result<Stored> {
+/// The state of the delivery, if this ticket's claim on it stands.
+pub(super) fn standing(db: &Connection, ticket: &DeliveryTicket) -> Result<String> {
     let found = db
         .prepare_cached(
-            "SELECT delivery.state, event.at FROM delivery JOIN event ON event.id = delivery.event \
-             WHERE delivery.id = ?1 AND delivery.epoch = ?2 AND delivery.attempts = ?3 \
-             AND delivery.state IN ('due', 'held')",
+            "SELECT state FROM delivery WHERE id = ?1 AND epoch = ?2 AND attempts = ?3 AND state IN ('due', 'held')",
         )?
-        .query_one(params![ticket.id, ticket.epoch, ticket.attempts], |row| {
-            Ok(Stored { state: row.get(0)?, seen: Timestamp(row.get(1)?) })
-        })
+        .query_one(params![ticket.id, ticket.epoch, ticket.attempts], |row| row.get(0))
         .optional()?;
     found.ok_or_else(|| overtaken(ticket))
 }
@@ -122,11 +112,17 @@ fn overtaken(ticket: &DeliveryTicket) -> StoreError {
     StoreError::LeaseLost(format!("delivery {}", ticket.id))
 }
 
-fn next<'a>(verdict: &'a Verdict, stored: &'a Stored, now: Timestamp, failure: Option<&'a str>) -> Next<'a> {
+fn next<'a>(
+    verdict: &'a Verdict,
+    state: &'a str,
+    seen: Timestamp,
+    now: Timestamp,
+    failure: Option<&'a str>,
+) -> Next<'a> {
     // A delivery that was held while it was on its way stays held; one that is due keeps the moment.
     let open = |due: Timestamp, reason: Option<&'a str>| Next {
-        state: &stored.state,
-        due: (stored.state == "due").then_some(due),
+        state,
+        due: (state == "due").then_some(due),
         ended: None,
         reason,
     };
@@ -134,7 +130,7 @@ fn next<'a>(verdict: &'a Verdict, stored: &'a Stored, now: Timestamp, failure: O
         Verdict::Delivered => Next { state: "delivered", due: None, ended: Some(now), reason: None },
         Verdict::Dead(reason) => Next { state: "dead", due: None, ended: Some(now), reason: Some(reason) },
         Verdict::RetryAt(due) => open(*due, failure),
-        Verdict::SinkGone(reason) => open(stored.seen.min(now), Some(failure.unwrap_or(reason))),
+        Verdict::SinkGone(reason) => open(seen.min(now), Some(failure.unwrap_or(reason))),
         // Only a batch can be.
         Verdict::Split => open(now, failure),
     }
@@ -220,6 +216,5 @@ pub(super) fn failure(answer: &Answer) -> Option<String> {
 
 /// The first bytes of a text, cut between two characters.
 fn cut(text: &str) -> &str {
-    let end = (0..=text.len().min(ANSWER_MAX)).rev().find(|at| text.is_char_boundary(*at));
-    &text[..end.unwrap_or(0)]
+    &text[..text.floor_char_boundary(ANSWER_MAX)]
 }

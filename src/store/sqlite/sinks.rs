@@ -81,9 +81,9 @@ pub(super) fn count_by(db: &Connection, id: i64, backlog: i64, held: i64, dead: 
 pub(super) fn recount(db: &Connection) -> Result<()> {
     db.execute_batch(
         "UPDATE sink SET \
-         backlog = (SELECT count(*) FROM delivery WHERE sink = sink.id AND state IN ('waiting', 'due', 'held') \
+         backlog = (SELECT count(*) FROM delivery WHERE sink = sink.id AND ended IS NULL \
                     AND state <> 'held'), \
-         held = (SELECT count(*) FROM delivery WHERE sink = sink.id AND state IN ('waiting', 'due', 'held') \
+         held = (SELECT count(*) FROM delivery WHERE sink = sink.id AND ended IS NULL \
                  AND state = 'held')",
     )?;
     Ok(())
@@ -166,7 +166,7 @@ pub(super) fn all(db: &Connection) -> Result<Vec<(SinkName, SinkState, Queue)>> 
     let mut statement = db.prepare_cached(
         "SELECT name, adopted, backlog, held, dead, \
          (SELECT event.at FROM delivery JOIN event ON event.id = delivery.event WHERE delivery.id = \
-          (SELECT min(id) FROM delivery WHERE sink = sink.id AND state IN ('waiting', 'due', 'held'))), \
+          (SELECT min(id) FROM delivery WHERE sink = sink.id AND ended IS NULL)), \
          disabled, not_before, failures, failing_since, last_success, last_failure, paused, probes, probe_at, resumes \
          FROM sink WHERE adopted = 1 OR backlog > 0 OR held > 0 OR dead > 0 ORDER BY name",
     )?;
@@ -196,9 +196,9 @@ pub(super) fn queue(db: &Connection, name: &SinkName) -> Result<Queue> {
         .prepare_cached(
             "SELECT backlog, held, dead, \
              (SELECT event.at FROM delivery JOIN event ON event.id = delivery.event WHERE delivery.id = \
-              (SELECT min(id) FROM delivery WHERE sink = sink.id AND state IN ('waiting', 'due', 'held'))), \
+              (SELECT min(id) FROM delivery WHERE sink = sink.id AND ended IS NULL)), \
              adopted = 0 OR disabled IS NOT NULL OR paused IS NOT NULL OR coalesce((SELECT min(id) FROM delivery \
-              WHERE sink = sink.id AND state IN ('waiting', 'due', 'held') AND state <> 'held') <= kept, 0) \
+              WHERE sink = sink.id AND ended IS NULL AND state <> 'held') <= kept, 0) \
              FROM sink WHERE name = ?1",
         )?
         .query_one([name.as_str()], |row| {

@@ -20,10 +20,10 @@ const PRINTS: &str = "SELECT job, request, selection, identity, rules, text FROM
                       ORDER BY job, text";
 
 const WAITING: &str = "SELECT event.job, count(*) FROM delivery JOIN event ON event.id = delivery.event \
-                       WHERE delivery.state IN ('waiting', 'due', 'held') GROUP BY event.job";
+                       WHERE delivery.ended IS NULL GROUP BY event.job";
 
 const SINKS: &str = "SELECT name, adopted, (SELECT count(*) FROM delivery WHERE delivery.sink = sink.id \
-                     AND state IN ('waiting', 'due', 'held')) FROM sink ORDER BY name";
+                     AND ended IS NULL) FROM sink ORDER BY name";
 
 /// All of them.
 pub(super) fn all(db: &Connection) -> Result<Standings> {

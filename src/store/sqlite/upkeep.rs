@@ -147,7 +147,7 @@ fn come_back(db: &Connection, job: i64, now: Timestamp) -> Result<usize> {
         "UPDATE delivery SET state = 'waiting', due = NULL, epoch = 0 \
          WHERE state = 'due' AND lane IS NOT NULL AND event IN (SELECT id FROM event WHERE job = ?1) AND EXISTS \
          (SELECT 1 FROM delivery AS ahead WHERE ahead.sink = delivery.sink AND ahead.lane = delivery.lane \
-          AND ahead.state IN ('waiting', 'due', 'held') AND ahead.lane IS NOT NULL AND ahead.id < delivery.id)",
+          AND ahead.ended IS NULL AND ahead.lane IS NOT NULL AND ahead.id < delivery.id)",
     )?
     .execute([job])?;
     Ok(freed)

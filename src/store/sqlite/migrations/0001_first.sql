@@ -1,4 +1,7 @@
 -- The first shape of the state. Moments are milliseconds since 1970 in UTC; digests are 16 bytes.
+--
+-- In tables that are written all the time a condition compares a value with each word by itself: for `IN` and more than
+-- two words SQLite builds a table for every row that it checks.
 
 -- What the state knows of itself: `epoch` grows by one with each opening, so a claim of an earlier one is void. `event`
 -- and `delivery` are the last numbers that those had when some were last deleted: none is given twice, and to keep them
@@ -15,7 +18,7 @@ CREATE TABLE job (
     uid          BLOB NOT NULL UNIQUE CHECK (length(uid) = 16),
     name         TEXT NOT NULL UNIQUE CHECK (name <> ''),
     failures     INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
-    outcome      TEXT CHECK (outcome IN ('complete', 'partial', 'unchanged', 'failed')),
+    outcome      TEXT CHECK (outcome = 'complete' OR outcome = 'partial' OR outcome = 'unchanged' OR outcome = 'failed'),
     reason       TEXT,
     last_poll    INTEGER,
     last_success INTEGER,
@@ -131,9 +134,10 @@ CREATE TABLE observation (
     scope   INTEGER NOT NULL,
     key     BLOB NOT NULL CHECK (length(key) = 16),
     at      INTEGER NOT NULL,
-    silence TEXT NOT NULL CHECK
-        (silence IN ('on', 'when', 'settle', 'detail', 'missing', 'ignored', 'edited', 'held', 'rejected')),
-    change  TEXT CHECK (change IN ('created', 'updated', 'deleted', 'restored')),
+    silence TEXT NOT NULL CHECK (silence = 'on' OR silence = 'when' OR silence = 'settle' OR silence = 'detail' OR
+                 silence = 'missing' OR silence = 'ignored' OR silence = 'edited' OR silence = 'held' OR
+                 silence = 'rejected'),
+    change  TEXT CHECK (change = 'created' OR change = 'updated' OR change = 'deleted' OR change = 'restored'),
     seen    TEXT NOT NULL,
     polls   INTEGER CHECK (polls > 0),
     of      INTEGER CHECK (of > 0),
@@ -151,8 +155,9 @@ CREATE TABLE event (
     job      INTEGER NOT NULL REFERENCES job (id),
     scope    INTEGER NOT NULL REFERENCES scope (id),
     key      TEXT NOT NULL,
-    change   TEXT NOT NULL CHECK (change IN ('created', 'updated', 'deleted', 'restored',
-                 'failing', 'recovered', 'stale', 'held', 'rebaselined', 'disabled', 'backlog', 'dead')),
+    change   TEXT NOT NULL CHECK (change = 'created' OR change = 'updated' OR change = 'deleted' OR change = 'restored' OR
+                 change = 'failing' OR change = 'recovered' OR change = 'stale' OR change = 'held' OR
+                 change = 'rebaselined' OR change = 'disabled' OR change = 'backlog' OR change = 'dead'),
     sequence INTEGER NOT NULL CHECK (sequence > 0),
     at       INTEGER NOT NULL,
     kind     TEXT NOT NULL,
@@ -208,7 +213,8 @@ CREATE TABLE delivery (
     event    INTEGER NOT NULL REFERENCES event (id) ON DELETE CASCADE,
     sink     INTEGER NOT NULL REFERENCES sink (id),
     lane     BLOB CHECK (length(lane) = 16),
-    state    TEXT NOT NULL CHECK (state IN ('waiting', 'due', 'held', 'delivered', 'dead')),
+    state    TEXT NOT NULL CHECK (state = 'waiting' OR state = 'due' OR state = 'held' OR state = 'delivered' OR
+                 state = 'dead'),
     attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     due      INTEGER,
     epoch    INTEGER NOT NULL DEFAULT 0,
@@ -217,7 +223,7 @@ CREATE TABLE delivery (
     told     INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)),
     body     BLOB,
     rang     INTEGER,
-    wire     TEXT CHECK (wire IN ('own', 'cloudevents', 'cloudevents-binary')),
+    wire     TEXT CHECK (wire = 'own' OR wire = 'cloudevents' OR wire = 'cloudevents-binary'),
     sendable INTEGER NOT NULL DEFAULT 1 CHECK (sendable IN (0, 1)),
     replay   INTEGER NOT NULL DEFAULT 0 CHECK (replay IN (0, 1)),
     replayed INTEGER,
@@ -231,9 +237,9 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_event ON delivery (event);
 CREATE INDEX delivery_batch ON delivery (batch) WHERE batch IS NOT NULL;
 CREATE INDEX delivery_due ON delivery (sink, attempts, due) WHERE state = 'due';
-CREATE INDEX delivery_lane ON delivery (sink, lane) WHERE state IN ('waiting', 'due', 'held') AND lane IS NOT NULL;
+CREATE INDEX delivery_lane ON delivery (sink, lane) WHERE ended IS NULL AND lane IS NOT NULL;
 CREATE INDEX delivery_untold ON delivery (sink, lane) WHERE state = 'dead' AND told = 0 AND lane IS NOT NULL;
-CREATE INDEX delivery_open ON delivery (sink) WHERE state IN ('waiting', 'due', 'held');
+CREATE INDEX delivery_open ON delivery (sink) WHERE ended IS NULL;
 CREATE INDEX delivery_dead ON delivery (sink) WHERE state = 'dead' AND replayed IS NULL;
 
 CREATE INDEX delivery_unrung ON delivery (id) WHERE state = 'dead' AND rang IS NOT ended;
