@@ -98,6 +98,24 @@ fn a_bad_detail_is_found() {
 }
 
 #[test]
+fn a_cursor_that_the_job_does_not_have_is_found() {
+    let words = ["asks for `{{ cursor }}`, and the job has no `cursor`", "cursor = { at = \"$.updated_at\" }"];
+    for asked in [
+        "query = { since = \"{{ cursor }}\" }",
+        "headers = { X-Since = \"from {{ cursor }}\" }",
+        "method = \"POST\"\nbody = { since = \"{{ cursor }}\" }",
+        "method = \"POST\"\nbody = \"{{ cursor | default(0) }}\"",
+    ] {
+        let shown = asked.lines().last().unwrap_or_default();
+        found_in(shown, "every = \"30s\"", &format!("{asked}\nevery = \"30s\""), &words);
+    }
+    found("url = \"orders\"", "url = \"orders/{{ cursor }}\"", &words);
+    check(&GOOD.replace("every", "query = { since = \"{{ cursor }}\" }\ncursor = { at = \"$.at\" }\nevery")).ok();
+    // A vendor's stands for all of its jobs, with a cursor and without.
+    check(&GOOD.replace("base_url", "query = { since = \"{{ cursor }}\" }\nbase_url")).ok();
+}
+
+#[test]
 fn a_bad_limit_of_a_vendor_is_found() {
     found("base_url", "rate = \"4/sec\"\nbase_url", &["`4/sec` is not a rate", "4/s"]);
     found("base_url", "budget = \"0/d\"\nbase_url", &["`0/d` allows nothing", "1/d"]);

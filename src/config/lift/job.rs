@@ -12,7 +12,7 @@ use http::header::ACCEPT;
 use toml::de::DeValue;
 
 use super::each::{self, Sources};
-use super::request::REQUEST_NAMES;
+use super::request::{CURSOR, REQUEST_NAMES};
 use super::route::{self, Sinks};
 use super::vendor::{Layer, QueryValue, layer};
 use super::{EVENT_NAMES, Named, deletes, detail, document, pages, request};
@@ -72,6 +72,7 @@ impl<'a> Lift<'a> {
         if let (Some(vendor), Some(place)) = (&vendor, below.lacks(&names)) {
             each::lacks(section, vendor, &place, reader);
         }
+        let names = own_names(names, section);
         let own = layer(section, &names, below.base_url.as_ref(), reader);
         let document = document::document(section, reader);
         let layer = accepting(own.over(below), &document);
@@ -84,8 +85,7 @@ impl<'a> Lift<'a> {
         let key = key(section, reader);
         let list = word(section, "list", &[("complete", ListKind::Complete), ("window", ListKind::Window)], reader);
         let pages = pages::pages(section, list.unwrap_or(ListKind::Complete), reader);
-        let request_print = request.as_ref().map(|(_, print)| *print);
-        let cursor = cursor::cursor(section, request_print, reader);
+        let cursor = cursor::cursor(section, request.as_ref().map(|(_, print)| *print), reader);
         let paths = shape::Paths { items: items.as_ref(), key: &key, pages: pages.as_ref(), cursor: cursor.as_ref() };
         shape::check(section, &document, &paths, reader);
         let first = word(section, "first", &[("silent", First::Silent), ("emit", First::Emit)], reader);
@@ -209,6 +209,12 @@ fn selection_fingerprint(items: Option<&JsonPath>, document: &DocumentSpec) -> D
     let paths = items.into_iter().map(JsonPath::as_str);
     let document = document.fingerprint();
     fingerprint(paths.chain(document.as_deref()))
+}
+
+/// Of the names that a vendor's templates see, those of this job: `cursor` would never be anything without its table.
+fn own_names<'n>(mut names: Vec<&'n str>, section: &Section<'_>) -> Vec<&'n str> {
+    names.retain(|name| *name != CURSOR || section.has(CURSOR));
+    names
 }
 
 /// What the job's state depends on.

@@ -22,6 +22,9 @@ pub(super) const REQUEST_NAMES: &[&str] = &["job", "cursor"];
 /// What only the request for one item can see.
 const ITEM: &str = "item";
 
+/// What only a job with a table of that name has.
+pub(super) const CURSOR: &str = "cursor";
+
 /// Compiles a text with templates.
 pub(super) fn compile(field: &Field<'_>, written: &Written, names: &[&str], reader: &mut Reader<'_>) -> Option<Text> {
     match Text::compile(&written.parts(), names) {
@@ -60,7 +63,18 @@ fn complain(
     reader: &mut Reader<'_>,
     compiles: &dyn Fn(&[&str]) -> bool,
 ) {
-    if !names.contains(&ITEM) && compiles(&names.iter().copied().chain([ITEM]).collect::<Vec<_>>()) {
+    let lacks =
+        |name: &str| !names.contains(&name) && compiles(&names.iter().copied().chain([name]).collect::<Vec<_>>());
+    let is_list = names.contains(&"job") && !names.contains(&"key");
+    if is_list && lacks(CURSOR) {
+        let problem = Problem::error(
+            field.place(),
+            format!("`{}` asks for `{{{{ cursor }}}}`, and the job has no `cursor`", field.name),
+        );
+        let hint = "say where its value is found, as in `cursor = { at = \"$.updated_at\" }`, or take it out";
+        return reader.note(problem.hint(hint));
+    }
+    if lacks(ITEM) {
         let problem =
             Problem::error(field.place(), format!("`{}` does not see `item`: only `detail.url` does", field.name));
         let hint = "for one more request for each item, add `detail = { url = \"orders/{{ item.id }}\" }`";
