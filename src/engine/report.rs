@@ -9,6 +9,7 @@ use crate::core::decide::{Decided, Phase};
 use crate::core::delivery::NewDelivery;
 use crate::core::extract::Item;
 use crate::core::hold::Hold;
+use crate::core::names::Key;
 use crate::core::outcome::PollOutcome;
 use crate::core::time::Timestamp;
 use crate::core::view::{BodyView, ItemView, PollEventView, PollReport, RequestView};
@@ -149,6 +150,20 @@ impl Trace {
     }
 
     /// Notes what was decided, of all of the poll or of a part.
+    /// Is this item one of those that are shown?
+    pub(super) fn shows(&self, key: &Key) -> bool {
+        self.report.as_ref().is_some_and(|report| report.sample.iter().any(|item| item.key == key.as_str()))
+    }
+
+    /// Shows an item as its detail makes it, if it is shown.
+    pub(super) fn detailed(&mut self, key: &Key, body: &[u8]) {
+        let shown = self.report.iter_mut().flat_map(|report| &mut report.sample);
+        let Some(shown) = shown.into_iter().find(|item| item.key == key.as_str()) else { return };
+        if let Some(body) = raw(body) {
+            shown.body = body;
+        }
+    }
+
     pub(super) fn decided(&mut self, decided: &Decided, phase: Phase) {
         let Some(report) = &mut self.report else { return };
         report.baseline = phase != Phase::Watching;

@@ -93,6 +93,25 @@ fn merge_lays_the_answer_over_the_listed_item() {
 }
 
 #[test]
+fn a_report_shows_items_as_their_details_make_them() {
+    let job = "detail = { url = 'orders/{{ key }}', merge = true }";
+    let world = World::watching(1..=2, job);
+    world.shop.put(2, 2, "paid");
+    world.shop.put(3, 1, "new");
+    world.shop.answer(3, Reply::status(404));
+    for args in [["poll", "orders", "--json"].as_slice(), &["poll", "orders", "--json", "--commit"]] {
+        let report = world.bridge.cli(args).ok().stdout;
+        for body in [
+            r#"{"id":1,"at":1,"status":"new","total":1.10}"#,
+            r#"{"id":2,"at":2,"status":"paid","total":2.10}"#,
+            r#"{"key":"3","body":{"id":3,"at":1}}"#,
+        ] {
+            assert!(report.contains(body), "the first from memory, the last only as it is listed: {report}");
+        }
+    }
+}
+
+#[test]
 fn one_that_fails_blocks_no_other_and_is_asked_for_again_until_it_comes() {
     let world = World::watching(1..=3, DETAIL);
     world.shop.put(1, 2, "paid");

@@ -84,12 +84,22 @@ impl Round<'_> {
             self.decider.clean(item.key_digest);
             self.details.deferred.remove(&item.key_digest);
         }
+        self.show_known(ticket, &known, trace).await?;
         if let Err(failure) = self.compare_known(ticket, known).await? {
             return Ok(Err(failure));
         }
         let news = !asked.is_empty();
         let asked = self.defer(asked);
         Ok(self.ask(ticket, asked, trace).await?.map(|()| news))
+    }
+
+    /// Of items that are not asked for, the ledger has the details.
+    async fn show_known(&self, ticket: &PollTicket, known: &[Item], trace: &mut Trace) -> Result<(), StoreError> {
+        let shown = known.iter().filter(|item| trace.shows(&item.key));
+        let keys: Vec<KeyDigest> = shown.map(|item| item.key_digest).collect();
+        let bodies = self.world.store.remembered(ticket, &self.start.scope, &keys).await?;
+        bodies.into_iter().flatten().for_each(|item| trace.detailed(&item.key, &item.body));
+        Ok(())
     }
 
     async fn mark(&self, mut items: Vec<Item>, weight: usize) -> Result<Vec<Item>, Failure> {
@@ -203,6 +213,7 @@ impl Round<'_> {
                     self.details.lost.had();
                     self.decider.clean(item.key_digest);
                     bytes += item.raw.len();
+                    trace.detailed(&item.key, &item.raw);
                     had.push(item);
                 }
                 // What is gone from the vendor will never come.
