@@ -145,6 +145,9 @@ fn closing(report: &PollReport) -> String {
     let job = &report.job;
     match (report.outcome.as_str(), report.committed, report.baseline) {
         ("failed", ..) => "nothing was changed; the job will be tried again".to_owned(),
+        (_, true, true) if report.held.as_ref().is_some_and(|held| held.baseline) => {
+            "committed as a part of the baseline: it is one when a poll has read the rest".to_owned()
+        }
         (_, true, true) if report.events_total == 0 => {
             "committed as the baseline: from now on differences are events".to_owned()
         }

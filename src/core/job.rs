@@ -230,6 +230,11 @@ pub struct Fingerprints {
 }
 
 impl Fingerprints {
+    /// All that makes a list what it is, as one.
+    pub fn list(&self) -> Digest {
+        Digest::of(&[self.request.0, self.selection.0, self.identity.0].concat())
+    }
+
     /// The parts of which an edit makes another list of what was remembered, so that the job re-baselines.
     pub fn edited(&self, now: &Self) -> Vec<&'static str> {
         let parts = [

@@ -93,6 +93,7 @@ impl Poller {
                 (ended.outcome, ended.tally, ended.hold)
             }
         };
+        trace.held(hold.as_deref());
         let at = self.world.clock.now();
         let Tally { items, events } = tally;
         Ok(Polled { outcome, at, items, events, hold, trace })

@@ -149,7 +149,6 @@ impl Trace {
             .extend(views.filter_map(|item| Some(ItemView { key: item.key.to_string(), body: raw(&item.raw)? })));
     }
 
-    /// Notes what was decided, of all of the poll or of a part.
     /// Is this item one of those that are shown?
     pub(super) fn shows(&self, key: &Key) -> bool {
         self.report.as_ref().is_some_and(|report| report.sample.iter().any(|item| item.key == key.as_str()))
@@ -164,6 +163,7 @@ impl Trace {
         }
     }
 
+    /// Notes what was decided, of all of the poll or of a part.
     pub(super) fn decided(&mut self, decided: &Decided, phase: Phase) {
         let Some(report) = &mut self.report else { return };
         report.baseline = phase != Phase::Watching;
@@ -183,10 +183,10 @@ impl Trace {
         report.events.extend(views);
     }
 
-    /// Notes what of one scope waits for a person.
+    /// Notes what waits for a person.
     pub(super) fn held(&mut self, hold: Option<&Hold>) {
         if let Some(report) = &mut self.report {
-            report.held = Hold::sum(report.held.iter().chain(hold));
+            report.held = hold.cloned();
         }
     }
 

@@ -153,7 +153,7 @@ impl<'a> Round<'a> {
             sinks: poller.sinks_of(job),
             uid: ticket.uid,
             sequence: state.sequence,
-            phase: Phase::of(job, kept, state.baseline, state.mixed),
+            phase: Phase::of(job, kept, state.baseline, state.mixed.is_some()),
             old_rules: old_rules.and_then(|kept| Rules::from_text(&kept.rules)),
             now: poller.world.clock.now(),
             settling: Arc::default(),

@@ -38,13 +38,14 @@ impl Poller {
         gate: Arc<dyn Gate>,
     ) -> Result<(PollOutcome, Tally, Option<Box<Hold>>), StoreError> {
         let (mut tally, mut holds) = (Tally::default(), Vec::new());
+        let held = ticket.record.hold.clone();
         let (mut places, remark) = match self.places(each).await? {
             Places::All(places, remark) => (places, remark),
             Places::Ended(outcome) => {
                 if mode == Mode::Commit {
                     self.note(ticket, &outcome, Vec::new(), Vec::new()).await?;
                 }
-                return Ok((outcome, tally, None));
+                return Ok((outcome, tally, held));
             }
         };
         self.begin_where_left(&job.name, &mut places);
@@ -80,12 +81,14 @@ impl Poller {
                 break;
             }
         }
+        // Of scopes that were not asked for, what is held stays.
+        let left = waiting.as_slice().iter().filter_map(|place| ticket.scopes.get(&place.scope)?.hold.as_deref());
+        let hold = Hold::sum(holds.iter().map(|hold| &**hold).chain(left)).map(Box::new);
         self.leave(&job.name, waiting.as_slice().first().map(|place| place.scope.clone()).or(answered));
         let outcome = sum(ended, waiting.len(), remark);
         if mode == Mode::Commit {
             self.note(ticket, &outcome, seals, observed).await?;
         }
-        let hold = Hold::sum(holds.iter().map(|hold| &**hold)).map(Box::new);
         Ok((outcome, tally, hold))
     }
 

@@ -72,9 +72,12 @@ pub struct ScopeState {
     /// True when something was committed since the last complete poll: the ledger is ahead of what was sealed, so no
     /// seal counts, and what is known is not known without a gap. Set by the store with each part of a poll.
     pub gap: bool,
-    /// True when a part of another selection was read into its ledger, or it was forgotten, so that only a silent poll of
-    /// all makes it whole, though the edit be taken back. Set by the store with each part of a new baseline.
-    pub mixed: bool,
+    /// Set when a part of this selection was read into a ledger of another, or it was forgotten, so that only a silent
+    /// poll of all makes it whole, though the edit be taken back. Set by the store with each part of a new baseline.
+    pub mixed: Option<Box<Digest>>,
+    /// How often a new baseline was begun: rows that were last written before the latest are of another selection.
+    /// Counted by the store.
+    pub edition: u32,
     /// How far the job has read, where it has a cursor. Boxed: most jobs have none, and all are in memory.
     pub cursor: Option<Box<CursorState>>,
     /// The fingerprints that its ledger was read under; `None` before its first poll has ended.
@@ -114,9 +117,12 @@ pub struct PollChanges {
     pub rows: Vec<RowWrite>,
     /// Ledger rows that are forgotten without a trace: what a re-baseline no longer saw. Done before `rows`.
     pub remove: Vec<KeyDigest>,
-    /// True for a part of a poll under another request or selection: the scope's baseline and seal are void until a
-    /// poll ends, for its rows are no longer those of one selection.
-    pub rebaseline: bool,
+    /// Of a poll under another request or selection: which. With a part of it the scope's baseline and seal are void
+    /// until a poll ends, for its rows are no longer those of one selection.
+    pub rebaseline: Option<Digest>,
+    /// What its polls have read of this selection is all that there is: rows of another one are forgotten without a
+    /// trace. Done after `rows`.
+    pub closes: bool,
     /// Events in the order of their sequence, beginning at the scope's sequence + 1.
     pub events: Vec<NewEvent>,
     /// A system event that tells of this poll, in the stream of those.

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 
 use crate::support::bridge::{BY_HAND, ORDERS, config};
-use crate::support::pages::{changes, outcome, partial, poll};
+use crate::support::http::Request;
+use crate::support::pages::{changes, number, outcome, partial, poll};
 use crate::support::signature::SECRET;
 use crate::support::{Bridge, Daemon, Receiver, Reply, Vendor};
 
@@ -95,6 +96,22 @@ fn s4_more_than_was_approved_is_held_again() {
     bridge.cli(["approve", "orders"]).ok();
     vendor.serve(&orders(1..=16, "new"));
     assert_eq!(count(&poll(&bridge)), 14, "fewer than were approved");
+}
+
+#[test]
+fn a_poll_that_fails_tells_what_is_held_as_any_other_does() {
+    let (vendor, _receiver, bridge) = world(1..=30, AFTER_1);
+    vendor.serve(&orders(1..=15, "new"));
+    let held = poll(&bridge)["held"].clone();
+    assert_eq!(held["deletions"], 15);
+    vendor.reply(Reply::status(500));
+    for commit in [None, Some("--commit")] {
+        let poll = |json| bridge.cli(["poll", "orders"].into_iter().chain(commit).chain(json));
+        let report = poll(Some("--json")).json();
+        assert_eq!((outcome(&report), &report["held"]), ("failed", &held));
+        let shown = poll(None).stdout;
+        assert!(shown.contains("held: 15 deletions of 30 items"), "{shown}");
+    }
 }
 
 #[test]
@@ -275,6 +292,41 @@ fn a_baseline_that_is_never_whole_is_accepted_as_it_is() {
     let report = poll(&bridge);
     partial(&report, "page 2");
     assert_eq!(count(&report), 10, "now they are changes");
+}
+
+/// Fifteen orders on three pages, of which one may fail.
+fn three_pages(failing: Option<u8>) -> impl Fn(&Request) -> Reply + Send + 'static {
+    move |request| match number(request, "page", 1) {
+        page if failing.is_some_and(|failing| page == usize::from(failing)) => Reply::status(500),
+        page if page <= 3 => Reply::json(orders(page * 5 - 4..=page * 5, "new")),
+        _ => Reply::json(orders([], "new")),
+    }
+}
+
+#[test]
+fn s5_what_an_edit_of_the_key_left_behind_is_gone_without_a_word_once_its_baseline_is_accepted() {
+    let (vendor, receiver) = (Vendor::scripted(three_pages(None)), Receiver::start());
+    let job = format!("{BY_HAND}{AFTER_1}\npages = {{ style = 'page', param = 'page', size = 5 }}");
+    let bridge = Bridge::between(&vendor, &receiver, &job, "");
+    assert_eq!(outcome(&poll(&bridge)), "complete");
+    bridge.write(&config(&vendor, &receiver, &job.replace("'$.id'", "['$.id', '$.status']"), ""));
+    vendor.script(three_pages(Some(3)));
+    partial(&poll(&bridge), "page 3");
+    bridge.cli(["approve", "orders"]).ok();
+    vendor.script(three_pages(Some(2)));
+    let report = poll(&bridge);
+    partial(&report, "page 2");
+    assert_eq!(count(&report), 0);
+    assert_eq!(job_items(&bridge), 10, "the two pages that were read, be it by two polls");
+    vendor.script(three_pages(None));
+    let report = poll(&bridge);
+    let told: Vec<String> = (11..=15).map(|id| format!("created [{id},\"new\"]")).collect();
+    assert_eq!((outcome(&report), changes(&report)), ("complete", told), "what was not read before");
+    assert_eq!((held(&bridge), job_items(&bridge)), ((0, 0), 15));
+}
+
+fn job_items(bridge: &Bridge) -> u64 {
+    job(bridge)["items"].as_u64().expect("a number of items")
 }
 
 #[test]

@@ -79,8 +79,9 @@ struct Game {
     held: Option<Hold>,
     /// What a person has let go, until a poll has made use of it.
     approved: Option<Hold>,
-    /// What was read of a baseline that is not whole, of each scope.
+    /// What was read of a baseline that is not whole, of each scope, and of which selection.
     parts: Vec<Served>,
+    parts_of: (bool, u32),
     /// The last poll was a part that a person had accepted as the baseline.
     accepted: bool,
 }
@@ -108,6 +109,7 @@ async fn live(shelf: Rc<Shelf>, name: String, plan: Plan) -> Checked {
         held: None,
         approved: None,
         parts: vec![Served::default(); usize::from(accounts)],
+        parts_of: (false, 0),
         accepted: false,
     };
     for step in steps {
@@ -143,6 +145,12 @@ impl Game {
                     self.asked_anew = was;
                     self.revise(&Revision::Schedule).await;
                 }
+            }
+            Step::Accept { by_key, failing } => {
+                self.revise(&if by_key { Revision::Key } else { Revision::Request }).await;
+                self.poll(&[(failing[0], Fault::Refused)]).await?;
+                self.answer(true).await?;
+                self.poll(&[(failing[1], Fault::Refused)]).await?;
             }
             Step::Answer { approve } => self.answer(approve).await?,
         }
@@ -248,10 +256,12 @@ impl Game {
         self.accepted = approved.baseline && report.outcome == "partial";
         self.approved = self.approved.take().filter(|_| {
             let stays = |held: &Hold| held.answer == Some(Answer::Approved);
-            report.outcome == "failed" || report.held.as_ref().is_some_and(stays)
+            report.held.as_ref().is_some_and(stays)
         });
-        if report.outcome != "failed" {
-            self.held = report.held.clone();
+        let before = std::mem::replace(&mut self.held, report.held.clone());
+        if report.outcome == "failed" && one_scope {
+            let what = |held: Option<Hold>| held.map(|held| Hold { answer: None, ..held });
+            prop_assert_eq!(what(before), what(report.held.clone()), "a poll that fails changes nothing of it");
         }
         Ok(())
     }
@@ -284,6 +294,10 @@ impl Game {
 
     fn take(&mut self, report: &PollReport) -> Checked {
         let is_silent = self.is_silent(report);
+        if self.parts_of != self.selection() && report.items > 0 {
+            self.parts.fill(Served::default());
+            self.parts_of = self.selection();
+        }
         for (fold, account) in self.folds.iter_mut().zip(0_u8..) {
             let key = if self.by_name { "name" } else { "id" };
             let served = self.vendor.served(account, key);

@@ -168,6 +168,12 @@ pub(crate) enum Step {
         by_key: bool,
         faults: Vec<(usize, Fault)>,
     },
+    /// The keys, or the request, are edited, and a person accepts as the baseline what two polls have read of it, each as
+    /// far as a page that fails.
+    Accept {
+        by_key: bool,
+        failing: [usize; 2],
+    },
     /// A person answers what is held.
     Answer {
         approve: bool,
@@ -289,6 +295,8 @@ fn step(kind: Kind, manner: Manner) -> impl Strategy<Value = Step> {
     let polled = prop::collection::vec((0..5_usize, fault(ids, accounts)), 0..3).prop_map(Step::Poll);
     let faults = prop::collection::vec((0..3_usize, fault(ids, accounts)), 0..2);
     let detour = (any::<bool>(), faults).prop_map(|(by_key, faults)| Step::Detour { by_key, faults });
+    let accept = (any::<bool>(), any::<[bool; 2]>())
+        .prop_map(|(by_key, later)| Step::Accept { by_key, failing: later.map(|later| 1 + usize::from(later)) });
     let holds = kind.ids > 10 || manner.max_events.is_some();
     prop_oneof![
         12 => prop::collection::vec(edit(ids, accounts), 1..4).prop_map(Step::Edits),
@@ -299,6 +307,7 @@ fn step(kind: Kind, manner: Manner) -> impl Strategy<Value = Step> {
         2 => any::<bool>().prop_map(|dies| Step::Reopen { dies }),
         if kind.revised { 6 } else { 0 } => revision().prop_map(Step::Revise),
         if kind.revised { 3 } else { 0 } => detour,
+        if kind.revised { 3 } else { 0 } => accept,
         if holds { 6 } else { 0 } => prop::bool::weighted(0.6).prop_map(|approve| Step::Answer { approve }),
     ]
 }

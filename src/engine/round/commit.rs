@@ -5,7 +5,7 @@
 use crate::core::alert::{Notice, Rebaselined};
 use crate::core::cursor::CursorState;
 use crate::core::decide::{Decided, Phase};
-use crate::core::names::Scope;
+use crate::core::names::{Digest, Scope};
 use crate::core::outcome::PollOutcome;
 use crate::core::plan::listed;
 use crate::core::why::Observation;
@@ -65,8 +65,13 @@ impl Round<'_> {
 
     async fn commit_part(&mut self, ticket: &mut PollTicket, mut chunk: PollChanges) -> Result<(), StoreError> {
         self.parts = true;
-        chunk.rebaseline = self.start.phase == Phase::Rebaseline;
+        chunk.rebaseline = self.rebaseline();
         self.poller.commit_part(ticket, chunk).await
+    }
+
+    /// The selection whose new baseline this poll reads, where it does.
+    fn rebaseline(&self) -> Option<Digest> {
+        (self.start.phase == Phase::Rebaseline).then(|| self.job.fingerprints.list())
     }
 
     /// Ends the round with what was decided: in the poll's last transaction, or with nothing to write.
@@ -78,13 +83,11 @@ impl Round<'_> {
     ) -> Result<Ended, StoreError> {
         if self.over {
             self.put_aside();
-            trace.held(self.next_hold(&outcome).as_deref());
             let tally = Tally { items: self.seen.len(), events: self.events };
             return Ok(self.end_held(ticket, outcome, tally));
         }
         let accepted = self.accepts(&outcome);
         let hold = self.next_hold(&outcome);
-        trace.held(hold.as_deref());
         let held = self.say_held(hold.as_deref());
         let mut decided = self.decider.take();
         self.tell(&decided, trace);
@@ -105,6 +108,8 @@ impl Round<'_> {
         }
         let mut last = self.last(ticket, &outcome, accepted, changes.events.len() as u64);
         last.scope.hold = hold.clone();
+        changes.rebaseline = self.rebaseline();
+        changes.closes = accepted && changes.rebaseline.is_some();
         if outcome == PollOutcome::Complete || accepted {
             changes.baselined = (self.start.phase != Phase::Watching).then_some(self.start.now);
             changes.notice = self.rebaselined(ticket, tally.items);
@@ -152,13 +157,13 @@ impl Round<'_> {
             PollOutcome::Partial(_) => {
                 let baseline = accepted || (self.start.phase == Phase::Watching && self.state.baseline);
                 let fingerprints = self.state.fingerprints.clone().filter(|_| !accepted).or(own);
-                let mixed = !accepted && (self.state.mixed || self.start.phase == Phase::Rebaseline);
+                let mixed = self.rebaseline().filter(|_| !accepted).map(Box::new);
                 ScopeState { sequence, baseline, gap: true, mixed, cursor, fingerprints, ..self.state.clone() }
             }
             _ => {
                 let seal = self.renewed.clone().or_else(|| self.state.seal.clone());
                 let fingerprints = own;
-                let (gap, mixed) = (false, false);
+                let (gap, mixed) = (false, None);
                 ScopeState { sequence, baseline: true, seal, gap, mixed, cursor, fingerprints, ..self.state.clone() }
             }
         };
@@ -194,7 +199,7 @@ impl Round<'_> {
         }
         let edited = kept.edited(now);
         let why = match edited[..] {
-            [] if ticket.record.last_success.is_none() && !self.state.mixed => return None,
+            [] if ticket.record.last_success.is_none() && self.state.mixed.is_none() => return None,
             [] => "its last baseline was cut off, taken back or forgotten".to_owned(),
             _ => format!("its {} was edited", listed(&edited)),
         };

@@ -74,6 +74,7 @@ macro_rules! conformance {
                 rows_come_in_the_order_asked, the_bodies_of_a_few_that_differ_come_along, a_value_that_settles_survives_a_crash_and_is_forgotten, a_dirty_item_survives_a_crash_and_is_forgotten, sequences_have_no_gap, a_commit_is_all_or_nothing,
                 what_is_missing_is_found, a_body_is_kept_where_only_digests_change, a_removed_row_leaves_nothing,
                 a_part_leaves_the_baseline_open, a_part_of_a_rebaseline_voids_the_baseline,
+                a_new_baseline_that_is_closed_forgets_what_it_did_not_read,
                 a_scope_ends_by_itself, live_items_are_those_of_complete_baselines, notes_count_failures,
                 a_flushed_note_survives_a_crash, a_uid_outlives_removal,
                 pages_are_what_the_last_complete_poll_says, a_part_leaves_a_gap_until_a_poll_is_complete,

@@ -286,16 +286,39 @@ pub(in crate::store) async fn a_part_of_a_rebaseline_voids_the_baseline(bench: &
     bench.store().commit_poll(ticket, all, complete(0), &room(0)).await.unwrap();
 
     let mut ticket = claim(bench.store()).await;
-    let part = PollChanges { rebaseline: true, ..changes(vec![row("a", 2)], Vec::new()) };
+    let part = PollChanges { rebaseline: Some(Digest([7; 16])), ..changes(vec![row("a", 2)], Vec::new()) };
     bench.store().commit_part(&mut ticket, part, &room(0)).await.unwrap();
     bench.restart();
     let ticket = claim(bench.store()).await;
     let state = &ticket.scopes[&Scope::default()];
     assert_eq!((state.items, state.baseline, state.seal.clone()), (1, false, None));
-    assert!(state.mixed, "an edit that is taken back finds rows that are not its own");
+    assert!(state.mixed.is_some(), "an edit that is taken back finds rows that are not its own");
     let all = changes(vec![row("a", 1)], Vec::new());
     bench.store().commit_poll(ticket, all, complete(0), &room(0)).await.unwrap();
-    assert!(!claim(bench.store()).await.scopes[&Scope::default()].mixed);
+    assert_eq!(claim(bench.store()).await.scopes[&Scope::default()].mixed, None);
+}
+
+pub(in crate::store) async fn a_new_baseline_that_is_closed_forgets_what_it_did_not_read(bench: &mut impl Bench) {
+    adopt(bench.store()).await;
+    let ticket = claim(bench.store()).await;
+    let old = changes(vec![row("a", 1), row("b", 1)], Vec::new());
+    bench.store().commit_poll(ticket, old, complete(0), &room(0)).await.unwrap();
+    let part = |list, name| PollChanges { rebaseline: Some(Digest([list; 16])), ..changes(vec![row(name, 1)], vec![]) };
+    for (list, name) in [(7, "c"), (8, "d"), (8, "b")] {
+        let mut ticket = claim(bench.store()).await;
+        bench.store().commit_part(&mut ticket, part(list, name), &room(0)).await.unwrap();
+        bench.restart();
+    }
+    let ticket = claim(bench.store()).await;
+    let last = PollChanges { closes: true, ..part(8, "e") };
+    bench.store().commit_poll(ticket, last, complete(0), &room(0)).await.unwrap();
+    let ticket = claim(bench.store()).await;
+    let mut left = bench.store().missing(&ticket, &Scope::default(), Vec::new()).await.unwrap();
+    let mut read = ["b", "d", "e"].map(|name| row(name, 1).row.key);
+    left.sort_by_key(|row| row.key);
+    read.sort();
+    assert_eq!(left.iter().map(|row| row.key).collect::<Vec<_>>(), read);
+    assert_eq!(ticket.scopes[&Scope::default()].items, 3);
 }
 
 pub(in crate::store) async fn a_scope_ends_by_itself(bench: &mut impl Bench) {

@@ -81,8 +81,8 @@ impl Commit {
             Some(id) => id,
             None => self.new_scope(db)?,
         };
-        let state = ScopeState { sequence, ..self.state() };
-        let (items, missing) = self.write_rows(db, id)?;
+        let state = ScopeState { sequence, edition: self.edition(), ..self.state() };
+        let (items, missing) = self.write_rows(db, id, state.edition)?;
         let settling = settling::write(db, id, &self.changes.settle, self.before.settling)?;
         let dirty = dirty::write(db, id, &self.changes.dirty, self.before.dirty)?;
         let hold = self.answered(db, id, state.hold.clone())?;
@@ -132,11 +132,18 @@ impl Commit {
     fn state(&self) -> ScopeState {
         match self.end.scope() {
             Some(scope) => scope.clone(),
-            None if self.changes.rebaseline => {
-                ScopeState { baseline: false, mixed: true, seal: None, gap: true, ..self.before.clone() }
+            None if self.changes.rebaseline.is_some() => {
+                let mixed = self.changes.rebaseline.map(Box::new);
+                ScopeState { baseline: false, mixed, seal: None, gap: true, ..self.before.clone() }
             }
             None => ScopeState { gap: true, ..self.before.clone() },
         }
+    }
+
+    /// The edition that its rows are of: a new one with the first rows of another selection.
+    fn edition(&self) -> u32 {
+        let begins = self.changes.rebaseline.is_some_and(|list| self.before.mixed.as_deref() != Some(&list));
+        self.before.edition + u32::from(begins)
     }
 
     /// What waits for a person after this poll: an answer that was given since the poll began stands.
@@ -158,8 +165,8 @@ impl Commit {
     }
 
     /// In the order of their keys, so that neighbours on disk are written together.
-    fn write_rows(&mut self, db: &Connection, scope: i64) -> Result<(u64, u64)> {
-        let mut pen = Pen::new(db, scope)?;
+    fn write_rows(&mut self, db: &Connection, scope: i64, edition: u32) -> Result<(u64, u64)> {
+        let mut pen = Pen::new(db, scope, edition)?;
         self.changes.remove.sort_unstable();
         for key in &self.changes.remove {
             pen.remove(*key)?;
@@ -167,6 +174,9 @@ impl Commit {
         self.changes.rows.sort_by_key(|write| write.row.key);
         for write in &self.changes.rows {
             pen.write(write)?;
+        }
+        if self.changes.closes {
+            pen.remove_older()?;
         }
         Ok(pen.tally.apply(self.before.items, self.before.missing))
     }

@@ -368,7 +368,7 @@ pub(super) fn load(db: &Connection, name: &JobName) -> Result<Option<Known>> {
             "SELECT id, text, sequence, baseline, items, missing, seal_request, seal_etag, seal_modified, seal_body, \
              gap, cursor_print, cursor_value, cursor_full, hold, request, selection, identity, rules, \
              (SELECT count(*) FROM settling WHERE settling.scope = scope.id), mixed, \
-             EXISTS (SELECT 1 FROM dirty WHERE dirty.scope = scope.id) FROM scope WHERE job = ?1 ORDER BY text",
+             EXISTS (SELECT 1 FROM dirty WHERE dirty.scope = scope.id), edition FROM scope WHERE job = ?1 ORDER BY text",
         )?
         .query_map([known.id], scope)?
         .collect::<rusqlite::Result<_>>()?;
@@ -427,8 +427,9 @@ fn scope(row: &Row<'_>) -> rusqlite::Result<KnownScope> {
         hold: hold(row, 14)?,
         fingerprints: fingerprints(row, 15)?,
         settling: count(row.get(19)?),
-        mixed: row.get(20)?,
+        mixed: row.get::<_, Option<_>>(20)?.map(|list| Box::new(Digest(list))),
         dirty: row.get(21)?,
+        edition: small(row.get(22)?),
     };
     Ok(KnownScope { id: row.get(0)?, name: Scope::from(row.get_ref(1)?.as_str()?), state })
 }
@@ -459,7 +460,7 @@ pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &Scope
             "UPDATE scope SET sequence = ?3, baseline = ?4, items = ?5, missing = ?6, seal_request = ?7, \
              seal_etag = ?8, seal_modified = ?9, seal_body = ?10, gap = ?11, \
              cursor_print = ?12, cursor_value = ?13, cursor_full = ?14, hold = ?15, request = ?16, selection = ?17, \
-             identity = ?18, rules = ?19, mixed = ?20 WHERE id = ?1 AND sequence = ?2",
+             identity = ?18, rules = ?19, mixed = ?20, edition = ?21 WHERE id = ?1 AND sequence = ?2",
         )?
         .execute(params![
             id,
@@ -481,7 +482,8 @@ pub(super) fn write_scope(db: &Connection, id: i64, expected: u64, state: &Scope
             prints.map(|prints| prints.selection.0),
             prints.map(|prints| prints.identity.0),
             prints.map(|prints| prints.rules.as_str()),
-            state.mixed,
+            state.mixed.as_ref().map(|list| list.0),
+            state.edition,
         ])?;
     Ok(changed == 1)
 }

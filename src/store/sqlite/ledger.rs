@@ -209,6 +209,7 @@ pub(super) struct Pen<'db> {
     body_drop: CachedStatement<'db>,
     db: &'db Connection,
     scope: i64,
+    edition: u32,
     pub(super) tally: Tally,
 }
 
@@ -220,15 +221,15 @@ struct Before {
 }
 
 impl<'db> Pen<'db> {
-    pub(super) fn new(db: &'db Connection, scope: i64) -> Result<Self> {
+    pub(super) fn new(db: &'db Connection, scope: i64, edition: u32) -> Result<Self> {
         Ok(Self {
             find: db
                 .prepare_cached("SELECT body, gone IS NOT NULL, missed > 0 FROM item WHERE scope = ?1 AND key = ?2")?,
             put: db.prepare_cached(
-                "INSERT INTO item (scope, key, raw, canonical, revision, missed, gone, body) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (scope, key) DO UPDATE SET raw = excluded.raw, \
+                "INSERT INTO item (scope, key, raw, canonical, revision, missed, edition, gone, body) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (scope, key) DO UPDATE SET raw = excluded.raw, \
                  canonical = excluded.canonical, revision = excluded.revision, missed = excluded.missed, \
-                 gone = excluded.gone, body = excluded.body",
+                 edition = excluded.edition, gone = excluded.gone, body = excluded.body",
             )?,
             drop: db.prepare_cached("DELETE FROM item WHERE scope = ?1 AND key = ?2")?,
             body_new: db.prepare_cached("INSERT INTO body (key, encoding, bytes) VALUES (?1, 0, ?2)")?,
@@ -236,6 +237,7 @@ impl<'db> Pen<'db> {
             body_drop: db.prepare_cached("DELETE FROM body WHERE id = ?1")?,
             db,
             scope,
+            edition,
             tally: Tally::default(),
         })
     }
@@ -263,6 +265,7 @@ impl<'db> Pen<'db> {
             row.canonical.0,
             int(row.revision),
             row.missed,
+            self.edition,
             row.gone.map(|at| at.0),
             body,
         ])?;
@@ -278,6 +281,17 @@ impl<'db> Pen<'db> {
         }
         self.drop.execute(params![self.scope, key.0])?;
         Ok(())
+    }
+
+    /// Forgets rows of another selection. Those that are gone stay: no id is used twice while they are there.
+    pub(super) fn remove_older(&mut self) -> Result<()> {
+        let older = "SELECT key FROM item WHERE scope = ?1 AND edition < ?2 AND gone IS NULL";
+        let keys: Vec<[u8; 16]> = self
+            .db
+            .prepare_cached(older)?
+            .query_map(params![self.scope, self.edition], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        keys.into_iter().try_for_each(|key| self.remove(KeyDigest(key)))
     }
 
     /// The row as it is, taken out of the tally.

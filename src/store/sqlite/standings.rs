@@ -13,7 +13,7 @@ use crate::store::sqlite::error::{Result, count};
 use crate::store::sqlite::jobs;
 
 const JOBS: &str = "SELECT job.id, job.name, job.removed IS NULL, job.last_poll, count(scope.id), \
-                    coalesce(max(scope.baseline), 0), coalesce(sum(scope.items), 0), coalesce(max(scope.mixed), 0) \
+                    coalesce(max(scope.baseline), 0), coalesce(sum(scope.items), 0), count(scope.mixed) > 0 \
                     FROM job LEFT JOIN scope ON scope.job = job.id WHERE job.name <> ?1 GROUP BY job.id ORDER BY job.name";
 
 const PRINTS: &str = "SELECT job, request, selection, identity, rules, text FROM scope WHERE request IS NOT NULL \

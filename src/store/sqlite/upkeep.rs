@@ -231,13 +231,13 @@ pub(super) fn delete_ledger(db: &Connection, before: Timestamp, limit: i64) -> R
         .prepare_cached("SELECT key FROM item WHERE scope = ?1 LIMIT ?2")?
         .query_map([scope, limit], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut pen = Pen::new(db, scope)?;
+    let mut pen = Pen::new(db, scope, 0)?;
     for key in &keys {
         pen.remove(KeyDigest(*key))?;
     }
     let (items, missing) = pen.tally.apply(count(items), count(missing));
     db.prepare_cached(
-        "UPDATE scope SET baseline = 0, mixed = 1, items = ?2, missing = ?3, seal_request = NULL, seal_etag = NULL, \
+        "UPDATE scope SET baseline = 0, mixed = zeroblob(16), items = ?2, missing = ?3, seal_request = NULL, seal_etag = NULL, \
          seal_modified = NULL, seal_body = NULL, hold = NULL WHERE id = ?1",
     )?
     .execute([scope, int(items), int(missing)])?;

@@ -44,8 +44,11 @@ CREATE TABLE scope (
     seal_body     BLOB CHECK (length(seal_body) = 16),
     -- 1: rows were written since the last complete poll, so that no seal counts.
     gap           INTEGER NOT NULL DEFAULT 0 CHECK (gap IN (0, 1)),
-    -- 1: a part of another selection was read into its items, or they were forgotten: they are to be taken over anew.
-    mixed         INTEGER NOT NULL DEFAULT 0 CHECK (mixed IN (0, 1)),
+    -- A part of this selection was read into items of another, or they were forgotten (then it is zeros): they are to be
+    -- taken over anew.
+    mixed         BLOB CHECK (length(mixed) = 16),
+    -- How often its items began to be taken over anew: rows of an earlier edition are of another selection.
+    edition       INTEGER NOT NULL DEFAULT 0 CHECK (edition >= 0),
     -- How far the job has read: of what, the value as JSON, and when all was last read.
     cursor_print  BLOB CHECK (length(cursor_print) = 16),
     cursor_value  TEXT,
@@ -88,6 +91,7 @@ CREATE TABLE item (
     canonical BLOB NOT NULL CHECK (length(canonical) = 16),
     revision  INTEGER NOT NULL CHECK (revision >= 0),
     missed    INTEGER NOT NULL DEFAULT 0 CHECK (missed >= 0),
+    edition   INTEGER NOT NULL DEFAULT 0 CHECK (edition >= 0),
     gone      INTEGER,
     body      INTEGER,
     PRIMARY KEY (scope, key)
