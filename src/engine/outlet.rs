@@ -91,6 +91,8 @@ type Work = Pin<Box<dyn Future<Output = Step> + Send>>;
 enum Step {
     Attempted(Tried, Sent),
     Settled(Group, Result<Vec<Settled>, StoreError>),
+    /// It could not be written a while ago.
+    Unwritten(Group),
     Claimed(Claim),
 }
 
@@ -311,6 +313,7 @@ impl Outlet {
                 self.settle(tried, sent);
             }
             Step::Settled(group, written) => self.settled(group, written),
+            Step::Unwritten(group) => self.write(group),
             Step::Claimed(claim) => self.claim_ended(claim),
         }
     }

@@ -352,8 +352,6 @@ pub struct Settlement {
     pub attempt: Attempt,
     /// What happens next to the delivery.
     pub verdict: Verdict,
-    /// The sink's state as it shall be.
-    pub sink: SinkState,
 }
 
 /// What follows a settled attempt: the ticket of the next of its order, or [`StoreError::LeaseLost`].
@@ -392,8 +390,8 @@ pub trait Outbox: Send + Sync {
     /// lie in the past. The sink's own `not_before` is not part of it.
     async fn next_due(&self, sink: &SinkName) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Settles attempts of one sink, in their order: keeps each, moves its delivery on, and writes the sink's new state,
-    /// which is that of the last. When a delivery has ended, the next of its lane becomes due and comes back as a ticket.
+    /// Settles attempts of one sink, in their order: keeps each, moves its delivery on, and writes the sink's state as it
+    /// is by now. When a delivery has ended, the next of its lane becomes due and comes back as a ticket.
     /// `Verdict::SinkGone` disables the sink, which holds the delivery and every other of the sink that has not ended. The
     /// attempt is numbered by the store. When a batch has ended, or is split, what may go next is due and is not claimed.
     ///
@@ -402,8 +400,9 @@ pub trait Outbox: Send + Sync {
     /// verdict, [`Outbox::enable_sink`] and [`Operations::pause_sink`] do.
     ///
     /// A settlement whose claim has been overtaken changes nothing, and says so in its place; the others stand. After an
-    /// error nothing is written, and the same settlements may be handed in again.
-    async fn settle(&self, ended: Arc<Vec<Settlement>>) -> Result<Vec<Settled>, StoreError>;
+    /// error nothing is written, and the same settlements may be handed in again, with the sink as it is then: others may
+    /// have been written meanwhile.
+    async fn settle(&self, ended: Arc<Vec<Settlement>>, sink: SinkState) -> Result<Vec<Settled>, StoreError>;
 
     /// Gives a claim back without an attempt (at shutdown, or when the sink was disabled meanwhile).
     async fn release(&self, tickets: Vec<DeliveryTicket>) -> Result<(), StoreError>;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::support::bridge::{ORDERS, config};
 use crate::support::json::rows;
 use crate::support::receiver::Hook;
+use crate::support::signal::ask_until;
 use crate::support::signature::SECRET;
 use crate::support::{Bridge, Daemon, Receiver, Reply, Vendor};
 
@@ -71,6 +72,35 @@ fn an_open_breaker_stays_open_over_a_kill() {
     assert_eq!((&after["breaker_open"], &after["not_before"]), (&true.into(), &before["not_before"]));
     assert_eq!(receiver.attempts().len(), 5, "and nobody was tried");
     assert!(daemon.get("/metrics").text().contains("doorbell_sink_breaker_open{sink=\"crm\"} 1"));
+}
+
+/// The first delivery's attempt can't be written before there is one of the second.
+const LATE: &str = "CREATE TRIGGER late BEFORE INSERT ON attempt WHEN NEW.delivery = 1 AND NOT EXISTS \
+                    (SELECT 1 FROM attempt WHERE delivery = 2) BEGIN SELECT RAISE(ABORT, 'late'); END";
+
+#[test]
+fn d5_what_is_written_late_does_not_bring_back_an_older_sink() {
+    let receiver = Receiver::scripted(|hook| match hook.key() {
+        "1" => Reply::status(503),
+        _ => Reply::status(503).with("retry-after", "3600"),
+    });
+    let vendor = Vendor::in_lockstep();
+    let bridge = Bridge::between(&vendor, &receiver, ORDERS, "retry = ['1h']");
+    let daemon = bridge.run();
+    vendor.step_json(&orders(&[1, 1]));
+    daemon.job_until("orders", "the baseline", |job| job["items"] == 2);
+    rusqlite::Connection::open(bridge.state()).expect("a state").execute_batch(LATE).expect("a trigger");
+    vendor.step_json(&orders(&[2, 1]));
+    daemon.wait_for_log("settlements can't be written");
+    vendor.step_json(&orders(&[2, 2]));
+    let asked = daemon.sink_until("crm", "what it asked for", |sink| !sink["not_before"].is_null());
+    ask_until("both attempts to be kept", || {
+        deliveries(&daemon).iter().all(|delivery| delivery["attempts"] == 1).then_some(())
+    });
+    assert_eq!(daemon.sink("crm")["not_before"], asked["not_before"]);
+    daemon.kill9();
+    vendor.abandon();
+    assert_eq!(bridge.run().sink("crm")["not_before"], asked["not_before"], "over a kill, too");
 }
 
 #[test]

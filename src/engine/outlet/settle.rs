@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::core::batch;
 use crate::core::delivery::{Attempt, Verdict, hold_sink};
-use crate::engine::World;
 use crate::engine::bulletin::{Turn, tell};
 use crate::engine::outlet::{Outlet, STORE_RETRY, Step, Tried};
 use crate::sink::Sent;
@@ -60,8 +59,17 @@ impl Outlet {
     /// Begins to write what has ended, as far as the store has room: what ends later goes together.
     pub(super) fn write_ended(&mut self) {
         while let Some(group) = self.unsettled.next_group() {
-            self.work.push(Box::pin(write(self.world.clone(), group)));
+            self.write(group);
         }
+    }
+
+    /// Writes a group with the sink's state as it is now: a group that is tried again does not bring back an older one.
+    pub(super) fn write(&mut self, group: Group) {
+        let (world, sink) = (self.world.clone(), self.state.clone());
+        self.work.push(Box::pin(async move {
+            let written = world.store.settle(group.clone(), sink).await;
+            Step::Settled(group, written)
+        }));
     }
 
     pub(super) fn settle(&mut self, tried: Tried, sent: Sent) {
@@ -84,7 +92,7 @@ impl Outlet {
         }
         self.observe(&ticket, &verdict, &sent, now);
         let attempt = Attempt { number, at: began, took: sent.took, answer: sent.answer, trace: sent.trace };
-        self.unsettled.ended.push(Settlement { ticket, attempt, verdict, sink: self.state.clone() });
+        self.unsettled.ended.push(Settlement { ticket, attempt, verdict });
     }
 
     /// A group has been written, or could not be.
@@ -129,16 +137,11 @@ impl Outlet {
         let world = self.world.clone();
         self.work.push(Box::pin(async move {
             world.clock.sleep_until(world.clock.now().plus(STORE_RETRY)).await;
-            write(world, group).await
+            Step::Unwritten(group)
         }));
     }
 
     fn tell_dropped(&self, error: &StoreError) {
         tracing::warn!(sink = %self.sink.name, %error, "a settlement was dropped");
     }
-}
-
-async fn write(world: Arc<World>, group: Group) -> Step {
-    let written = world.store.settle(group.clone()).await;
-    Step::Settled(group, written)
 }

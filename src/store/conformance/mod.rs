@@ -43,19 +43,19 @@ pub(in crate::store) trait Bench: Send {
     fn expire(&self, job: &JobName);
 }
 
-/// An attempt that has ended.
+/// An attempt that has ended, and the sink after it.
 pub(in crate::store) fn settlement(
     ticket: DeliveryTicket,
     attempt: Attempt,
     verdict: Verdict,
     sink: SinkState,
-) -> Settlement {
-    Settlement { ticket, attempt, verdict, sink }
+) -> (Settlement, SinkState) {
+    (Settlement { ticket, attempt, verdict }, sink)
 }
 
 /// Settles one attempt.
-pub(in crate::store) async fn settle_one(store: &dyn Store, settlement: Settlement) -> Settled {
-    store.settle(Arc::new(vec![settlement])).await?.remove(0)
+pub(in crate::store) async fn settle_one(store: &dyn Store, (settlement, sink): (Settlement, SinkState)) -> Settled {
+    store.settle(Arc::new(vec![settlement]), sink).await?.remove(0)
 }
 
 /// Runs a case to its end.

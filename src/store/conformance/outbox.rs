@@ -10,7 +10,7 @@ use crate::core::skipped::{SKIPPED_MAX, Skipped};
 use crate::store::conformance::{
     Bench, adopt, at, attempt, changes, claim, commit, complete, crm, event, job, room, sent, settle_one, settlement,
 };
-use crate::store::{DeliveryTicket, Queue, SinkState, Store, StoreError};
+use crate::store::{DeliveryTicket, Queue, Settlement, SinkState, Store, StoreError};
 
 async fn due(store: &dyn Store, second: i64) -> Vec<DeliveryTicket> {
     store.claim_deliveries(&crm(), at(second), 100).await.expect("claimed")
@@ -266,16 +266,16 @@ pub(in crate::store) async fn settlements_of_a_group_stand_each_for_itself(bench
     let overtaken = DeliveryTicket { attempts: 7, ..b };
     let state = SinkState { failures: 1, last_success: Some(at(5)), ..SinkState::default() };
     let group = vec![
-        settlement(a, attempt(1, at(5), 200), Verdict::Delivered, SinkState::default()),
-        settlement(overtaken, attempt(8, at(5), 200), Verdict::Delivered, SinkState::default()),
-        settlement(c, attempt(1, at(5), 500), Verdict::RetryAt(at(9)), state.clone()),
+        Settlement { ticket: a, attempt: attempt(1, at(5), 200), verdict: Verdict::Delivered },
+        Settlement { ticket: overtaken, attempt: attempt(8, at(5), 200), verdict: Verdict::Delivered },
+        Settlement { ticket: c, attempt: attempt(1, at(5), 500), verdict: Verdict::RetryAt(at(9)) },
     ];
-    let mut settled = store.settle(group.into()).await.unwrap().into_iter();
+    let mut settled = store.settle(group.into(), state.clone()).await.unwrap().into_iter();
     let next = settled.next().unwrap().unwrap().expect("what stood behind it");
     assert_eq!(sent(&[next]), ["evt_a_4"]);
     assert!(matches!(settled.next(), Some(Err(StoreError::LeaseLost(_)))));
     assert!(matches!(settled.next(), Some(Ok(None))));
-    assert_eq!(store.sink_state(&crm()).await.unwrap(), state, "as the last has it");
+    assert_eq!(store.sink_state(&crm()).await.unwrap(), state);
     assert_eq!(queue(store).await.backlog, 3);
 }
 
@@ -286,10 +286,10 @@ pub(in crate::store) async fn a_410_in_a_group_holds_what_comes_behind_the_other
     let mut tickets = commit(store, vec![], events, 9).await.into_iter();
     let (a, b) = (tickets.next().unwrap(), tickets.next().unwrap());
     let group = vec![
-        settlement(b, attempt(1, at(5), 410), Verdict::SinkGone("gone".into()), SinkState::default()),
-        settlement(a, attempt(1, at(5), 200), Verdict::Delivered, SinkState::default()),
+        Settlement { ticket: b, attempt: attempt(1, at(5), 410), verdict: Verdict::SinkGone("gone".into()) },
+        Settlement { ticket: a, attempt: attempt(1, at(5), 200), verdict: Verdict::Delivered },
     ];
-    let settled = store.settle(group.into()).await.unwrap();
+    let settled = store.settle(group.into(), SinkState::default()).await.unwrap();
     assert!(settled.iter().all(|settled| matches!(settled, Ok(None))), "{settled:?}");
     assert_eq!(store.sink_state(&crm()).await.unwrap().disabled.as_deref(), Some("gone"));
     assert_eq!((queue(store).await.held, due(store, 10).await.len()), (2, 0));

@@ -37,14 +37,20 @@ struct Gone {
 
 /// Settles attempts of one sink: the state of each delivery first, then the sink's, which says whether what waits behind
 /// them may go.
-pub(super) fn settle(db: &Connection, epoch: i64, group: &[Settlement]) -> Result<(Vec<Settled>, Option<SinkState>)> {
-    let Some(last) = group.last() else { return Ok((Vec::new(), None)) };
-    let name = &last.ticket.sink;
+pub(super) fn settle(
+    db: &Connection,
+    epoch: i64,
+    group: &[Settlement],
+    state: &SinkState,
+) -> Result<(Vec<Settled>, Option<SinkState>)> {
+    let Some(Settlement { ticket: DeliveryTicket { sink: name, .. }, .. }) = group.last() else {
+        return Ok((Vec::new(), None));
+    };
     if group.iter().any(|settlement| settlement.ticket.sink != *name) {
         return Err(StoreError::Refused("settlements of several sinks at once".to_owned()));
     }
     let sink = sinks::find(db, name)?.map_or(0, |sink| sink.id);
-    let mut state = SinkState { disabled: None, ..last.sink.clone() };
+    let mut state = SinkState { disabled: None, ..state.clone() };
     let (mut settled, mut moved, mut lanes) = (Vec::with_capacity(group.len()), Moved::default(), Vec::new());
     for (at, settlement) in group.iter().enumerate() {
         let gone = match one(db, epoch, sink, settlement) {

@@ -243,7 +243,7 @@ impl Outbox for SqliteStore {
         self.readers.read(move |db| outbox::next_due(db, epoch, &sink)).await
     }
 
-    async fn settle(&self, ended: Arc<Vec<Settlement>>) -> Result<Vec<Settled>> {
+    async fn settle(&self, ended: Arc<Vec<Settlement>>, sink: SinkState) -> Result<Vec<Settled>> {
         let Some(name) = ended.first().map(|settlement| settlement.ticket.sink.clone()) else { return Ok(Vec::new()) };
         let (sinks, epoch, weight) = (Arc::clone(&self.sinks), self.epoch, ended.len() * SETTLEMENT);
         let written = move |written: &Result<(Vec<Settled>, Option<SinkState>)>| {
@@ -252,7 +252,7 @@ impl Outbox for SqliteStore {
             }
         };
         let (settled, _) =
-            self.writer.write_checked(weight, move |db| settle::settle(db, epoch, &ended), written).await?;
+            self.writer.write_checked(weight, move |db| settle::settle(db, epoch, &ended, &sink), written).await?;
         Ok(settled)
     }
 
