@@ -1,13 +1,15 @@
 //! Honest about itself (promise L3): troubles of jobs, sinks and deliveries are events of their own, once each.
 //!
-//! What only time brings (a job that is stale) is tested in the engine, on a clock that can be moved.
+//! What only time brings is tested in the engine, on a clock that can be moved; that a minute brings it, here.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use crate::support::bridge::{ORDERS, config};
+use crate::support::http::Request;
 use crate::support::json::rows;
+use crate::support::pages::number;
 use crate::support::receiver::Hook;
 use crate::support::signature::SECRET;
 use crate::support::{Bridge, Daemon, Receiver, Reply, Vendor};
@@ -74,6 +76,40 @@ fn l3_a_job_that_goes_on_failing_rings_again() {
     assert!(hooks.iter().all(|hook| hook.json["type"] == "doorbell.job.failing"));
     assert!(hooks[..3].iter().all(|hook| hook.data()["since"] == hooks[0].data()["since"]));
     assert!(hooks[0].id != hooks[1].id && hooks[1].id != hooks[2].id);
+}
+
+/// Lists one order; the page behind it is there, or fails.
+fn first_page_of(whole: bool) -> impl Fn(&Request) -> Reply + Send + 'static {
+    move |request| match (number(request, "page", 1), whole) {
+        (1, _) => Reply::json(ONE),
+        (_, true) => Reply::json(r#"{"orders":[]}"#),
+        (_, false) => Reply::status(500),
+    }
+}
+
+#[test]
+fn l3_a_job_that_is_never_read_whole_goes_stale_once_and_comes_right() {
+    let (vendor, crm, ops) = (Vendor::scripted(first_page_of(true)), Receiver::start(), Receiver::start());
+    let job = "retries = 0\npages = { style = 'page', param = 'page', size = 1 }\nevery = '20s'\n";
+    let text = with_alerts(&vendor, &crm, &ops, "stale = '3x'").replace("every = '50ms'\n", job);
+    let bridge = Bridge::with(&text);
+    let daemon = bridge.run();
+    let good = daemon.job_until("orders", "a good poll", |job| job["health"] == "ok")["last_success"].clone();
+    vendor.script(first_page_of(false));
+    // Of each poll the first page is read, so none has failed. The third one is a minute after the good one.
+    (0..2).for_each(|_| vendor.wait_for_more(2));
+    assert_eq!(ops.attempts().len(), 0, "not yet");
+    let hooks = ops.wait_for(1);
+    let stale = &hooks[0];
+    assert_eq!(stale.json["type"], "doorbell.job.stale", "{}", stale.json);
+    assert_eq!(stale.data()["job"], "orders");
+    let (since, rang) = (stale.data()["since"].as_str(), stale.json["timestamp"].as_str());
+    assert!(good.as_str() <= since && since < rang, "since it was last read whole, {good}: {}", stale.json);
+    for whole in [false, true] {
+        vendor.script(first_page_of(whole));
+        daemon.cli(["poll", "orders", "--commit"]).ok();
+    }
+    assert_eq!(kinds(&ops.wait_for(2)), ["doorbell.job.stale", "doorbell.job.recovered"], "and it rang once");
 }
 
 #[test]
