@@ -67,7 +67,12 @@ pub(super) fn poll_report(report: &PollReport, brush: Brush) -> String {
 }
 
 fn request_line(request: &RequestView) -> String {
-    let answer = request.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    let answer = match (request.status, request.no_token, request.token_status) {
+        (Some(status), ..) => status.to_string(),
+        (None, true, Some(status)) => format!("no token, for its endpoint answered {status}"),
+        (None, true, None) => "no token".to_owned(),
+        (None, false, _) => "no answer".to_owned(),
+    };
     let scope = request.scope.as_ref().map_or_else(String::new, |scope| format!("  ({})", clean(scope)));
     format!("{} {}  {answer}, {} bytes, {} ms{scope}", request.method, request.url, request.bytes, request.took_ms)
 }

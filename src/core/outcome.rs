@@ -91,12 +91,15 @@ pub struct Failure {
     /// What the answer's `Retry-After` asked for, at most 24 h.
     #[serde(skip)]
     pub retry_after: Option<Duration>,
+    /// It was the endpoint of tokens that failed, and the status is its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tokenless: bool,
 }
 
 impl Failure {
     /// A failure with a kind and a sentence.
     pub fn new(kind: FailureKind, sentence: impl Into<String>) -> Self {
-        Self { kind, sentence: sentence.into(), status: None, retry_after: None }
+        Self { kind, sentence: sentence.into(), status: None, retry_after: None, tokenless: false }
     }
 
     /// True for 401 and 403, unless it is a rate limit in disguise: trying again soon can't help, and may lock the
@@ -105,11 +108,12 @@ impl Failure {
         self.kind != FailureKind::Limited && matches!(self.status, Some(401 | 403))
     }
 
-    /// True when it is not about what was asked for: the vendor can't be reached, has had enough for now, or refuses the
-    /// credentials. Asking it for the next thing would be rude, and come to the same.
+    /// True when it is not about what was asked for: the vendor can't be reached, has had enough for now, or gives no
+    /// token or refuses the credentials. Asking it for the next thing would be rude, and come to the same.
     pub fn is_of_vendor(&self) -> bool {
         use FailureKind::{Address, Connect, Dns, Limited, Timeout, Tls};
         self.is_refusal()
+            || self.tokenless
             || self.status == Some(429)
             || matches!(self.kind, Dns | Connect | Tls | Timeout | Address | Limited)
     }

@@ -347,6 +347,12 @@ pub struct RequestView {
     pub url: String,
     /// The answer's status, where there was an answer.
     pub status: Option<u16>,
+    /// True when there was no token for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_token: bool,
+    /// What the endpoint of tokens answered then, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_status: Option<u16>,
     /// Bytes of the answer's body, after decompression.
     pub bytes: u64,
     /// Milliseconds it took.

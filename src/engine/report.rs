@@ -102,6 +102,8 @@ impl Trace {
             method: request.method.to_string(),
             url: request.url.shown().to_owned(),
             status: None,
+            no_token: false,
+            token_status: None,
             bytes: 0,
             took_ms: 0,
         };
@@ -132,6 +134,7 @@ impl Trace {
                 view.status = Some(answer.status);
                 view.bytes = answer.body.as_ref().map_or(0, Body::len);
             }
+            Err(failure) if failure.tokenless => (view.no_token, view.token_status) = (true, failure.status),
             Err(failure) => view.status = failure.status,
         }
         if report.requests.len() < REQUESTS_SHOWN_MAX {

@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
-use crate::support::bridge::ORDERS;
+use crate::support::bridge::{BY_HAND, ORDERS};
 use crate::support::http::Request;
 use crate::support::signature::SECRET as SIGNED;
 use crate::support::{Bridge, Daemon, Receiver, Reply, Vendor};
@@ -234,6 +234,44 @@ fn a_poll_by_hand_asks_an_endpoint_that_is_spared_but_not_one_that_has_named_a_t
     let said = daemon.cli(["poll", "j0"]).output();
     assert!(said.contains("it asked to be left alone, and is not asked again before 20"), "{said}");
     assert_eq!(count(&vendor, "/token"), 2, "D5 holds for it, too");
+}
+
+#[test]
+fn a_report_says_whose_status_it_is_where_there_is_no_token() {
+    for (reply, words, status) in [
+        (Reply::status(404), "no token, for its endpoint answered 404, 0 bytes", 404.into()),
+        (Reply::Cut, "no token, 0 bytes", serde_json::Value::Null),
+    ] {
+        let vendor = Vendor::scripted(move |_| reply.clone());
+        let receiver = Receiver::start();
+        let bridge = bridge(&vendor, &receiver, OAUTH2, 1);
+        let said = bridge.cli(["poll", "j0"]).stdout;
+        assert!(said.lines().next().is_some_and(|line| line.contains("/orders?j=0") && line.contains(words)), "{said}");
+        let asked = bridge.cli(["poll", "j0", "--json"]).json()["requests"][0].clone();
+        assert_eq!((&asked["status"], &asked["no_token"]), (&serde_json::Value::Null, &true.into()), "{asked}");
+        assert_eq!(asked["token_status"], status, "{asked}");
+    }
+}
+
+#[test]
+fn s4_an_endpoint_of_tokens_that_is_gone_is_no_item_that_is_gone() {
+    let (tokens, listed) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(2)));
+    let shown = Arc::clone(&listed);
+    let vendor = Vendor::scripted(move |request| match request.path() {
+        "/token" if tokens.fetch_add(1, Ordering::SeqCst) < 2 => issued("t", ""),
+        "/token" => Reply::status(404),
+        "/orders" if shown.load(Ordering::SeqCst) == 2 => Reply::json(r#"{"orders":[{"id":1},{"id":2}]}"#),
+        "/orders" => Reply::json(r#"{"orders":[{"id":1}]}"#),
+        _ => unauthorized(),
+    });
+    let receiver = Receiver::start();
+    let job = format!("{BY_HAND}auth = {OAUTH2}\ndeletes = {{ after = 1, confirm = 'orders/{{{{ key }}}}' }}");
+    let bridge = Bridge::between(&vendor, &receiver, &job, "").with_env("CLIENT_SECRET", SECRET);
+    bridge.cli(["poll", "orders", "--commit"]).ok();
+    listed.store(1, Ordering::SeqCst);
+    let report = bridge.cli(["poll", "orders", "--commit", "--json"]).ok().json();
+    assert_eq!(report["events_total"], 0, "nobody has said that the order is gone: {report}");
+    assert_eq!(count(&vendor, "/token"), 3);
 }
 
 #[test]

@@ -225,7 +225,7 @@ impl Round<'_> {
     }
 }
 
-/// 404 or 410, and no rate limit in disguise.
+/// 404 or 410 of what was asked for, and no rate limit in disguise.
 pub(super) fn says_gone(failure: &Failure) -> bool {
-    failure.kind == FailureKind::Status && matches!(failure.status, Some(404 | 410))
+    failure.kind == FailureKind::Status && !failure.tokenless && matches!(failure.status, Some(404 | 410))
 }

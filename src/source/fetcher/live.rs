@@ -37,7 +37,7 @@ impl<'a> LiveCredentials<'a> {
     /// What has to be there before the request goes; hold no pass meanwhile.
     pub(super) async fn prepare(&self) -> Result<Pledge, Failure> {
         match self.live {
-            Some(live) => self.credentialer.prepare(live, &self.way).await,
+            Some(live) => self.credentialer.prepare(live, &self.way).await.map_err(tokenless),
             None => Ok(Pledge::default()),
         }
     }
@@ -64,7 +64,7 @@ impl<'a> LiveCredentials<'a> {
     /// After a 401: does another try make sense?
     pub(super) async fn renew(&self, pledge: &mut Pledge, url: &Url, refusal: &HeaderMap) -> Result<bool, Failure> {
         match self.live {
-            Some(live) => self.credentialer.renew(live, pledge, url, refusal, &self.way).await,
+            Some(live) => self.credentialer.renew(live, pledge, url, refusal, &self.way).await.map_err(tokenless),
             None => Ok(false),
         }
     }
@@ -83,6 +83,10 @@ impl<'a> LiveCredentials<'a> {
     pub(super) fn hide(&self, redactor: &mut Redactor) {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|value| redactor.hide(value));
     }
+}
+
+fn tokenless(failure: Failure) -> Failure {
+    Failure { tokenless: true, ..failure }
 }
 
 /// Requests for tokens count as any other to the vendor does.
