@@ -12,16 +12,14 @@ use proptest::test_runner::{Config as Settings, FileFailurePersistence, TestCase
 
 use crate::fold::{Checked, Fold, Served};
 use crate::house::{House, Shelf};
-use crate::plan::{
-    Edit, Fault, Kind, Manner, Order, Plan, Revision, Rules, Step, Style, holding, plan, reserved, scoped,
-};
+use crate::plan::{Fault, Kind, Plan, Revision, Rules, Step, Style, holding, plan, reserved, scoped};
 use crate::vendor::Vendor;
 use crate::written::written;
 
 /// Histories that share a state: a new file costs more than one of them.
 const SHARED: u32 = 50;
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 /// After so long the next poll asks past its cursor, and the vendor is asked again for what it did not list.
 const LONG: Duration = Duration::from_secs(25 * 3600);
 
@@ -35,7 +33,7 @@ const QUIET: u32 = 3;
 const FREE: u64 = 10;
 
 /// Plays as many histories of these kinds.
-fn play(cases: u32, plans: impl Strategy<Value = Plan>) {
+pub(crate) fn play(cases: u32, plans: impl Strategy<Value = Plan>) {
     let settings = Settings {
         cases,
         source_file: Some(file!()),
@@ -308,7 +306,8 @@ impl Game {
             prop_assert!(report.events.is_empty(), "a baseline is silent: {:?}", report.events);
             let part = &mut self.parts[usize::from(account)];
             if report.outcome == "complete" {
-                fold.begin(&served, self.rules, !self.begun);
+                // A detail that is good still is not asked for again: what it is now shows only where that counts.
+                fold.begin(&served, self.rules, !self.begun && !self.plan.detail);
             } else {
                 part.extend(served);
             }
@@ -383,114 +382,39 @@ fn moves(faults: &[(usize, Fault)]) -> bool {
 
 #[test]
 fn s8_a_fold_of_the_events_is_the_vendors_state_over_lists_that_are_counted() {
-    play(1_500, plan(Kind::of(&[Style::Single, Style::Page, Style::Offset])));
+    play(1_300, plan(Kind::of(&[Style::Single, Style::Page, Style::Offset])));
 }
 
 #[test]
 fn s8_a_fold_of_the_events_is_the_vendors_state_over_lists_that_lead_on() {
-    play(1_500, plan(Kind::of(&[Style::Token, Style::NextUrl, Style::Link, Style::LastKey])));
+    play(1_300, plan(Kind::of(&[Style::Token, Style::NextUrl, Style::Link, Style::LastKey])));
 }
 
 #[test]
 fn s8_a_fold_of_the_events_is_the_vendors_state_with_a_cursor() {
-    play(1_500, plan(Kind { cursor: true, ..Kind::of(&[Style::Single, Style::Page, Style::Token, Style::Link]) }));
+    play(1_300, plan(Kind { cursor: true, ..Kind::of(&[Style::Single, Style::Page, Style::Token, Style::Link]) }));
 }
 
 #[test]
 fn s8_a_fold_of_the_events_is_the_vendors_state_over_edits_of_the_config() {
     let styles = &[Style::Single, Style::Page, Style::Token, Style::Link, Style::LastKey];
-    play(1_800, plan(Kind { revised: true, ..Kind::of(styles) }));
+    play(1_400, plan(Kind { revised: true, ..Kind::of(styles) }));
 }
 
 #[test]
 fn s8_a_fold_of_the_events_is_the_vendors_state_once_a_person_has_let_go_what_was_held() {
     let styles = &[Style::Single, Style::Page, Style::Token, Style::Link];
-    play(1_000, plan(Kind { ids: 24, manners: holding, ..Kind::of(styles) }));
+    play(900, plan(Kind { ids: 24, manners: holding, ..Kind::of(styles) }));
 }
 
 #[test]
 fn s8_a_fold_of_the_events_is_the_vendors_state_but_for_what_a_job_keeps_back() {
     let styles = &[Style::Single, Style::Page, Style::Token, Style::Link];
-    play(1_500, plan(Kind { manners: reserved, ..Kind::of(styles) }));
+    play(1_300, plan(Kind { manners: reserved, ..Kind::of(styles) }));
 }
 
 #[test]
 fn s8_a_fold_of_the_events_of_each_scope_is_the_vendors_state_of_that_scope() {
     let styles = &[Style::Single, Style::Page, Style::Token, Style::Link];
     play(1_200, plan(Kind { ids: 5, manners: scoped, ..Kind::of(styles) }));
-}
-
-/// What a history that once failed did, and nothing else.
-fn kept(style: Style, size: usize, emit: bool, manner: Manner, steps: Vec<Step>) -> Plan {
-    Plan {
-        style,
-        order: Order::Id,
-        size,
-        etags: true,
-        total: false,
-        cursor: false,
-        emit,
-        after: 1,
-        ids: 7,
-        rules: Rules::default(),
-        manner,
-        at_first: Vec::new(),
-        steps,
-    }
-}
-
-fn put(id: u8, value: u8) -> Step {
-    Step::Edits(vec![Edit::Put { id, value, late: false }])
-}
-
-fn poll() -> Step {
-    Step::Poll(Vec::new())
-}
-
-#[test]
-fn no_id_is_used_twice_though_the_keys_are_edited_there_and_back() {
-    let remove = Step::Edits(vec![Edit::Remove { id: 0 }]);
-    let key = || Step::Revise(Revision::Key);
-    let steps = vec![poll(), put(0, 0), poll(), key(), poll(), remove, poll(), key(), poll(), put(0, 0), poll()];
-    play(1, Just(kept(Style::Single, 1, false, Manner::PLAIN, steps)));
-}
-
-#[test]
-fn an_edit_that_was_read_in_part_and_taken_back_tells_nothing_that_nobody_had() {
-    for (emit, by_key) in [(true, true), (true, false), (false, true)] {
-        let detour = Step::Detour { by_key, faults: vec![(1, Fault::Refused)] };
-        let steps = vec![put(0, 0), put(1, 0), put(2, 0), poll(), put(1, 3), detour, poll(), poll()];
-        play(1, Just(kept(Style::Page, 2, emit, Manner::PLAIN, steps)));
-    }
-}
-
-#[test]
-fn what_a_poll_saw_in_part_is_not_forgotten_when_the_file_is_opened_again() {
-    for dies in [false, true] {
-        let part = Step::Poll(vec![(1, Fault::Refused)]);
-        let steps = vec![put(0, 0), put(1, 0), poll(), put(0, 1), part, Step::Reopen { dies }, put(0, 0), poll()];
-        play(1, Just(kept(Style::Page, 1, false, Manner::PLAIN, steps)));
-    }
-}
-
-#[test]
-fn the_report_of_a_poll_over_scopes_tells_what_each_of_them_holds() {
-    let manner = Manner { accounts: 2, max_events: Some(1), ..Manner::PLAIN };
-    play(1, Just(kept(Style::Single, 1, true, manner, vec![put(2, 0), put(0, 0), poll()])));
-}
-
-#[test]
-fn a_part_of_what_is_held_that_has_no_event_of_its_own_counts_towards_what_has_to_persist() {
-    let manner = Manner { settle: 2, max_events: Some(1), ..Manner::PLAIN };
-    let part = Step::Poll(vec![(1, Fault::Refused)]);
-    let steps = vec![put(0, 0), put(1, 0), poll(), poll(), put(0, 1), put(1, 1), part];
-    play(1, Just(kept(Style::Page, 1, true, manner, steps)));
-}
-
-#[test]
-fn what_a_person_has_let_go_is_told_as_far_as_a_poll_reads() {
-    let manner = Manner { max_events: Some(1), ..Manner::PLAIN };
-    let part = Step::Poll(vec![(1, Fault::Refused)]);
-    let steps = vec![poll(), put(0, 0), put(1, 0), poll(), Step::Answer { approve: true }, part];
-    play(1, Just(kept(Style::Page, 1, false, manner, steps)));
 }

@@ -188,6 +188,8 @@ pub(crate) struct Plan {
     pub(crate) etags: bool,
     pub(crate) total: bool,
     pub(crate) cursor: bool,
+    /// The list holds summaries, and each item is asked for.
+    pub(crate) detail: bool,
     pub(crate) emit: bool,
     pub(crate) after: u32,
     pub(crate) ids: u8,
@@ -202,6 +204,8 @@ pub(crate) struct Plan {
 pub(crate) struct Kind {
     pub(crate) styles: &'static [Style],
     pub(crate) cursor: bool,
+    /// The list holds summaries, and each item is asked for.
+    pub(crate) detail: bool,
     /// The config is edited.
     pub(crate) revised: bool,
     /// Items that an account may have. More than ten can vanish at once, and are held.
@@ -213,7 +217,7 @@ pub(crate) struct Kind {
 impl Kind {
     /// Seven items, and a job that says everything at once.
     pub(crate) const fn of(styles: &'static [Style]) -> Self {
-        Self { styles, cursor: false, revised: false, ids: 7, manners: plain }
+        Self { styles, cursor: false, detail: false, revised: false, ids: 7, manners: plain }
     }
 }
 
@@ -307,7 +311,8 @@ fn step(kind: Kind, manner: Manner) -> impl Strategy<Value = Step> {
         2 => any::<bool>().prop_map(|dies| Step::Reopen { dies }),
         if kind.revised { 6 } else { 0 } => revision().prop_map(Step::Revise),
         if kind.revised { 3 } else { 0 } => detour,
-        if kind.revised { 3 } else { 0 } => accept,
+        // Which details a part lacks is not in its report.
+        if kind.revised && !kind.detail { 3 } else { 0 } => accept,
         if holds { 6 } else { 0 } => prop::bool::weighted(0.6).prop_map(|approve| Step::Answer { approve }),
     ]
 }
@@ -330,8 +335,8 @@ pub(crate) fn plan(kind: Kind) -> impl Strategy<Value = Plan> {
             // Which scopes were read whole is not in a report: where there are some, the first poll is told.
             let emit = emit || manner.accounts > 1;
             let ids = kind.ids;
-            let cursor = kind.cursor;
-            Plan { style, order, size, etags, total, cursor, emit, after, ids, rules, manner, at_first, steps }
+            let Kind { cursor, detail, .. } = kind;
+            Plan { style, order, size, etags, total, cursor, detail, emit, after, ids, rules, manner, at_first, steps }
         },
     )
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use doorbell::core::names::Digest;
 use doorbell::core::outcome::{Failure, FailureKind};
 use doorbell::source::{Answer, Body, Fetched, Fetcher, Request};
+use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -34,6 +35,8 @@ struct Item {
     price: i32,
     shuffled: bool,
     at: i64,
+    /// The moment of its last edit, which no other edit has.
+    edited: i64,
 }
 
 /// The vendor, and what it was asked in the poll that goes on.
@@ -53,6 +56,8 @@ struct Inner {
     asked: u8,
     faults: Vec<(usize, Fault)>,
     served: HashMap<(u8, String), Vec<Value>>,
+    /// What each item was when its detail was last shown.
+    shown: HashMap<String, Value>,
 }
 
 impl Vendor {
@@ -81,6 +86,8 @@ impl Vendor {
 
     /// Before a poll: what happens to its requests.
     pub(crate) fn prepare(&self, faults: &[(usize, Fault)]) {
+        // Of requests that were on their way together, more than one may have killed the daemon.
+        let _ = self.dying.notified().now_or_never();
         let mut inner = self.inner();
         inner.requests = 0;
         inner.faults = faults.to_vec();
@@ -97,7 +104,7 @@ impl Vendor {
     /// The versions of each item of an account that the last poll was shown, in their order.
     pub(crate) fn served(&self, account: u8, key: &str) -> BTreeMap<String, Vec<Value>> {
         let inner = self.inner();
-        let own = inner.served.iter().filter(|((of, _), _)| *of == account);
+        let own = inner.served.iter().filter(|((of, _), versions)| *of == account && !versions.is_empty());
         own.map(|(_, versions)| (key_of(&versions[0], key), versions.clone())).collect()
     }
 
@@ -128,6 +135,15 @@ impl Vendor {
         body
     }
 
+    /// What the list holds of an item, where it does not hold all of it.
+    fn summary(&self, id: u8, item: &Item) -> Value {
+        let mut summary = json!({ "id": id, "name": format!("n{id}"), "edited": item.edited });
+        if self.plan.cursor {
+            summary["at"] = json!(item.at);
+        }
+        summary
+    }
+
     /// The list of an account from a time on, in the vendor's order.
     fn list(&self, inner: &Inner, account: u8, since: i64) -> Vec<Value> {
         let is_asked_for = |(id, item): &(u8, &Item)| item.at >= since && self.place(*id).0 == account;
@@ -138,7 +154,29 @@ impl Vendor {
             Order::Oldest => found.sort_by_key(|(id, item)| (item.at, *id)),
             Order::Newest => found.sort_by_key(|(id, item)| (-item.at, *id)),
         }
-        found.into_iter().map(|(id, item)| self.render(id, item)).collect()
+        let listed = |(id, item)| if self.plan.detail { self.summary(id, item) } else { self.render(id, item) };
+        found.into_iter().map(listed).collect()
+    }
+
+    /// One item, or none where there is none.
+    fn detail(&self, request: &Request, id: u8) -> Result<Answer, Failure> {
+        let mut inner = self.inner();
+        let Some(item) = inner.items.get(&id).map(|item| self.render(id, item)) else {
+            return Err(Failure { status: Some(404), ..Failure::new(FailureKind::Status, "there is no such item") });
+        };
+        inner.served.entry((0, item["name"].to_string())).or_default().push(item.clone());
+        inner.shown.insert(item["name"].to_string(), item.clone());
+        let body = Bytes::from(item.to_string());
+        Ok(Answer {
+            status: 200,
+            etag: None,
+            last_modified: None,
+            url: request.url.clone(),
+            headers: HeaderMap::new(),
+            content_type: Some("application/json".to_owned()),
+            digest: Digest::of(&body),
+            body: Some(Body::Held(body)),
+        })
     }
 
     fn answer(&self, request: &Request, again: Option<bool>, empty: bool) -> Answer {
@@ -171,8 +209,10 @@ impl Vendor {
             page.insert(0, first);
         }
         for item in &page {
-            let versions = inner.served.entry((account, item["name"].to_string())).or_default();
-            versions.push(item.clone());
+            let name = item["name"].to_string();
+            // Of what is not asked for again, that which it was then stands.
+            let seen = if self.plan.detail { inner.shown.get(&name).cloned() } else { Some(item.clone()) };
+            inner.served.entry((account, name)).or_default().extend(seen);
         }
         let next = (from.saturating_add(size) < list.len()).then_some(from.saturating_add(size));
         self.written(request, &url, page, list.len(), next)
@@ -235,7 +275,7 @@ impl Vendor {
 
     async fn reply(&self, request: &Request) -> Result<Answer, Failure> {
         let (mut again, mut empty) = (None, false);
-        let one = self.one(request);
+        let one = One::of(request);
         self.inner().asked = account_of(request);
         for fault in self.faults() {
             match fault {
@@ -260,15 +300,10 @@ impl Vendor {
             }
         }
         match one {
-            Some(key) => self.confirm(request, &key),
+            Some(One::Confirm(key)) => self.confirm(request, &key),
+            Some(One::Detail(id)) => self.detail(request, id),
             None => Ok(self.answer(request, again, empty)),
         }
-    }
-
-    /// The key of the one item that is asked for.
-    fn one(&self, request: &Request) -> Option<String> {
-        let url = Url::parse(request.url.expose()).expect("a URL");
-        url.path().strip_prefix("/orders/").map(str::to_owned)
     }
 
     /// Says whether it has an item.
@@ -294,9 +329,10 @@ impl Inner {
         let now = self.now;
         match *edit {
             Edit::Put { id, value, late } => {
-                let new = Item { value, noise: 0, price: 50, shuffled: false, at: now - LATE };
+                let new = Item { value, noise: 0, price: 50, shuffled: false, at: now - LATE, edited: now };
                 let item = self.items.entry(id).or_insert(new);
                 item.value = value;
+                item.edited = now;
                 item.at = if late { item.at.max(now - LATE) } else { now };
             }
             Edit::Remove { id } => drop(self.items.remove(&id)),
@@ -318,13 +354,29 @@ impl Inner {
         let now = self.now;
         if let Some(item) = self.items.get_mut(&id) {
             change(item);
-            item.at = now;
+            (item.at, item.edited) = (now, now);
         }
     }
 }
 
 fn key_of(item: &Value, key: &str) -> String {
     item[key].as_str().map_or_else(|| item[key].to_string(), str::to_owned)
+}
+
+/// The one item that is asked for.
+enum One {
+    /// Is it there?
+    Confirm(String),
+    /// What is it?
+    Detail(u8),
+}
+
+impl One {
+    fn of(request: &Request) -> Option<Self> {
+        let url = Url::parse(request.url.expose()).expect("a URL");
+        let detail = url.path().strip_prefix("/details/").map(|id| Self::Detail(id.parse().expect("an id")));
+        detail.or_else(|| url.path().strip_prefix("/orders/").map(|key| Self::Confirm(key.to_owned())))
+    }
 }
 
 /// Whose list is asked for.

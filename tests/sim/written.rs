@@ -44,6 +44,11 @@ pub(crate) fn written(
         query.push("account = '{{ account }}'".to_owned());
     }
     text.push_str(&format!("query = {{ {} }}\n", query.join(", ")));
+    if plan.detail {
+        let version = if plan.total { ", version = '$.edited'" } else { "" };
+        let url = "url = 'http://shop.example/details/{{ item.id }}'";
+        text.push_str(&format!("detail = {{ {url}, concurrency = {}{version} }}\n", 1 + plan.size));
+    }
     let tolerance = format!("tolerance = {{ '$.price' = {TOLERANCE} }}\n");
     let lines = [
         (plan.emit, "first = 'emit'\n"),
