@@ -13,7 +13,7 @@ use crate::house::{House, Shelf};
 use crate::kept::{kept, poll, put};
 use crate::plan::{Edit, Fault, Kind, Manner, Plan, Step, Style, plan};
 use crate::vendor::Vendor;
-use crate::written::written;
+use crate::written::{Wording, written};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -56,7 +56,7 @@ fn what_lacks_its_detail_and_is_gone_is_given_up_after_an_hour() {
     vendor.edit(&plan.at_first);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
-        let config = written(&plan, "orders", plan.rules, 30, false, 0);
+        let config = written(&plan, "orders", &Wording::first(&plan));
         let mut house = House::new(Rc::new(Shelf::new()), vendor.clone(), "orders", config).await;
         let put = Edit::Put { id: 1, value: 0, late: false };
         let history = [

@@ -12,9 +12,9 @@ use proptest::test_runner::{Config as Settings, FileFailurePersistence, TestCase
 
 use crate::fold::{Checked, Fold, Served};
 use crate::house::{House, Shelf};
-use crate::plan::{Fault, Kind, Plan, Revision, Rules, Step, Style, holding, plan, reserved, scoped};
+use crate::plan::{Fault, Kind, Plan, Revision, Step, Style, holding, plan, reserved, scoped};
 use crate::vendor::Vendor;
-use crate::written::written;
+use crate::written::{Wording, written};
 
 /// Histories that share a state: a new file costs more than one of them.
 const SHARED: u32 = 50;
@@ -65,10 +65,7 @@ struct Game {
     house: House,
     /// One for each scope.
     folds: Vec<Fold>,
-    rules: Rules,
-    every: u32,
-    by_name: bool,
-    asked_anew: u32,
+    wording: Wording,
     /// A part of a silent baseline was read.
     begun: bool,
     /// The selection of the last baseline that was read whole, or is told.
@@ -87,7 +84,8 @@ struct Game {
 async fn live(shelf: Rc<Shelf>, name: String, plan: Plan) -> Checked {
     let vendor = Arc::new(Vendor::new(&plan));
     vendor.edit(&plan.at_first);
-    let first = written(&plan, &name, plan.rules, 30, false, 0);
+    let wording = Wording::first(&plan);
+    let first = written(&plan, &name, &wording);
     let house = House::new(shelf, vendor.clone(), &name, first).await;
     let (rules, steps) = (plan.rules, plan.steps.clone());
     let accounts = plan.manner.accounts;
@@ -98,10 +96,7 @@ async fn live(shelf: Rc<Shelf>, name: String, plan: Plan) -> Checked {
         vendor,
         house,
         folds,
-        rules,
-        every: 30,
-        by_name: false,
-        asked_anew: 0,
+        wording,
         begun: false,
         baseline: None,
         held: None,
@@ -113,6 +108,7 @@ async fn live(shelf: Rc<Shelf>, name: String, plan: Plan) -> Checked {
     for step in steps {
         game.step(step).await?;
     }
+    game.list(vec![true; game.folds.len()]).await;
     game.catch_up().await?;
     game.settle().await?;
     game.check(Fold::check)?;
@@ -134,13 +130,13 @@ impl Game {
             Step::Reopen { dies } => self.house.reopen(dies).await,
             Step::Revise(revision) => self.revise(&revision).await,
             Step::Detour { by_key, faults } => {
-                let (was, is) = (self.asked_anew, if by_key { Revision::Key } else { Revision::Request });
+                let (was, is) = (self.wording.asked_anew, if by_key { Revision::Key } else { Revision::Request });
                 self.revise(&is).await;
                 self.poll(&faults).await?;
                 if by_key {
                     self.revise(&Revision::Key).await;
                 } else {
-                    self.asked_anew = was;
+                    self.wording.asked_anew = was;
                     self.revise(&Revision::Schedule).await;
                 }
             }
@@ -150,6 +146,7 @@ impl Game {
                 self.answer(true).await?;
                 self.poll(&[(failing[1], Fault::Refused)]).await?;
             }
+            Step::Scopes(listed) => self.list(listed).await,
             Step::Answer { approve } => self.answer(approve).await?,
         }
         Ok(())
@@ -216,7 +213,7 @@ impl Game {
             for event in self.house.events(account).await.into_iter().skip(fold.events()) {
                 missed.push(self.house.event(&event.id).await);
             }
-            let key = if self.by_name { "name" } else { "id" };
+            let key = if self.wording.by_name { "name" } else { "id" };
             let served = self.vendor.served(account, key);
             fold.sight(&served, false);
             fold.take_all(&missed, &served)?;
@@ -297,22 +294,25 @@ impl Game {
             self.parts_of = self.selection();
         }
         for (fold, account) in self.folds.iter_mut().zip(0_u8..) {
-            let key = if self.by_name { "name" } else { "id" };
+            let key = if self.wording.by_name { "name" } else { "id" };
             let served = self.vendor.served(account, key);
             if !is_silent {
+                let told = fold.events();
                 fold.take(report, &served)?;
+                let is_asked_for = self.wording.listed[usize::from(account)];
+                prop_assert!(is_asked_for || fold.events() == told, "{} is no scope: {:?}", account, report.events);
                 continue;
             }
             prop_assert!(report.events.is_empty(), "a baseline is silent: {:?}", report.events);
             let part = &mut self.parts[usize::from(account)];
             if report.outcome == "complete" {
                 // A detail that is good still is not asked for again: what it is now shows only where that counts.
-                fold.begin(&served, self.rules, !self.begun && !self.plan.detail);
+                fold.begin(&served, self.wording.rules, !self.begun && !self.plan.detail);
             } else {
                 part.extend(served);
             }
             if self.accepted {
-                fold.begin(part, self.rules, false);
+                fold.begin(part, self.wording.rules, false);
             }
         }
         let is_part = report.outcome == "partial" && report.items > 0;
@@ -335,7 +335,7 @@ impl Game {
     }
 
     fn selection(&self) -> (bool, u32) {
-        (self.by_name, self.asked_anew)
+        (self.wording.by_name, self.wording.asked_anew)
     }
 
     /// Polls that find the same give the same ids, and one that is only a look keeps nothing.
@@ -358,19 +358,30 @@ impl Game {
     async fn revise(&mut self, revision: &Revision) {
         match revision {
             Revision::Rules(rules) => {
-                self.rules = *rules;
+                self.wording.rules = *rules;
                 self.folds.iter_mut().for_each(|fold| fold.revise(*rules));
             }
-            Revision::Schedule => self.every += 1,
-            Revision::Key => self.by_name = !self.by_name,
-            Revision::Request => self.asked_anew += 1,
+            Revision::Schedule => self.wording.every += 1,
+            Revision::Key => self.wording.by_name = !self.wording.by_name,
+            Revision::Request => self.wording.asked_anew += 1,
         }
-        let text = written(&self.plan, &self.name, self.rules, self.every, self.by_name, self.asked_anew);
-        self.house.revise(text).await;
+        self.rewrite().await;
+    }
+
+    /// These accounts are the scopes from now on.
+    async fn list(&mut self, listed: Vec<bool>) {
+        if self.wording.listed != listed {
+            self.wording.listed = listed;
+            self.rewrite().await;
+        }
+    }
+
+    async fn rewrite(&mut self) {
+        self.house.revise(written(&self.plan, &self.name, &self.wording)).await;
     }
 
     fn key(&self) -> &'static str {
-        if self.by_name { "name" } else { "id" }
+        if self.wording.by_name { "name" } else { "id" }
     }
 }
 

@@ -174,6 +174,8 @@ pub(crate) enum Step {
         by_key: bool,
         failing: [usize; 2],
     },
+    /// Other accounts are scopes from now on: of each, whether it is one.
+    Scopes(Vec<bool>),
     /// A person answers what is held.
     Answer {
         approve: bool,
@@ -301,18 +303,22 @@ fn step(kind: Kind, manner: Manner) -> impl Strategy<Value = Step> {
     let detour = (any::<bool>(), faults).prop_map(|(by_key, faults)| Step::Detour { by_key, faults });
     let accept = (any::<bool>(), any::<[bool; 2]>())
         .prop_map(|(by_key, later)| Step::Accept { by_key, failing: later.map(|later| 1 + usize::from(later)) });
+    let some = |listed: Vec<bool>| if listed.contains(&true) { listed } else { vec![true; listed.len()] };
+    let scopes =
+        prop::collection::vec(any::<bool>(), usize::from(accounts)).prop_map(move |listed| Step::Scopes(some(listed)));
+    let ended = prop_oneof![1 => Just(Step::Restart), 2 => any::<bool>().prop_map(|dies| Step::Reopen { dies })];
     let holds = kind.ids > 10 || manner.max_events.is_some();
     prop_oneof![
         12 => prop::collection::vec(edit(ids, accounts), 1..4).prop_map(Step::Edits),
         8 => Just(Step::Poll(Vec::new())),
         8 => polled,
         2 => Just(Step::Look),
-        1 => Just(Step::Restart),
-        2 => any::<bool>().prop_map(|dies| Step::Reopen { dies }),
+        3 => ended,
         if kind.revised { 6 } else { 0 } => revision().prop_map(Step::Revise),
         if kind.revised { 3 } else { 0 } => detour,
         // Which details a part lacks is not in its report.
         if kind.revised && !kind.detail { 3 } else { 0 } => accept,
+        if accounts > 1 { 3 } else { 0 } => scopes,
         if holds { 6 } else { 0 } => prop::bool::weighted(0.6).prop_map(|approve| Step::Answer { approve }),
     ]
 }

@@ -8,20 +8,33 @@ use crate::fold::TOLERANCE;
 use crate::house::config;
 use crate::plan::{KEPT_BACK, Manner, On, Plan, Rules, Style};
 
+/// What of a history's config is edited.
+#[derive(Clone, Debug)]
+pub(crate) struct Wording {
+    pub(crate) rules: Rules,
+    pub(crate) every: u32,
+    pub(crate) by_name: bool,
+    pub(crate) asked_anew: u32,
+    /// Of each account, whether it is one of the scopes.
+    pub(crate) listed: Vec<bool>,
+}
+
+impl Wording {
+    /// Before the first edit.
+    pub(crate) fn first(plan: &Plan) -> Self {
+        let listed = vec![true; usize::from(plan.manner.accounts)];
+        Self { rules: plan.rules, every: 30, by_name: false, asked_anew: 0, listed }
+    }
+}
+
 /// The config of a history.
-pub(crate) fn written(
-    plan: &Plan,
-    name: &str,
-    rules: Rules,
-    every: u32,
-    by_name: bool,
-    asked_anew: u32,
-) -> Arc<Config> {
+pub(crate) fn written(plan: &Plan, name: &str, wording: &Wording) -> Arc<Config> {
+    let Wording { rules, every, by_name, asked_anew, listed } = wording;
     let mut text = format!(
         "[job.{name}]\nurl = 'http://shop.example/orders'\nevery = '{every}d'\nitems = '$.data[*]'\nkey = '$.{}'\n\
          send_to = []\n{}",
-        if by_name { "name" } else { "id" },
-        manner(&plan.manner, plan.after)
+        if *by_name { "name" } else { "id" },
+        manner(&plan.manner, plan.after, listed)
     );
     let (size, total) = (plan.size, if plan.total { ", total = '$.total'" } else { "" });
     let style = match plan.style {
@@ -63,7 +76,7 @@ pub(crate) fn written(
 }
 
 /// What it says, and when.
-fn manner(manner: &Manner, after: u32) -> String {
+fn manner(manner: &Manner, after: u32, listed: &[bool]) -> String {
     let Manner { settle, on, when, confirm, max_events, accounts } = manner;
     let confirm = if *confirm { ", confirm = 'http://shop.example/orders/{{ key }}'" } else { "" };
     let mut text = format!("settle = {settle}\ndeletes = {{ after = {after}{confirm} }}\n");
@@ -75,7 +88,8 @@ fn manner(manner: &Manner, after: u32) -> String {
     }
     text.extend(max_events.map(|most| format!("max_events = {most}\n")));
     if *accounts > 1 {
-        let all: Vec<String> = (0..*accounts).map(|account| account.to_string()).collect();
+        let numbered = listed.iter().enumerate().filter(|(_, listed)| **listed);
+        let all: Vec<String> = numbered.map(|(account, _)| account.to_string()).collect();
         text.push_str(&format!("each = {{ account = [{}] }}\n", all.join(", ")));
     }
     text
