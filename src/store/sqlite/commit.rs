@@ -15,7 +15,7 @@ use crate::store::sqlite::error::{Result, int};
 use crate::store::sqlite::jobs::{self, Claim, Ended, Jobs, KnownScope};
 use crate::store::sqlite::ledger::Pen;
 use crate::store::sqlite::outbox::{self, Enqueue, Origin};
-use crate::store::sqlite::{dirty, observations, pages, settling, upkeep};
+use crate::store::sqlite::{observations, pages, unfinished, upkeep};
 use crate::store::{DeliveryTicket, JobRecord, PollChanges, PollEnding, Room, ScopeState, StoreError};
 
 /// What a commit needs, owned, so that it goes on when nobody waits for it any more.
@@ -83,8 +83,8 @@ impl Commit {
         };
         let state = ScopeState { sequence, edition: self.edition(), ..self.state() };
         let (items, missing) = self.write_rows(db, id, state.edition)?;
-        let settling = settling::write(db, id, &self.changes.settle, self.before.settling)?;
-        let dirty = dirty::write(db, id, &self.changes.dirty, self.before.dirty)?;
+        let settling = unfinished::settle(db, id, &self.changes.settle, self.before.settling)?;
+        let dirty = unfinished::soil(db, id, &self.changes.dirty, self.before.dirty)?;
         let hold = self.answered(db, id, state.hold.clone())?;
         let state = ScopeState { items, missing, settling, dirty, hold, ..state };
         if !jobs::write_scope(db, id, self.before.sequence, &state)? {

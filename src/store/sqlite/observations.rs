@@ -12,7 +12,7 @@ use crate::core::rules::Rules;
 use crate::core::time::Timestamp;
 use crate::core::why::{OBSERVATIONS_MAX, Observation, ObservationView, Seen, Silence, WhyItem};
 use crate::store::sqlite::error::{Result, small};
-use crate::store::sqlite::{archive, jobs, settling};
+use crate::store::sqlite::{archive, jobs, unfinished};
 
 /// Keeps what was seen in one scope.
 pub(super) fn write(db: &Connection, scope: i64, observations: &[Observation]) -> Result<()> {
@@ -115,7 +115,7 @@ fn waits(db: &Connection, scope: &ScopeRow, key: KeyDigest, observations: &[Obse
     let is_held = |seen: &ObservationView| {
         seen.rule.as_deref() == Some(Silence::Held.as_str()) && since.is_some_and(|since| seen.timestamp >= since)
     };
-    Ok(observations.iter().any(is_held) || settling::has(db, scope.id, key)?)
+    Ok(observations.iter().any(is_held) || unfinished::settles(db, scope.id, key)?)
 }
 
 struct ScopeRow {

@@ -12,7 +12,7 @@ use crate::core::names::{JobName, KeyDigest, SinkName};
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::{Result, count, int};
 use crate::store::sqlite::ledger::Pen;
-use crate::store::sqlite::{archive, batches, dirty, pages, rename, settling, sinks};
+use crate::store::sqlite::{archive, batches, pages, rename, sinks, unfinished};
 
 /// Why the deliveries of a job that left the config are held.
 pub(super) const JOB_GONE: &str = "the job is not in the config";
@@ -242,8 +242,7 @@ pub(super) fn delete_ledger(db: &Connection, before: Timestamp, limit: i64) -> R
     )?
     .execute([scope, int(items), int(missing)])?;
     pages::forget(db, scope)?;
-    settling::forget(db, scope)?;
-    dirty::forget(db, scope)?;
+    unfinished::forget(db, scope)?;
     Ok(Some((JobName::from(name.as_str()), keys.len() as u64)))
 }
 

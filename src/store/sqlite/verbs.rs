@@ -19,8 +19,8 @@ use crate::store::sqlite::commit::{Commit, Committed, End};
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::{Claimed, KnownScope};
 use crate::store::sqlite::{
-    SqliteStore, archive, batches, deliveries, dirty, jobs, ledger, observations, outbox, overflow, pages, settle,
-    settling, sinks, standings, upkeep,
+    SqliteStore, archive, batches, deliveries, jobs, ledger, observations, outbox, overflow, pages, settle, sinks,
+    standings, unfinished, upkeep,
 };
 use crate::store::{
     Archive, BatchRoom, DeliveryTicket, Found, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote,
@@ -81,7 +81,7 @@ impl Polls for SqliteStore {
     }
 
     async fn settling(&self, ticket: &PollTicket, scope: &Scope) -> Result<Vec<(KeyDigest, u32)>> {
-        Ok(self.read_scope(ticket, scope, usize::MAX, settling::all).await?.unwrap_or_default())
+        Ok(self.read_scope(ticket, scope, usize::MAX, unfinished::settling).await?.unwrap_or_default())
     }
 
     async fn pending(&self, ticket: &PollTicket, scope: &Scope, keys: &[KeyDigest]) -> Result<Vec<Option<Remembered>>> {
@@ -89,17 +89,17 @@ impl Polls for SqliteStore {
             return Ok(Vec::new());
         }
         let (asked, none) = (keys.to_vec(), keys.len());
-        let found = self.read_scope(ticket, scope, none, move |db, id| settling::pending(db, id, &asked)).await?;
+        let found = self.read_scope(ticket, scope, none, move |db, id| unfinished::values(db, id, &asked)).await?;
         Ok(found.unwrap_or_else(|| vec![None; none]))
     }
 
     async fn dirty(&self, ticket: &PollTicket, scope: &Scope) -> Result<Vec<(KeyDigest, Dirty)>> {
-        Ok(self.read_scope(ticket, scope, usize::MAX, dirty::all).await?.unwrap_or_default())
+        Ok(self.read_scope(ticket, scope, usize::MAX, unfinished::dirty).await?.unwrap_or_default())
     }
 
     async fn listed(&self, ticket: &PollTicket, scope: &Scope, keys: &[KeyDigest]) -> Result<Vec<Option<Remembered>>> {
         let (asked, none) = (keys.to_vec(), keys.len());
-        let found = self.read_scope(ticket, scope, none, move |db, id| dirty::listed(db, id, &asked)).await?;
+        let found = self.read_scope(ticket, scope, none, move |db, id| unfinished::listed(db, id, &asked)).await?;
         Ok(found.unwrap_or_else(|| vec![None; none]))
     }
 
