@@ -1,6 +1,7 @@
 //! The figures of reading, each beside its limit: `make bench`.
 //!
 //! Memory over a million items on a thousand pages, and the CPU of a long list with one change. Prints; asserts nothing.
+//! `FIGURE=list` or `FIGURE=million` leaves the other out.
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench prints, and owns its own tasks")]
 
@@ -36,9 +37,15 @@ fn main() {
     if let (Ok(url), Ok(kind)) = (std::env::var("BARE_READ_URL"), std::env::var("BARE_READ_KIND")) {
         return runtime().block_on(bare(&url, &kind));
     }
+    let wanted = std::env::var("FIGURE").unwrap_or_default();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted == name;
     runtime().block_on(async {
-        one_change().await;
-        million().await;
+        if is_wanted("list") {
+            one_change().await;
+        }
+        if is_wanted("million") {
+            million().await;
+        }
     });
 }
 

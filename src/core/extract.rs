@@ -12,6 +12,7 @@ use std::collections::hash_map::Entry;
 
 use bytes::Bytes;
 
+use crate::core::blocks::{Blocks, Cut};
 use crate::core::job::Job;
 use crate::core::json::{self, Json, JsonError, Split};
 use crate::core::names::{ByDigest, Digest, Key, KeyDigest};
@@ -50,7 +51,35 @@ pub fn extract(job: &Job, body: &Bytes) -> Result<Vec<Item>, Failure> {
 /// # Errors
 /// As [`extract`].
 pub fn extract_counted(job: &Job, body: &Bytes) -> Result<(Vec<Item>, u64), Failure> {
-    Selection::of(job).read(body)
+    let (mut items, count) = Selection::of(job).read(body)?;
+    items.iter_mut().for_each(Item::take_digest);
+    Ok((items, count))
+}
+
+/// What of a list is not known yet.
+#[derive(Debug)]
+pub struct Fresh {
+    /// The keys of all items.
+    pub keys: Vec<KeyDigest>,
+    /// The items in blocks that are not known.
+    pub items: Vec<Item>,
+    /// What the list is recognised by from now on; `None` where it can't be cut.
+    pub blocks: Option<Blocks>,
+}
+
+/// Reads a body's items but for those in blocks that are `known`, whose bytes are not looked at one by one.
+///
+/// # Errors
+/// As [`extract`].
+pub fn extract_fresh(job: &Job, body: &Bytes, known: &Blocks) -> Result<Fresh, Failure> {
+    let (items, _) = Selection::of(job).read(body)?;
+    let keys = items.iter().map(|item| item.key_digest).collect();
+    let (mut items, blocks) = match Cut::of(body, &items) {
+        Some(cut) => (cut.fresh(items, known), Some(cut.blocks())),
+        None => (items, None),
+    };
+    items.iter_mut().for_each(Item::take_digest);
+    Ok(Fresh { keys, items, blocks })
 }
 
 /// The key of the item at this position (from 0) of a list that is not held.
@@ -81,6 +110,7 @@ impl<'a> Selection<'a> {
         Self { items: job.items.as_ref(), key: &job.key, empty: job.empty }
     }
 
+    /// The items, whose bytes have no digest yet, and how many there are with those that repeat.
     fn read(&self, body: &Bytes) -> Result<(Vec<Item>, u64), Failure> {
         let items = match self.items.map(|query| (query, query.plain_steps())) {
             None => self.split(None, &[], body),
@@ -98,7 +128,7 @@ impl<'a> Selection<'a> {
         let found = json::split_keyed(body, steps, key::only_steps(self.key)?).ok()??;
         let item = |(at, (raw, key)): (usize, json::Keyed<'_>)| {
             let key = key::of_value(key?).or_else(|| key::of_raw(self.key, raw, self.place(at)).ok())?;
-            Some(Item::new(key, body.slice_ref(raw)))
+            Some(Item::plain(key, body.slice_ref(raw)))
         };
         found.into_iter().enumerate().map(item).collect()
     }
@@ -118,8 +148,9 @@ impl<'a> Selection<'a> {
             (Split::Items(raws), _) => raws,
             (Split::NotThere, None) => Vec::new(),
         };
-        let item =
-            |(at, raw): (usize, &[u8])| Ok(Item::new(key::of_raw(self.key, raw, self.place(at))?, body.slice_ref(raw)));
+        let item = |(at, raw): (usize, &[u8])| {
+            Ok(Item::plain(key::of_raw(self.key, raw, self.place(at))?, body.slice_ref(raw)))
+        };
         raws.into_iter().enumerate().map(item).collect()
     }
 
@@ -136,7 +167,7 @@ impl<'a> Selection<'a> {
             return self.not_there(query, &tree);
         }
         let item = |(at, node): (usize, &Json)| {
-            Ok(Item::new(key::of_tree(self.key, node, self.place(at))?, Bytes::from(node.to_bytes())))
+            Ok(Item::plain(key::of_tree(self.key, node, self.place(at))?, Bytes::from(node.to_bytes())))
         };
         nodes.into_iter().enumerate().map(item).collect()
     }
@@ -174,7 +205,7 @@ impl<'a> Selection<'a> {
 
     /// Refuses two items that have the same key and differ.
     fn same(&self, first: &Item, second: &Item, at: usize) -> Result<(), Failure> {
-        if first.raw_digest == second.raw_digest {
+        if first.raw == second.raw {
             return Ok(());
         }
         let (a, b) = (parse(&first.raw)?, parse(&second.raw)?);
@@ -211,7 +242,18 @@ impl std::fmt::Display for Place {
 impl Item {
     /// An item of these bytes.
     pub fn new(key: Key, raw: Bytes) -> Self {
-        Self { key_digest: key.digest(), key, raw_digest: Digest::of(&raw), raw }
+        let mut item = Self::plain(key, raw);
+        item.take_digest();
+        item
+    }
+
+    /// One whose bytes have no digest yet.
+    fn plain(key: Key, raw: Bytes) -> Self {
+        Self { key_digest: key.digest(), key, raw, raw_digest: Digest::default() }
+    }
+
+    fn take_digest(&mut self) {
+        self.raw_digest = Digest::of(&self.raw);
     }
 }
 

@@ -17,6 +17,7 @@ pub mod transport;
 pub mod units;
 
 // Reading: from bytes to items.
+pub mod blocks;
 pub mod cursor;
 pub mod document;
 pub mod extract;

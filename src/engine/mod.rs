@@ -24,6 +24,7 @@ mod parking;
 mod scheduler;
 mod scopes;
 
+mod blocks;
 mod poller;
 mod reading;
 mod report;

@@ -16,6 +16,7 @@ use crate::core::time::Timestamp;
 use crate::core::why::{Noted, Observation};
 use crate::engine::World;
 use crate::engine::alarm::Alarm;
+use crate::engine::blocks::KnownBlocks;
 use crate::engine::current::Current;
 use crate::engine::dispatcher::Dispatcher;
 use crate::engine::report::Trace;
@@ -51,13 +52,22 @@ pub(super) struct Poller {
     dispatcher: Dispatcher,
     alarm: Alarm,
     pub(super) noted: Arc<Noted>,
+    pub(super) blocks: KnownBlocks,
     /// Of jobs with scopes, the one that the next poll begins with.
     pub(super) left: Mutex<BTreeMap<JobName, Scope>>,
 }
 
 impl Poller {
     pub(super) fn new(world: Arc<World>, current: Current, dispatcher: Dispatcher, alarm: Alarm) -> Self {
-        Self { world, current, dispatcher, alarm, noted: Arc::default(), left: Mutex::default() }
+        Self {
+            world,
+            current,
+            dispatcher,
+            alarm,
+            noted: Arc::default(),
+            blocks: KnownBlocks::default(),
+            left: Mutex::default(),
+        }
     }
 
     /// Who is to know how polls end.
@@ -85,11 +95,12 @@ impl Poller {
         let (outcome, tally, hold) = match &job.each {
             Some(each) => Box::pin(self.poll_each(job, each, ticket, mode, &mut trace, gate)).await?,
             None => {
-                let whole = Combination::default();
+                let (whole, uid) = (Combination::default(), ticket.uid);
                 let ended = Round::new(self, job, &whole, &ticket, mode, trace.records(), gate)
                     .run(&mut ticket, &mut trace)
                     .await?;
                 self.end(ticket, ended.act, &ended.outcome).await?;
+                ended.blocks.into_iter().for_each(|blocks| self.blocks.put(uid, &whole.scope, blocks));
                 (ended.outcome, ended.tally, ended.hold)
             }
         };

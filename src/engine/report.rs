@@ -152,6 +152,13 @@ impl Trace {
             .extend(views.filter_map(|item| Some(ItemView { key: item.key.to_string(), body: raw(&item.raw)? })));
     }
 
+    /// Notes items that are what they were, and are not read.
+    pub(super) fn passed(&mut self, items: u64) {
+        if let Some(report) = &mut self.report {
+            report.items += items;
+        }
+    }
+
     /// Is this item one of those that are shown?
     pub(super) fn shows(&self, key: &Key) -> bool {
         self.report.as_ref().is_some_and(|report| report.sample.iter().any(|item| item.key == key.as_str()))

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::core::blocks::Blocks;
 use crate::core::cursor::{CursorState, Reach};
 use crate::core::decide::{Decider, Phase, Start};
 use crate::core::each::Combination;
@@ -41,6 +42,8 @@ pub(super) struct Ended {
     pub(super) act: Act,
     /// What waits for a person after it.
     pub(super) hold: Option<Box<Hold>>,
+    /// What the list is recognised by once this is written.
+    pub(super) blocks: Option<Blocks>,
 }
 
 /// What is to be written at its end.
@@ -100,6 +103,8 @@ pub(super) struct Round<'a> {
     sealed_anew: bool,
     /// The seal of the one answer of a list that has no pages.
     renewed: Option<Seal>,
+    /// What parts of that answer will be recognised by.
+    blocks: Option<Blocks>,
     /// A 304 stood for a page.
     relied: bool,
     /// Something was committed before the end.
@@ -188,6 +193,7 @@ impl<'a> Round<'a> {
             sealed_keys: 0,
             sealed_anew: false,
             renewed: None,
+            blocks: None,
             relied: false,
             parts: false,
             events: 0,
@@ -283,7 +289,7 @@ impl<'a> Round<'a> {
     fn failed(self, failure: Failure) -> Ended {
         let act = if self.mode == Mode::Look { Act::Nothing } else { Act::Note(None, None) };
         let tally = Tally { items: self.seen.len(), events: self.events };
-        Ended { outcome: PollOutcome::Failed(failure), tally, act, hold: self.state.hold }
+        Ended { outcome: PollOutcome::Failed(failure), tally, act, hold: self.state.hold, blocks: None }
     }
 
     /// Asks for one page, and takes in what it holds.
@@ -330,13 +336,18 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// What this request's answer may be recognised by: nothing while everything has to be read.
-    async fn known(&self, ticket: &PollTicket, request: Digest) -> Result<Option<PageSeal>, StoreError> {
+    /// True when what is as it was in the last complete poll need not be read: unless everything has to be.
+    fn recognises(&self) -> bool {
         let reads_all = self.whole
             || self.mode == Mode::Look
             || self.start.phase != Phase::Watching
             || self.start.old_rules.is_some();
-        if reads_all || self.state.gap || self.state.settling > 0 || self.state.dirty {
+        !(reads_all || self.state.gap || self.state.settling > 0 || self.state.dirty)
+    }
+
+    /// What this request's answer may be recognised by.
+    async fn known(&self, ticket: &PollTicket, request: Digest) -> Result<Option<PageSeal>, StoreError> {
+        if !self.recognises() {
             return Ok(None);
         }
         if self.turner.is_some() {

@@ -67,6 +67,7 @@ impl Poller {
                 }
                 Act::Commit(last) => self.commit_scope(&mut ticket, *last).await?,
             }
+            round.blocks.into_iter().for_each(|blocks| self.blocks.put(ticket.uid, &place.scope, blocks));
             let stops = match &round.outcome {
                 // Credentials that were good for one scope are refused for what is asked, not for what they are.
                 PollOutcome::Failed(failure) if failure.is_refusal() => answered.is_none(),

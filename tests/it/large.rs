@@ -70,6 +70,37 @@ impl Watch {
 }
 
 #[test]
+fn of_a_long_list_that_stays_every_change_is_told_once_whatever_came_before() {
+    let item = |id: usize, value: usize| format!("{{\"id\":{id},\"value\":{value}}}");
+    let list = |values: &dyn Fn(usize) -> Option<usize>| {
+        let items: Vec<String> = (0..3000).filter_map(|id| Some(item(id, values(id)?))).collect();
+        Reply::json(format!("{{\"orders\":[{}]}}", items.join(",")))
+    };
+    let watch = Watch::of(ORDERS, list(&|_| Some(0)));
+    let daemon = watch.run();
+    let told = |answer: Reply, outcome: &str, items: usize| {
+        watch.vendor.reply(answer);
+        let report = poll(&daemon);
+        assert_eq!((&report["outcome"], &report["items"]), (&outcome.into(), &items.into()), "{report}");
+        let events = report["events"].as_array().expect("events").clone();
+        events.iter().map(|event| format!("{} {}", event["key"], event["change"])).collect::<Vec<_>>().join(", ")
+    };
+    let updated = "\"1500\" \"updated\"";
+    assert_eq!(told(list(&|id| Some(usize::from(id == 1500))), "complete", 3000), updated);
+    assert_eq!(told(list(&|_| Some(0)), "complete", 3000), updated, "there and back is two events");
+    assert_eq!(told(Reply::json("{\"orders\":[{\"id\":1}"), "failed", 0), "");
+    assert_eq!(told(list(&|id| Some(usize::from(id == 1500))), "complete", 3000), updated);
+    let without = |id: usize| (id != 7).then_some(usize::from(id == 1500));
+    assert_eq!(told(list(&without), "complete", 2999), "", "an item may be missing once");
+    assert_eq!(told(list(&without), "unchanged", 0), "\"7\" \"deleted\"");
+    assert_eq!(told(list(&|id| Some(usize::from(id == 1500))), "complete", 3000), "\"7\" \"restored\"");
+    assert_eq!(
+        told(list(&|id| Some(usize::from(id == 1500) + usize::from(id % 1000 == 1))), "complete", 3000),
+        "\"1\" \"updated\", \"1001\" \"updated\", \"2001\" \"updated\""
+    );
+}
+
+#[test]
 fn an_answer_of_192_mib_needs_memory_for_a_part_of_it() {
     let (list, count) = items(192 * MIB, ",\n", |text, id| {
         write!(text, "{{\"id\":{id},\"status\":\"new\",\"note\":\"{:x<4000}\"}}", "").expect("text can be written");

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::core::job::plain;
 use crate::core::json::samples::{document as any_document, spaced};
 
 struct Case {
@@ -31,7 +32,9 @@ impl Case {
 
     fn read(&self, body: &str) -> Result<Vec<Item>, Failure> {
         let selection = Selection { items: self.items.as_ref(), key: &self.key, empty: self.empty };
-        selection.read(&Bytes::copy_from_slice(body.as_bytes())).map(|(items, _)| items)
+        let (mut items, _) = selection.read(&Bytes::copy_from_slice(body.as_bytes()))?;
+        items.iter_mut().for_each(Item::take_digest);
+        Ok(items)
     }
 
     /// Keys and bytes, as `KEY=BYTES`.
@@ -50,9 +53,8 @@ impl Case {
 #[test]
 fn items_are_slices_of_the_body() {
     let body = Bytes::from_static(br#"{"data": [ {"id": 1.0, "a": [1 ]}, {"id":"x"} ] }"#);
-    let case = list("$.data[*]", &["$.id"]);
-    let selection = Selection { items: case.items.as_ref(), key: &case.key, empty: false };
-    let (items, count) = selection.read(&body).expect("items");
+    let Case { items, key, .. } = list("$.data[*]", &["$.id"]);
+    let (items, count) = extract_counted(&Job { items, key, ..plain("orders") }, &body).expect("items");
     assert_eq!((items.len(), count), (2, 2));
     assert_eq!(&items[0].raw[..], br#"{"id": 1.0, "a": [1 ]}"#);
     assert!(body.as_ptr_range().contains(&items[0].raw.as_ptr()), "no copy");

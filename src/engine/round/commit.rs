@@ -93,12 +93,13 @@ impl Round<'_> {
         self.tell(&decided, trace);
         let tally = Tally { items: self.seen.len(), events: self.events };
         if self.mode == Mode::Look {
-            return Ok(Ended { outcome, tally, act: Act::Nothing, hold });
+            return Ok(Ended { outcome, tally, act: Act::Nothing, hold, blocks: None });
         }
+        let blocks = self.blocks.take().filter(|_| outcome == PollOutcome::Complete);
         if !accepted && hold == self.state.hold && self.is_idle(&outcome, &decided) {
             let seal = self.renewed.take().filter(|_| !matches!(outcome, PollOutcome::Partial(_)));
             decided.observations.extend(held);
-            return Ok(Ended { outcome, tally, act: self.note_seen(seal, decided.observations), hold });
+            return Ok(Ended { outcome, tally, act: self.note_seen(seal, decided.observations), hold, blocks });
         }
         let mut chunks = chunks(self.start.scope.clone(), decided, self.rows_max(), self.bytes_max());
         let mut changes = chunks.pop().unwrap_or_default();
@@ -118,7 +119,7 @@ impl Round<'_> {
             changes.pages = self.turner.is_some().then(|| std::mem::take(&mut self.seals));
         }
         last.changes = changes;
-        Ok(Ended { outcome, tally, act: Act::Commit(Box::new(last)), hold })
+        Ok(Ended { outcome, tally, act: Act::Commit(Box::new(last)), hold, blocks })
     }
 
     /// Ends a round with what is worth no transaction.

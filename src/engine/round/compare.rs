@@ -4,11 +4,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::core::blocks::Blocks;
 use crate::core::decide::{Decider, Differing};
 use crate::core::extract::Item;
 use crate::core::ledger::{Remembered, Row};
 use crate::core::names::{Digest, KeyDigest};
 use crate::core::outcome::Failure;
+use crate::engine::poller::Mode;
 use crate::engine::report::Trace;
 use crate::engine::round::listed::{COMPARED_MAX, Items, Listed};
 use crate::engine::round::{PageRead, Round};
@@ -29,7 +31,8 @@ impl Round<'_> {
     ) -> Result<Result<PageRead, Failure>, StoreError> {
         self.fresh = true;
         let url = answer.url.clone();
-        let Listed { keys, leaf, reach, mut items } = match self.list(answer).await {
+        let known = self.known_blocks();
+        let Listed { keys, leaf, reach, mut items, passed, blocks } = match self.list(answer, known).await {
             Ok(listed) => listed,
             Err(failure) => return Ok(Err(failure)),
         };
@@ -56,10 +59,22 @@ impl Round<'_> {
             }
             self.relieve(ticket, trace).await?;
         }
-        self.reach = reach;
+        (self.reach, self.blocks) = (reach, blocks);
+        self.live += passed;
+        trace.passed(passed);
         self.seen.add(keys.iter().copied());
         self.seal(PageSeal { seal, leaf: leaf.clone(), keys });
         Ok(Ok(PageRead { leaf, url, news }))
+    }
+
+    /// The blocks by which parts of a list may be recognised; `None`: it is not read in blocks, for it has pages, which are
+    /// recognised themselves, or details, or it is what came since a cursor.
+    fn known_blocks(&self) -> Option<Blocks> {
+        if self.mode == Mode::Look || self.turner.is_some() || self.job.detail.is_some() || self.job.cursor.is_some() {
+            return None;
+        }
+        let known = self.poller.blocks.take(self.start.uid, &self.start.scope);
+        Some(known.filter(|_| self.recognises()).unwrap_or_default())
     }
 
     /// The rows of a whole page that is held, in one read: keys are digests, so that the rows of any part of it are spread

@@ -221,7 +221,7 @@ impl Round<'_> {
             }
             _ => self.note_seen(None, observations),
         };
-        Ended { outcome, tally, act, hold }
+        Ended { outcome, tally, act, hold, blocks: None }
     }
 }
 

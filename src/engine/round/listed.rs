@@ -4,9 +4,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
+use crate::core::blocks::Blocks;
 use crate::core::cursor::Reach;
 use crate::core::document::to_json;
-use crate::core::extract::{Item, extract_counted};
+use crate::core::extract::{Fresh, Item, extract_counted, extract_fresh};
 use crate::core::index::{Index, Indexer};
 use crate::core::job::Job;
 use crate::core::names::KeyDigest;
@@ -25,6 +28,10 @@ pub(super) struct Listed {
     pub(super) leaf: Leaf,
     pub(super) reach: Reach,
     pub(super) items: Items,
+    /// Items that are not among those, for they are what they were.
+    pub(super) passed: u64,
+    /// What the list is recognised by from now on.
+    pub(super) blocks: Option<Blocks>,
 }
 
 /// A page's items, which come some at a time.
@@ -63,35 +70,51 @@ impl Items {
 }
 
 impl Round<'_> {
-    /// Reads what an answer holds.
-    pub(super) async fn list(&self, answer: Answer) -> Result<Listed, Failure> {
+    /// Reads what an answer holds; in blocks, where those that are `known` are given.
+    pub(super) async fn list(&self, answer: Answer, known: Option<Blocks>) -> Result<Listed, Failure> {
         let (job, reach) = (self.job.clone(), self.reach.clone());
         let weight = answer.body.as_ref().map_or(0, |body| usize::try_from(body.len()).unwrap_or(usize::MAX));
-        self.world.tasks.compute(weight, move || list(&job, &answer, reach)).await
+        self.world.tasks.compute(weight, move || list(&job, &answer, reach, known)).await
     }
 }
 
-fn list(job: &Job, answer: &Answer, reach: Reach) -> Result<Listed, Failure> {
+fn list(job: &Job, answer: &Answer, reach: Reach, known: Option<Blocks>) -> Result<Listed, Failure> {
     if let Some(Body::Spooled(spool)) = &answer.body
         && let Some(index) = index(job, answer, spool, reach.clone())?
     {
         let (keys, leaf, reach) = (index.keys(), index.leaf.clone(), index.reach.clone());
-        return Ok(Listed { keys, leaf, reach, items: Items::Spooled(Box::new((index, spool.clone()))) });
+        let items = Items::Spooled(Box::new((index, spool.clone())));
+        return Ok(Listed { keys, leaf, reach, items, passed: 0, blocks: None });
     }
-    held(job, answer, reach)
+    match known {
+        Some(known) => in_blocks(job, answer, reach, &known),
+        None => held(job, answer, reach),
+    }
+}
+
+/// Reads a body as a whole, but for the items of blocks that are known.
+fn in_blocks(job: &Job, answer: &Answer, reach: Reach, known: &Blocks) -> Result<Listed, Failure> {
+    let body = to_json(job, answer.content_type.as_deref(), bytes(answer)?)?;
+    let Fresh { keys, items, blocks } = extract_fresh(job, &body, known)?;
+    let passed = (keys.len() - items.len()) as u64;
+    Ok(Listed { keys, leaf: Leaf::default(), reach, items: Items::Held(items.into_iter()), passed, blocks })
+}
+
+fn bytes(answer: &Answer) -> Result<Bytes, Failure> {
+    Ok(answer.body.as_ref().map(Body::bytes).transpose().map_err(unreadable)?.unwrap_or_default())
 }
 
 /// Reads a body as a whole.
 fn held(job: &Job, answer: &Answer, mut reach: Reach) -> Result<Listed, Failure> {
-    let body = answer.body.as_ref().map(Body::bytes).transpose().map_err(unreadable)?.unwrap_or_default();
-    let body = to_json(job, answer.content_type.as_deref(), body)?;
+    let body = to_json(job, answer.content_type.as_deref(), bytes(answer)?)?;
     let (items, count) = extract_counted(job, &body)?;
     let leaf = job.pages.as_ref().map(|pages| Leaf::read(pages, &answer.headers, &body, &items, count)).transpose()?;
     if let Some(spec) = &job.cursor {
         reach.read(spec, &answer.headers, &body, &items)?;
     }
     let keys = items.iter().map(|item| item.key_digest).collect();
-    Ok(Listed { keys, leaf: leaf.unwrap_or_default(), reach, items: Items::Held(items.into_iter()) })
+    let items = Items::Held(items.into_iter());
+    Ok(Listed { keys, leaf: leaf.unwrap_or_default(), reach, items, passed: 0, blocks: None })
 }
 
 /// Finds the items of a body on disk, with one window of it in memory. None when it has to be read as a whole.
