@@ -242,7 +242,9 @@ pub(super) fn warn_of_refusal(field: &Field<'_>, url: &Url, policy: &Policy, rea
         Ok(()) => return,
     };
     let problem = Problem::warning(field.place(), format!("every delivery to this sink will be dead: {why}"));
-    reader.note(problem.hint("write `private = true`, or name the address in `allow_cidr`"));
+    let by_private = policy.is_strict() && Policy::Guarded { private: true, allow: [].into() }.admit_url(url).is_ok();
+    let hint = if by_private { "write `private = true`, or name" } else { "name" };
+    reader.note(problem.hint(format!("{hint} the address in `allow_cidr`, if it is meant")));
 }
 
 /// Does `allow_cidr` let any address of this machine through?
