@@ -3,7 +3,7 @@
 //!
 //! Which scopes there are, and what their ends come to, is decided in [`crate::core::each`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use crate::core::each::{
@@ -15,9 +15,9 @@ use crate::core::names::{JobName, Scope};
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
 use crate::engine::poller::{Mode, Poller};
 use crate::engine::report::Trace;
-use crate::engine::round::{Act, Round, Tally};
+use crate::engine::round::{Act, Last, Round, Tally};
 use crate::source::Gate;
-use crate::store::{PollTicket, StoreError};
+use crate::store::{PollChanges, PollTicket, ScopeState, StoreError};
 
 /// The scopes of a poll, or how it ends without any.
 enum Places {
@@ -48,6 +48,9 @@ impl Poller {
                 return Ok((outcome, tally, held));
             }
         };
+        if mode == Mode::Commit {
+            self.let_go_of_those_away(&mut ticket, &places).await?;
+        }
         self.begin_where_left(&job.name, &mut places);
         let (mut ended, mut seals, mut observed): (Vec<ScopeEnd>, _, _) = (Vec::new(), Vec::new(), Vec::new());
         let mut waiting = places.into_iter();
@@ -91,6 +94,19 @@ impl Poller {
             self.note(ticket, &outcome, seals, observed).await?;
         }
         Ok((outcome, tally, hold))
+    }
+
+    /// What waits of a scope that is asked for no more waits for nobody: should it come back, a poll finds it again.
+    async fn let_go_of_those_away(&self, ticket: &mut PollTicket, places: &[Combination]) -> Result<(), StoreError> {
+        let here: BTreeSet<&Scope> = places.iter().map(|place| &place.scope).collect();
+        let waits = |(scope, state): &(&Scope, &ScopeState)| state.hold.is_some() && !here.contains(scope);
+        let away: Vec<_> =
+            ticket.scopes.iter().filter(waits).map(|(scope, state)| (scope.clone(), state.clone())).collect();
+        for (scope, state) in away {
+            let changes = PollChanges { scope, ..PollChanges::default() };
+            self.commit_scope(ticket, Last { changes, scope: ScopeState { hold: None, ..state } }).await?;
+        }
+        Ok(())
     }
 
     /// The scopes there are now.

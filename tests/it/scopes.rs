@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use crate::support::bridge::config;
 use crate::support::pages::{outcome, partial, poll, query};
 use crate::support::{Bridge, Receiver, Reply, Vendor};
 
@@ -86,6 +87,24 @@ fn s1_each_scope_has_its_own_baseline_ledger_and_sequence() {
     assert_eq!(scopes.iter().filter(|scope| ***scope == json!({ "account": "eu" })).count(), 3, "{scopes:?}");
     set(&lists, "us", Some(&[]));
     assert_eq!(told(&bridge), ["us deleted 1 2"], "an item of the same key in another scope is another item");
+}
+
+#[test]
+fn s4_what_a_scope_has_held_waits_for_nobody_while_it_is_away() {
+    let each = |accounts: &str| format!("each = {{ account = [{accounts}] }}");
+    let (lists, vendor, receiver, bridge) = world(&each("'eu', 'us'"));
+    let some = |count| (1..=count).map(|id| (id, "new")).collect::<Vec<_>>();
+    set(&lists, "us", Some(&some(30)));
+    poll(&bridge);
+    set(&lists, "us", Some(&some(5)));
+    assert_eq!(poll(&bridge)["held"]["deletions"], 25);
+    for (accounts, held) in [("'eu'", Value::Null), ("'eu', 'us'", 25.into())] {
+        bridge.write(&config(&vendor, &receiver, &format!("{JOB}retries = 0\n{}\n", each(accounts)), ""));
+        let report = poll(&bridge);
+        assert_eq!((events(&report).len(), &report["held"]["deletions"]), (0, &held), "{report}");
+        let job = bridge.cli(["status", "--json"]).ok().json()["jobs"][0].clone();
+        assert_eq!((&job["held"]["deletions"], job["health"] == "held"), (&held, !held.is_null()), "{job}");
+    }
 }
 
 #[test]
@@ -218,7 +237,7 @@ fn a_scope_that_left_each_makes_no_plan_speak_of_a_new_baseline_for_ever() {
     assert_eq!(outcome(&poll(&bridge)), "complete");
     let write = |each: &str| {
         let job = format!("{JOB}retries = 0\nformat = 'json'\neach = {{ account = {each} }}\n");
-        bridge.write(&crate::support::bridge::config(&vendor, &receiver, &job, ""));
+        bridge.write(&config(&vendor, &receiver, &job, ""));
     };
     let plan = || {
         let done = bridge.cli(["plan", "--json"]);
