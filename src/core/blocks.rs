@@ -83,7 +83,7 @@ impl Cut {
 }
 
 fn ends_block(key: KeyDigest) -> bool {
-    key.0[0] % MEAN == 0
+    key.0[0].is_multiple_of(MEAN)
 }
 
 /// Of all bytes from the first item to the last, in one go, and of where each item stands in them.
