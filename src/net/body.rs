@@ -1,7 +1,7 @@
 //! Bodies with a limit: read piece by piece after decompression, kept on disk when they are large, and let go of at the
 //! limit.
 //!
-//! A `content-length` is believed when it says too much and never when memory is set aside.
+//! A `content-length` is believed when it says too much, and when memory is set aside only after some of it has come.
 
 use std::io;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub const HELD_MAX: usize = 16 * 1024 * 1024;
 /// Bytes that are gathered before they are written to disk.
 const PIECE: usize = 1024 * 1024;
 
-/// The most memory that is set aside because of a `content-length`.
+/// The most memory that is set aside because of a `content-length` of which nothing has come.
 const RESERVE_MAX: u64 = 1024 * 1024;
 
 /// The bytes of an answer, after decompression.
@@ -104,6 +104,11 @@ pub async fn read_whole(mut response: Response, max: u64, folder: Option<&Path>)
             return Err(Unread::TooLarge);
         }
         hasher.update(&chunk);
+        if bytes.len() + chunk.len() > bytes.capacity() {
+            // Growing step by step would copy a long body more than once.
+            let whole = usize::try_from(announced).unwrap_or(usize::MAX).min(HELD_MAX);
+            bytes.reserve_exact(whole.saturating_sub(bytes.len()));
+        }
         bytes.extend_from_slice(&chunk);
         if let Some(folder) = folder {
             relieve(&mut bytes, &mut spool, folder).map_err(Unread::Disk)?;
