@@ -9,10 +9,10 @@ use crate::trouble::Trouble;
 use crate::{Daemon, Receiver, config, median};
 
 /// Pairs of runs for each kind of trouble.
-const PAIRS: usize = 7;
+const PAIRS: usize = 5;
 
 /// Changes of one run.
-const CHANGES: usize = 500;
+const CHANGES: usize = 200;
 
 /// Prints a line for each kind of trouble, or for that of `BESIDE`.
 pub(crate) async fn isolation() {
@@ -50,7 +50,7 @@ async fn p99(beside: Option<Trouble>) -> f64 {
     let receiver = Receiver::start().await;
     let directory = tempfile::tempdir().expect("a directory");
     let address = &receiver.address;
-    let mut text = config(address, "5ms", &format!("url = \"http://{address}/good\""));
+    let mut text = config(address, "50ms", &format!("url = \"http://{address}/good\""));
     if let Some(trouble) = beside {
         let url = trouble.start().await;
         text = text.replace("[\"hook\"]", "[\"hook\", \"other\"]");
