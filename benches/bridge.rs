@@ -29,8 +29,9 @@ const CHANGES: usize = 40;
 /// How long one run of the CPU figure polls.
 const POLLING: Duration = Duration::from_secs(8);
 
-/// Jobs that poll beside each other, 20 times a second each.
+/// Jobs that poll beside each other, spread over [`EVERY`].
 const JOBS: usize = 10;
+const EVERY: Duration = Duration::from_millis(50);
 
 fn main() {
     if let Ok(url) = std::env::var("BARE_GET_URL") {
@@ -264,10 +265,12 @@ async fn unchanged() {
 async fn bare_gets(url: &str) {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let mut loops = Vec::new();
-    for _ in 0..JOBS {
+    for number in 0..JOBS as u32 {
         let (client, url) = (client.clone(), url.to_owned());
         loops.push(tokio::spawn(async move {
-            let mut pace = tokio::time::interval(Duration::from_millis(50));
+            // As the daemon's jobs do: if all woke at once, nine of ten would find the processor's caches warm.
+            let start = tokio::time::Instant::now() + EVERY * number / JOBS as u32;
+            let mut pace = tokio::time::interval_at(start, EVERY);
             loop {
                 pace.tick().await;
                 let answer = client.get(&url).send().await.expect("an answer");
