@@ -90,16 +90,23 @@ fn what_is_not_json_gets_its_format() {
                <item><guid>b</guid><title>B</title></item></channel></rss>";
     let vendor = Vendor::scripted(move |request| match request.path() {
         "/stock.csv" => Reply::body("text/csv", "sku,left\nA-1,3\nA-2,3\n"),
+        "/lager.csv" => Reply::body("text/csv", "sku;bestand\nA-1;3,5\nA-2;3\n"),
+        "/pipes.csv" => Reply::body("text/csv", "sku|left\nA-1|3\nA-2|3\n"),
         _ => Reply::body("application/xml", rss),
     });
     let bridge = nothing();
-    init(&bridge, &[&format!("{}/stock.csv", vendor.url())]).ok();
-    init(&bridge, &[&format!("{}/news", vendor.url())]).ok();
+    for path in ["stock.csv", "lager.csv", "pipes.csv", "news"] {
+        init(&bridge, &[&format!("{}/{path}", vendor.url())]).ok();
+    }
     let text = written(&bridge);
-    for line in ["format = \"csv\"", "key = \"$.sku\"", "format = \"feed\"", "items = \"$.entries[*]\""] {
+    let semicolon = "format = \"csv\"\ncsv = { delimiter = \";\" }\n";
+    let pipe = "csv = { delimiter = \"|\" }\n";
+    for line in
+        ["format = \"csv\"\nevery", semicolon, pipe, "key = \"$.sku\"", "format = \"feed\"", "items = \"$.entries[*]\""]
+    {
         assert!(text.contains(line), "no `{line}` in {text}");
     }
-    for job in ["stock", "news"] {
+    for job in ["stock", "lager", "pipes", "news"] {
         let poll = bridge.cli(["poll", job, "--json"]).ok().json();
         assert_eq!((poll["outcome"].as_str(), poll["items"].as_u64()), (Some("complete"), Some(2)), "{poll}");
     }

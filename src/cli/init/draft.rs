@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 
 use super::access::{Access, quoted};
+use super::probe::Shape;
 use super::target::Target;
-use crate::core::document::Format;
 use crate::core::survey::{Setting, Survey, Volatile};
 
 /// Where `doorbell listen` is.
@@ -18,8 +18,7 @@ const WIDTH: usize = 110;
 pub(super) struct Draft<'a> {
     pub(super) access: &'a Access,
     pub(super) survey: &'a Survey,
-    /// Where it is not JSON.
-    pub(super) format: Option<Format>,
+    pub(super) shape: Shape,
     pub(super) name: &'a str,
     pub(super) every: &'a str,
     pub(super) sink: Option<&'a str>,
@@ -59,9 +58,7 @@ impl Draft<'_> {
         if shares {
             text.push_str(&access.credentials());
         }
-        if let Some(format) = self.format {
-            let _ = writeln!(text, "format = \"{}\"", format.as_str());
-        }
+        text.push_str(&self.shape.lines());
         let _ = writeln!(text, "every = {}", quoted(every));
         match (&survey.items, &survey.key) {
             (Some(items), Some(key)) => {

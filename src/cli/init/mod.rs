@@ -109,7 +109,7 @@ async fn write(config: Option<&Path>, args: InitArgs) -> Result<(), Stop> {
         target.is_free(&name)?;
     }
     let wish = Wish { items: args.items.clone(), key: args.key.clone() };
-    let (survey, format) = probe::survey(&access, &wish).await?;
+    let (survey, shape) = probe::survey(&access, &wish).await?;
     tell(&survey, target.is_stdout());
     let mut every = args.every.clone().unwrap_or_else(|| "1m".to_owned());
     let mut sink = args.sink.clone();
@@ -120,7 +120,7 @@ async fn write(config: Option<&Path>, args: InitArgs) -> Result<(), Stop> {
             sink = Some(ask::once("Where do webhooks go? (`doorbell listen` is the default)", draft::LISTEN)?);
         }
     }
-    let draft = Draft { access: &access, survey: &survey, format, name: &name, every: &every, sink: sink.as_deref() };
+    let draft = Draft { access: &access, survey: &survey, shape, name: &name, every: &every, sink: sink.as_deref() };
     let text = draft.text(&target);
     target.write(&text)?;
     if !target.is_stdout() {

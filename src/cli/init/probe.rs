@@ -29,14 +29,32 @@ const TITLE_MAX: usize = 80;
 /// How far into a page its title is looked for, in bytes.
 const TITLE_WITHIN: usize = 16 * 1024;
 
-/// Asks twice and looks at the answers; the format where it is not JSON.
-pub(super) async fn survey(access: &Access, wish: &Wish) -> Result<(Survey, Option<Format>), Stop> {
-    let mut job = job(access, None)?;
+/// What an answer is, as far as that is worth a line.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Shape {
+    /// Where it is not JSON.
+    format: Option<Format>,
+    /// Between the fields of CSV, where it is not a comma.
+    delimiter: Option<&'static str>,
+}
+
+impl Shape {
+    /// The lines of the job.
+    pub(super) fn lines(self) -> String {
+        let format = self.format.map(|format| format!("format = \"{}\"\n", format.as_str()));
+        let csv = self.delimiter.map(|typed| format!("csv = {{ delimiter = \"{typed}\" }}\n"));
+        [format, csv].into_iter().flatten().collect()
+    }
+}
+
+/// Asks twice and looks at the answers, and at what they are.
+pub(super) async fn survey(access: &Access, wish: &Wish) -> Result<(Survey, Shape), Stop> {
+    let mut job = job(access, Shape::default())?;
     let fetcher = HttpFetcher::new(wall_clock, Arc::new(Credentialer::alone(wall_clock)));
     let answer = ask(&fetcher, &job, access).await?;
-    let format = format(&job, &answer)?;
-    if let Some(format) = format {
-        job = self::job(access, Some(format))?;
+    let shape = shape(&job, &answer)?;
+    if shape.format.is_some() {
+        job = self::job(access, shape)?;
     }
     let first = read(&job, &answer)?;
     tokio::time::sleep(PAUSE).await;
@@ -44,28 +62,30 @@ pub(super) async fn survey(access: &Access, wish: &Wish) -> Result<(Survey, Opti
     let first = Seen { url: &access.url, headers: &first.headers, document: &first.document };
     let again = Seen { url: &access.url, headers: &again.headers, document: &again.document };
     let survey = survey::survey(&first, &again, wish).map_err(|puzzle| puzzled(&puzzle))?;
-    Ok((survey, format))
+    Ok((survey, shape))
 }
 
-/// What the answer is, where that is worth a line: a feed that is served as XML reads better as a feed.
-fn format(job: &Job, answer: &Answer) -> Result<Option<Format>, Stop> {
-    match document::format_of(answer.content_type.as_deref(), &bytes_of(answer)) {
-        Format::Auto | Format::Json => Ok(None),
+/// A feed that is served as XML reads better as a feed.
+fn shape(job: &Job, answer: &Answer) -> Result<Shape, Stop> {
+    let (content_type, body) = (answer.content_type.as_deref(), bytes_of(answer));
+    let format = match document::format_of(content_type, &body) {
+        Format::Auto | Format::Json => return Ok(Shape::default()),
         Format::Xml => {
             let document = read(job, answer)?.document;
             let is_feed = ["rss", "feed", "rdf:RDF"].iter().any(|root| document.get(root).is_some());
-            Ok(Some(if is_feed { Format::Feed } else { Format::Xml }))
+            if is_feed { Format::Feed } else { Format::Xml }
         }
-        format => Ok(Some(format)),
-    }
+        format => format,
+    };
+    let delimiter = (format == Format::Csv).then(|| document::delimiter_of(content_type, &body)).flatten();
+    Ok(Shape { format: Some(format), delimiter })
 }
 
 /// The job as it would be polled, as far as that can be said before anything is known.
-fn job(access: &Access, format: Option<Format>) -> Result<Arc<Job>, Stop> {
-    let (url, query) = (super::access::quoted(&access.path), access.query_line(&[]));
-    let format = format.map(|format| format!("format = \"{}\"\n", format.as_str())).unwrap_or_default();
+fn job(access: &Access, shape: Shape) -> Result<Arc<Job>, Stop> {
+    let (url, query, shape) = (super::access::quoted(&access.path), access.query_line(&[]), shape.lines());
     let text = format!(
-        "{}\n[job.probe]\nvendor = \"vendor\"\nurl = {url}\n{query}{format}every = \"1m\"\nretries = 1\n\
+        "{}\n[job.probe]\nvendor = \"vendor\"\nurl = {url}\n{query}{shape}every = \"1m\"\nretries = 1\n\
          conditional = false\nsend_to = [\"nobody\"]\n\n[sink.nobody]\nurl = \"http://127.0.0.1:9/\"\n",
         access.vendor_table("vendor")
     );

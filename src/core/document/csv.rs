@@ -133,10 +133,8 @@ fn header<'a>(
     if rows.next(fields)?.is_none() {
         return if empty { Ok(None) } else { Err(headless()) };
     }
-    if let ([one], None) = (fields.as_slice(), spec.delimiter)
-        && let Some((_, typed)) = OTHER_DELIMITERS.iter().find(|(delimiter, _)| one.contains(*delimiter))
-    {
-        return Err(Broken::on_line(1, format!("the header is one column, `{}`", quote(one)))
+    if let (Some((column, typed)), None) = (misread(fields), spec.delimiter) {
+        return Err(Broken::on_line(1, format!("the header is one column, `{}`", quote(column)))
             .hint(format!("`csv = {{ delimiter = \"{typed}\" }}`")));
     }
     let mut seen = HashSet::new();
@@ -147,6 +145,20 @@ fn header<'a>(
         out
     };
     Ok(Some(fields.iter().enumerate().map(member).collect()))
+}
+
+/// The one column of a header that holds what may stand between fields, and how that is typed.
+fn misread<'f>(fields: &'f [Cow<'_, str>]) -> Option<(&'f str, &'static str)> {
+    let [one] = fields else { return None };
+    OTHER_DELIMITERS.iter().find(|(delimiter, _)| one.contains(*delimiter)).map(|(_, typed)| (&**one, *typed))
+}
+
+/// What stands between fields, as it is typed, where it is not what it would be taken for.
+pub(super) fn delimiter(text: &str, tabbed: bool) -> Option<&'static str> {
+    let mut fields = Vec::new();
+    let delimiter = if tabbed { b'\t' } else { b',' };
+    Rows { text, at: 0, line: 1, delimiter, unclosed: false }.next(&mut fields).ok()??;
+    misread(&fields).map(|(_, typed)| typed)
 }
 
 /// A column's name: `column_3` where it has none, `name_2` where it is not the first of that name.

@@ -142,6 +142,13 @@ pub fn format_of(content_type: Option<&str>, body: &[u8]) -> Format {
     Media::parse(content_type.unwrap_or_default()).format(body)
 }
 
+/// What stands between the fields of a CSV answer, as `delimiter` takes it; `None` where nothing needs to be said.
+pub fn delimiter_of(content_type: Option<&str>, body: &[u8]) -> Option<&'static str> {
+    let media = Media::parse(content_type.unwrap_or_default());
+    let text = charset::decode(body, media.charset.as_deref()).ok()?;
+    csv::delimiter(&text, media.is_tabbed())
+}
+
 /// Makes an answer one JSON document. JSON is passed on as it came, unchecked: whoever reads it checks it.
 ///
 /// # Errors
