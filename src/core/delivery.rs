@@ -160,7 +160,7 @@ impl Answer {
     }
 
     /// What its `Retry-After` asks for, at most 24 h.
-    pub(in crate::core) fn retry_after(&self) -> Option<Duration> {
+    pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => retry_after.map(|wait| wait.min(RETRY_AFTER_MAX)),
             Self::Unreachable(failure) => failure.retry_after.map(|wait| wait.min(RETRY_AFTER_MAX)),

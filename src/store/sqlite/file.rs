@@ -28,9 +28,6 @@ const CHECKED_MAX: u64 = 8 << 20;
 /// The WAL is cut back to this many bytes after a checkpoint, so that one large commit does not keep the disk.
 const WAL_MAX: i64 = 16 << 20;
 
-/// Pages of the log after which it is copied into the file: a page that many commits touch is then copied once.
-const CHECKPOINT: i64 = 4000;
-
 /// Pages kept in memory by the writer, in KiB, once it has touched them: the hot ends of the indices of a long queue.
 const WRITER_CACHE: i64 = 16384;
 
@@ -190,7 +187,6 @@ fn prepare(db: &Connection, fresh: bool) -> rusqlite::Result<String> {
     // What a savepoint needs to roll back is bounded by the batch, and no file on disk is faster.
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.pragma_update_and_check(None, "journal_size_limit", WAL_MAX, |row| row.get::<_, i64>(0))?;
-    db.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT, |row| row.get::<_, i64>(0))?;
     db.pragma_update(None, "cache_size", -WRITER_CACHE)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(mode)

@@ -13,6 +13,7 @@ mod file;
 mod jobs;
 mod ledger;
 mod lock;
+mod log;
 mod migrate;
 mod observations;
 mod operations;
@@ -43,6 +44,7 @@ use crate::core::names::JobName;
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::Jobs;
+use crate::store::sqlite::log::Log;
 use crate::store::sqlite::readers::Readers;
 use crate::store::sqlite::sinks::Sinks;
 use crate::store::sqlite::writer::Writer;
@@ -89,13 +91,14 @@ impl SqliteStore {
     pub fn open(options: &Options) -> std::result::Result<Self, OpenError> {
         let path = file::locate(&options.path)?;
         let lock = lock::take(&path, options.now)?;
-        let db = file::open_writer(&path)?;
-        let begun = || -> Result<(i64, Sinks)> { Ok((next_epoch(&db)?, sinks::load(&db)?)) };
-        let (epoch, sinks) = begun().map_err(|error| {
+        let mut db = file::open_writer(&path)?;
+        let mut begin =
+            || -> Result<(Log, i64, Sinks)> { Ok((Log::watch(&mut db)?, next_epoch(&db)?, sinks::load(&db)?)) };
+        let (log, epoch, sinks) = begin().map_err(|error| {
             OpenError::Refused(format!("the state `{}` can't be used: {error}", options.path.display()))
         })?;
         let readers = Readers::start(&path)?;
-        let writer = Writer::start(db, lock)
+        let writer = Writer::start(db, log, lock)
             .map_err(|error| OpenError::Refused(format!("can't start the store's thread: {error}")))?;
         Ok(Self {
             readers,

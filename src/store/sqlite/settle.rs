@@ -10,6 +10,7 @@ use crate::core::names::Lane;
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::sinks::{Moved, Open};
+use crate::store::sqlite::writer::Durability;
 use crate::store::sqlite::{batches, outbox, sinks};
 use crate::store::{DeliveryTicket, Settled, Settlement, SinkState, StoreError};
 
@@ -33,6 +34,15 @@ struct Gone {
     /// The delivery has ended: its lane may go on.
     ended: Option<Timestamp>,
     moved: Moved,
+}
+
+/// When these have to be on the disk. A retry that nobody asked to wait would only be made once more, so a receiver that
+/// is down does not keep the disk from those that are not; an answer that asks for patience is not forgotten.
+pub(super) fn durability(group: &[Settlement]) -> Durability {
+    let forgettable = |settlement: &Settlement| {
+        matches!(settlement.verdict, Verdict::RetryAt(_)) && settlement.attempt.answer.retry_after().is_none()
+    };
+    if group.iter().all(forgettable) { Durability::WithTheNext } else { Durability::AtOnce }
 }
 
 /// Settles attempts of one sink: the state of each delivery first, then the sink's, which says whether what waits behind

@@ -11,6 +11,7 @@ use crate::core::names::{Digest, JobName, Key, KeyDigest};
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
 use crate::core::time::Timestamp;
 use crate::store::conformance::{Bench, conformance, run};
+use crate::store::sqlite::writer::Durability;
 use crate::store::sqlite::{Options, SqliteStore, bells, jobs, outbox, settle};
 use crate::store::{OpenError, PollChanges, PollNote, Polls, Room, Store, StoreError, Upkeep};
 
@@ -45,6 +46,14 @@ fn bench() -> SqliteBench {
 }
 
 conformance!(bench);
+
+/// While the writer is busy what comes is queued, and so it becomes one batch. The first keeps it busy until the second
+/// is awaited.
+fn busy(store: &SqliteStore) -> (impl Future<Output = Result<(), StoreError>>, impl Future<Output = ()>) {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let busy = store.writer.write(0, move |_| wait.recv().map_err(|_| StoreError::Closed), |_| {});
+    (busy, async move { go.send(()).unwrap() })
+}
 
 #[test]
 fn a_second_process_is_told_who_has_the_state() {
@@ -301,6 +310,7 @@ fn checked_work_that_refuses_does_no_harm_and_one_that_breaks_takes_its_batch_ba
     let insert = |name: &'static str, uid: u8, failure: Option<bool>| {
         store.writer.write_checked(
             0,
+            Durability::AtOnce,
             move |db| {
                 let refused = || StoreError::Refused("as it was asked to".to_owned());
                 if failure == Some(false) {
@@ -316,27 +326,60 @@ fn checked_work_that_refuses_does_no_harm_and_one_that_breaks_takes_its_batch_ba
         let jobs = crate::store::Archive::jobs(store).await.unwrap();
         jobs.into_iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>()
     };
-    // While the writer is busy what comes is queued, and so it becomes one batch.
-    let busy = || {
-        let (go, wait) = std::sync::mpsc::channel::<()>();
-        let busy = store.writer.write(0, move |_| wait.recv().map_err(|_| StoreError::Closed), |_| {});
-        (busy, async move { go.send(()).unwrap() })
-    };
     run(async {
-        let (busy_now, go) = busy();
-        let (_, first, second, third, ()) =
-            tokio::join!(biased; busy_now, insert("a", 1, None), insert("b", 2, Some(false)), insert("c", 3, None), go);
+        let (first_busy, go) = busy(store);
+        let (_, first, second, third, ()) = tokio::join!(biased; first_busy, insert("a", 1, None), insert("b", 2, Some(false)), insert("c", 3, None), go);
         assert!(first.is_ok() && third.is_ok() && second.is_err());
         assert_eq!(names().await, ["a", "c"]);
 
-        let (busy_now, go) = busy();
-        let (_, first, second, third, ()) =
-            tokio::join!(biased; busy_now, insert("d", 4, None), insert("e", 5, Some(true)), insert("f", 6, None), go);
+        let (second_busy, go) = busy(store);
+        let (_, first, second, third, ()) = tokio::join!(biased; second_busy, insert("d", 4, None), insert("e", 5, Some(true)), insert("f", 6, None), go);
         assert!(matches!(second, Err(StoreError::Refused(_))), "{second:?}");
         for neighbour in [first, third] {
             assert!(matches!(neighbour, Err(StoreError::Unwritable(_))), "{neighbour:?}");
         }
         assert_eq!(names().await, ["a", "c"]);
+    });
+}
+
+#[test]
+fn only_a_batch_that_may_be_taken_back_does_not_wait_for_the_disk() {
+    let bench = bench();
+    let store = bench.store.as_ref().unwrap();
+    let level = |durability| {
+        store.writer.write_checked(
+            0,
+            durability,
+            |db| Ok(db.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?),
+            |_| {},
+        )
+    };
+    let (normal, full) = (1, 2);
+    run(async {
+        assert_eq!(level(Durability::WithTheNext).await.unwrap(), normal);
+        assert_eq!(level(Durability::AtOnce).await.unwrap(), full);
+        let (busy, go) = busy(store);
+        let (_, first, second, ()) =
+            tokio::join!(biased; busy, level(Durability::WithTheNext), level(Durability::AtOnce), go);
+        assert_eq!((first.unwrap(), second.unwrap()), (full, full));
+    });
+}
+
+#[test]
+fn a_long_log_is_copied_into_the_file_once_its_commit_was_answered() {
+    let bench = bench();
+    let store = bench.store.as_ref().unwrap();
+    let size = || fs::metadata(bench.directory.path().join("doorbell.db")).unwrap().len();
+    let bytes = 20 << 20;
+    run(async {
+        let insert = move |db: &rusqlite::Connection| {
+            db.execute("CREATE TABLE long (body BLOB)", [])?;
+            Ok(db.execute("INSERT INTO long VALUES (zeroblob(?1))", [bytes])?)
+        };
+        store.writer.write(0, insert, |_| {}).await.unwrap();
+        // The thread comes to this when the copy is there.
+        store.writer.write(0, |_| Ok(()), |_| {}).await.unwrap();
+        assert!(size() > bytes as u64, "{}", size());
     });
 }
 

@@ -18,6 +18,7 @@ use crate::core::why::WhyItem;
 use crate::store::sqlite::commit::{Commit, Committed, End};
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::{Claimed, KnownScope};
+use crate::store::sqlite::writer::Durability;
 use crate::store::sqlite::{
     SqliteStore, archive, batches, deliveries, jobs, ledger, observations, outbox, overflow, pages, settle, sinks,
     standings, unfinished, upkeep,
@@ -222,12 +223,21 @@ impl SqliteStore {
 impl Outbox for SqliteStore {
     async fn claim_deliveries(&self, sink: &SinkName, now: Timestamp, limit: usize) -> Result<Vec<DeliveryTicket>> {
         let (sink, epoch) = (sink.clone(), self.epoch);
-        self.writer.write_checked(0, move |db| outbox::claim(db, epoch, &sink, now, limit), |_| {}).await
+        self.writer
+            .write_checked(0, Durability::WithTheNext, move |db| outbox::claim(db, epoch, &sink, now, limit), |_| {})
+            .await
     }
 
     async fn claim_retries(&self, sink: &SinkName, now: Timestamp, limit: usize) -> Result<Vec<DeliveryTicket>> {
         let (sink, epoch) = (sink.clone(), self.epoch);
-        self.writer.write_checked(0, move |db| outbox::claim_retries(db, epoch, &sink, now, limit), |_| {}).await
+        self.writer
+            .write_checked(
+                0,
+                Durability::WithTheNext,
+                move |db| outbox::claim_retries(db, epoch, &sink, now, limit),
+                |_| {},
+            )
+            .await
     }
 
     async fn bind(&self, tickets: &[DeliveryTicket], room: BatchRoom) -> Result<DeliveryTicket> {
@@ -246,21 +256,21 @@ impl Outbox for SqliteStore {
     async fn settle(&self, ended: Arc<Vec<Settlement>>, sink: SinkState) -> Result<Vec<Settled>> {
         let Some(name) = ended.first().map(|settlement| settlement.ticket.sink.clone()) else { return Ok(Vec::new()) };
         let (sinks, epoch, weight) = (Arc::clone(&self.sinks), self.epoch, ended.len() * SETTLEMENT);
+        let durability = settle::durability(&ended);
         let written = move |written: &Result<(Vec<Settled>, Option<SinkState>)>| {
             if let Ok((_, Some(state))) = written {
                 sinks.put(name, state.clone());
             }
         };
-        let (settled, _) =
-            self.writer.write_checked(weight, move |db| settle::settle(db, epoch, &ended, &sink), written).await?;
-        Ok(settled)
+        let run = move |db: &rusqlite::Connection| settle::settle(db, epoch, &ended, &sink);
+        Ok(self.writer.write_checked(weight, durability, run, written).await?.0)
     }
 
     async fn release(&self, tickets: Vec<DeliveryTicket>) -> Result<()> {
         let ids: Vec<i64> =
             tickets.iter().filter(|ticket| ticket.epoch == self.epoch).map(|ticket| ticket.id).collect();
         let epoch = self.epoch;
-        self.writer.write_checked(0, move |db| outbox::release(db, epoch, &ids), |_| {}).await
+        self.writer.write_checked(0, Durability::WithTheNext, move |db| outbox::release(db, epoch, &ids), |_| {}).await
     }
 
     async fn drop_oldest(

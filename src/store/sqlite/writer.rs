@@ -2,7 +2,8 @@
 //!
 //! Each piece of work runs in a savepoint of its own, so that one that fails takes nothing of its neighbours with it;
 //! but for the many small ones that check everything before they write, for a savepoint copies every page that changes.
-//! The thread never waits for anything but its queue and the disk.
+//! The thread never waits for anything but its queue and the disk. Where a power cut would only take back what is done
+//! again anyway, it does not wait for the disk either: the next commit brings that along.
 
 use std::thread::JoinHandle;
 
@@ -12,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::store::StoreError;
 use crate::store::sqlite::error::Result;
 use crate::store::sqlite::lock::Lock;
+use crate::store::sqlite::log::Log;
 
 /// Work that waits for the writer; who brings more waits until there is room.
 const QUEUE: usize = 1024;
@@ -22,10 +24,21 @@ const BATCH: usize = 512;
 /// Most bytes of bodies in one transaction, give or take its last piece of work.
 const BATCH_BYTES: usize = 8 << 20;
 
+/// When what was written has to be on the disk. The end of the process loses neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// Before anyone hears that it is written.
+    AtOnce,
+    /// With whatever is next to be: a power cut before that takes it back, which only has something done again.
+    WithTheNext,
+}
+
 /// Something to write.
 trait Work: Send {
     /// About how many bytes it writes.
     fn weight(&self) -> usize;
+    /// When it has to be on the disk.
+    fn durability(&self) -> Durability;
     /// True when it refuses before its first write, so that it needs no savepoint.
     fn checks_first(&self) -> bool;
     /// Runs in the transaction; false: nothing of it may stay.
@@ -48,11 +61,20 @@ struct Close {
 /// A piece of work made of two closures: `run` in the transaction, `end` after it.
 struct Task<T, R, E> {
     weight: usize,
+    durability: Durability,
     checks_first: bool,
     run: Option<R>,
     end: E,
     result: Option<Result<T>>,
     reply: Option<oneshot::Sender<Result<T>>>,
+}
+
+impl<T, R, E> Task<T, R, E> {
+    /// Work in a savepoint, on the disk at once, for whose outcome nobody waits.
+    fn new(weight: usize, run: R, end: E) -> Self {
+        let durability = Durability::AtOnce;
+        Self { weight, durability, checks_first: false, run: Some(run), end, result: None, reply: None }
+    }
 }
 
 impl<T, R, E> Work for Task<T, R, E>
@@ -63,6 +85,10 @@ where
 {
     fn weight(&self) -> usize {
         self.weight
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability
     }
 
     fn checks_first(&self) -> bool {
@@ -99,11 +125,11 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread, which owns the connection and the lock from here on.
-    pub(super) fn start(db: Connection, lock: Lock) -> std::io::Result<Self> {
+    pub(super) fn start(db: Connection, log: Log, lock: Lock) -> std::io::Result<Self> {
         let (queue, inbox) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || Thread { db: Some(db), lock: Some(lock), inbox }.work())?;
+            .spawn(move || Thread { db: Some(db), log, lock: Some(lock), inbox }.work())?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -115,24 +141,24 @@ impl Writer {
         R: FnOnce(&Connection) -> Result<T> + Send + 'static,
         E: FnOnce(&Result<T>) + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let task = Task { weight, checks_first: false, run: Some(run), end, result: None, reply: Some(reply) };
-        self.send(Message::Work(Box::new(task))).await?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        self.wait_for(Task::new(weight, run, end)).await
     }
 
     /// Like [`Writer::write`], for small work that refuses before its first write. Should it fail after that, nothing
     /// of its whole batch is written, and everyone in it is told so.
-    pub(super) async fn write_checked<T, R, E>(&self, weight: usize, run: R, end: E) -> Result<T>
+    pub(super) async fn write_checked<T, R, E>(
+        &self,
+        weight: usize,
+        durability: Durability,
+        run: R,
+        end: E,
+    ) -> Result<T>
     where
         T: Send + 'static,
         R: FnOnce(&Connection) -> Result<T> + Send + 'static,
         E: FnOnce(&Result<T>) + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let task = Task { weight, checks_first: true, run: Some(run), end, result: None, reply: Some(reply) };
-        self.send(Message::Work(Box::new(task))).await?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        self.wait_for(Task { durability, checks_first: true, ..Task::new(weight, run, end) }).await
     }
 
     /// Queues something whose loss does no harm, if there is room; does not wait.
@@ -141,9 +167,8 @@ impl Writer {
         R: FnOnce(&Connection) -> Result<()> + Send + 'static,
         E: FnOnce(&Result<()>) + Send + 'static,
     {
-        let task = Task { weight: 0, checks_first: false, run: Some(run), end, result: None, reply: None };
         if let Some(queue) = &self.queue {
-            drop(queue.try_send(Message::Work(Box::new(task))));
+            drop(queue.try_send(Message::Work(Box::new(Task::new(0, run, end)))));
         }
     }
 
@@ -154,19 +179,23 @@ impl Writer {
     {
         let (done, closed) = oneshot::channel();
         let (reply, answer) = oneshot::channel();
-        let task = Task {
-            weight: 0,
-            checks_first: false,
-            run: Some(last),
-            end: |_: &Result<()>| {},
-            result: None,
-            reply: Some(reply),
-        };
+        let task = Task { reply: Some(reply), ..Task::new(0, last, |_: &Result<()>| {}) };
         self.send(Message::Close(Close { last: Box::new(task), done })).await?;
         let written = answer.await.map_err(|_| StoreError::Closed)?;
         // The sender is dropped, at the latest, when the thread ends.
         drop(closed.await);
         written
+    }
+
+    async fn wait_for<T, R, E>(&self, task: Task<T, R, E>) -> Result<T>
+    where
+        T: Send + 'static,
+        R: FnOnce(&Connection) -> Result<T> + Send + 'static,
+        E: FnOnce(&Result<T>) + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Work(Box::new(Task { reply: Some(reply), ..task }))).await?;
+        answer.await.map_err(|_| StoreError::Closed)?
     }
 
     async fn send(&self, message: Message) -> Result<()> {
@@ -186,6 +215,7 @@ impl Drop for Writer {
 
 struct Thread {
     db: Option<Connection>,
+    log: Log,
     lock: Option<Lock>,
     inbox: mpsc::Receiver<Message>,
 }
@@ -196,6 +226,7 @@ impl Thread {
             let (batch, close) = self.gather(message);
             if let Some(db) = &self.db {
                 commit(db, batch);
+                self.log.copy_if_long(db);
             }
             if let Some(Close { last, done }) = close {
                 self.inbox.close();
@@ -254,7 +285,19 @@ fn commit(db: &Connection, mut batch: Vec<Box<dyn Work>>) {
     }
 }
 
+/// The log is synced as a whole, so a commit that waits for the disk makes those before it durable too.
 fn transact(db: &Connection, batch: &mut [Box<dyn Work>]) -> Result<()> {
+    if batch.iter().any(|work| work.durability() == Durability::AtOnce) {
+        return write_all(db, batch);
+    }
+    // These are not kept as statements: SQLite carries them out when it reads them.
+    db.execute_batch("PRAGMA synchronous = NORMAL")?;
+    let written = write_all(db, batch);
+    db.execute_batch("PRAGMA synchronous = FULL")?;
+    written
+}
+
+fn write_all(db: &Connection, batch: &mut [Box<dyn Work>]) -> Result<()> {
     execute(db, "BEGIN IMMEDIATE").map_err(unwritable)?;
     if let [only] = batch {
         return alone(db, &mut **only);
