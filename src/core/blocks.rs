@@ -7,11 +7,11 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::core::extract::Item;
+use crate::core::extract::Spot;
 use crate::core::names::{Digest, KeyDigest};
 
 /// One key in so many, in the mean, is the last of its block.
-const MEAN: u8 = 16;
+const MEAN: u8 = 32;
 
 /// Items of a block at most.
 const ITEMS_MAX: usize = 256;
@@ -50,30 +50,22 @@ pub(in crate::core) struct Cut(Vec<(Range<usize>, Digest)>);
 
 impl Cut {
     /// Cuts the items of a body. `None` when they are not parts of it, or not in its order.
-    pub(in crate::core) fn of(body: &Bytes, items: &[Item]) -> Option<Self> {
+    pub(in crate::core) fn of(body: &Bytes, items: &[Spot<'_>]) -> Option<Self> {
         let mut blocks = Vec::with_capacity(items.len() / usize::from(MEAN) + 1);
-        let mut from = 0;
+        let (mut from, mut places) = (0, Vec::new());
         for (at, item) in items.iter().enumerate() {
             let end = at + 1;
             if ends_block(item.key_digest) || end - from == ITEMS_MAX || end == items.len() {
-                blocks.push((from..end, digest(body, &items[from..end])?));
+                blocks.push((from..end, digest(body, &items[from..end], &mut places)?));
                 from = end;
             }
         }
         Some(Self(blocks))
     }
 
-    /// The items that are in none of the `known` blocks.
-    pub(in crate::core) fn fresh(&self, items: Vec<Item>, known: &Blocks) -> Vec<Item> {
-        let mut blocks = self.0.iter().map(|(range, block)| (range.end, known.has(block)));
-        let mut block = blocks.next();
-        let mut is_fresh = |at: usize| {
-            while block.is_some_and(|(end, _)| end <= at) {
-                block = blocks.next();
-            }
-            !block.is_some_and(|(_, is_known)| is_known)
-        };
-        items.into_iter().enumerate().filter(|(at, _)| is_fresh(*at)).map(|(_, item)| item).collect()
+    /// Where the items are that are in none of the `known` blocks.
+    pub(in crate::core) fn fresh(&self, known: &Blocks) -> impl Iterator<Item = Range<usize>> {
+        self.0.iter().filter(|(_, block)| !known.has(block)).map(|(range, _)| range.clone())
     }
 
     /// What the list is recognised by from now on.
@@ -86,22 +78,26 @@ fn ends_block(key: KeyDigest) -> bool {
     key.0[0].is_multiple_of(MEAN)
 }
 
-/// Of all bytes from the first item to the last, in one go, and of where each item stands in them.
-fn digest(body: &Bytes, items: &[Item]) -> Option<Digest> {
-    let places: Vec<Range<usize>> = items.iter().map(|item| place(body, &item.raw)).collect::<Option<_>>()?;
-    let (first, last) = (places.first()?.start, places.last()?.end);
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(body.get(first..last)?);
-    for Range { start, end } in &places {
-        hasher.update(&(start.checked_sub(first)? as u64).to_le_bytes());
-        hasher.update(&(*end as u64 - *start as u64).to_le_bytes());
+/// Of all bytes from the first item to the last, in one go, and of where each item stands in them. The `places` are room
+/// that is used again.
+fn digest(body: &Bytes, items: &[Spot<'_>], places: &mut Vec<u8>) -> Option<Digest> {
+    let first = place(body, items.first()?.raw)?.start;
+    let mut last = first;
+    places.clear();
+    for item in items {
+        let Range { start, end } = place(body, item.raw)?;
+        for length in [start.checked_sub(last)?, end - start] {
+            places.extend_from_slice(&u32::try_from(length).ok()?.to_le_bytes());
+        }
+        last = end;
     }
-    hasher.update(&(places.len() as u64).to_le_bytes());
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(body.get(first..last)?).update(places);
     Some(Digest::from_hash(hasher.finalize()))
 }
 
 /// Where a part of a body stands in it.
-fn place(body: &Bytes, part: &Bytes) -> Option<Range<usize>> {
+fn place(body: &[u8], part: &[u8]) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(body.as_ptr().addr())?;
     let end = start.checked_add(part.len())?;
     (end <= body.len()).then_some(start..end)
@@ -138,7 +134,7 @@ mod tests {
         let first = read(&body, &Blocks::default());
         assert_eq!((first.items.len(), first.keys.len()), (1000, 1000));
         let blocks = first.blocks.expect("blocks");
-        assert!((30..130).contains(&blocks.len()), "{}", blocks.len());
+        assert!((15..65).contains(&blocks.len()), "{}", blocks.len());
         let again = read(&Bytes::copy_from_slice(&body), &blocks);
         assert_eq!((again.items.len(), again.keys == first.keys), (0, true));
         assert_eq!(again.blocks, Some(blocks));

@@ -7,6 +7,7 @@ mod key;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -51,15 +52,13 @@ pub fn extract(job: &Job, body: &Bytes) -> Result<Vec<Item>, Failure> {
 /// # Errors
 /// As [`extract`].
 pub fn extract_counted(job: &Job, body: &Bytes) -> Result<(Vec<Item>, u64), Failure> {
-    let (mut items, count) = Selection::of(job).read(body)?;
-    items.iter_mut().for_each(Item::take_digest);
-    Ok((items, count))
+    Selection::of(job).read(body)
 }
 
 /// What of a list is not known yet.
 #[derive(Debug)]
 pub struct Fresh {
-    /// The keys of all items.
+    /// The keys of all items, sorted.
     pub keys: Vec<KeyDigest>,
     /// The items in blocks that are not known.
     pub items: Vec<Item>,
@@ -72,14 +71,56 @@ pub struct Fresh {
 /// # Errors
 /// As [`extract`].
 pub fn extract_fresh(job: &Job, body: &Bytes, known: &Blocks) -> Result<Fresh, Failure> {
-    let (items, _) = Selection::of(job).read(body)?;
-    let keys = items.iter().map(|item| item.key_digest).collect();
-    let (mut items, blocks) = match Cut::of(body, &items) {
-        Some(cut) => (cut.fresh(items, known), Some(cut.blocks())),
-        None => (items, None),
+    match Selection::of(job).spots(body)? {
+        Some(spots) => match distinct(&spots) {
+            Some(keys) => Ok(fresh(body, &spots, keys, known)),
+            None => all_fresh(job, body),
+        },
+        None => all_fresh(job, body),
+    }
+}
+
+/// The keys of items that all have different ones, sorted.
+fn distinct(spots: &[Spot<'_>]) -> Option<Vec<KeyDigest>> {
+    let mut keys: Vec<KeyDigest> = spots.iter().map(|spot| spot.key_digest).collect();
+    keys.sort_unstable();
+    keys.is_sorted_by(|one, next| one < next).then_some(keys)
+}
+
+fn fresh(body: &Bytes, spots: &[Spot<'_>], keys: Vec<KeyDigest>, known: &Blocks) -> Fresh {
+    let cut = Cut::of(body, spots);
+    let items = match &cut {
+        Some(cut) => cut.fresh(known).flat_map(|range| &spots[range]).map(|spot| spot.item(body)).collect(),
+        None => spots.iter().map(|spot| spot.item(body)).collect(),
     };
-    items.iter_mut().for_each(Item::take_digest);
-    Ok(Fresh { keys, items, blocks })
+    Fresh { keys, items, blocks: cut.map(Cut::blocks) }
+}
+
+/// A list that is not cut: it has items that repeat, or its query needs a tree.
+fn all_fresh(job: &Job, body: &Bytes) -> Result<Fresh, Failure> {
+    let items = extract(job, body)?;
+    let mut keys: Vec<KeyDigest> = items.iter().map(|item| item.key_digest).collect();
+    keys.sort_unstable();
+    Ok(Fresh { keys, items, blocks: None })
+}
+
+/// An item where it stands in a body. Of most items of a long list no more is needed.
+#[derive(Debug)]
+pub(in crate::core) struct Spot<'a> {
+    pub(in crate::core) raw: &'a [u8],
+    pub(in crate::core) key_digest: KeyDigest,
+    key: Cow<'a, str>,
+}
+
+impl<'a> Spot<'a> {
+    fn new(raw: &'a [u8], key: Cow<'a, str>) -> Self {
+        Self { raw, key_digest: KeyDigest::of(key.as_bytes()), key }
+    }
+
+    fn item(&self, body: &Bytes) -> Item {
+        let (key, raw) = (Key::from(&*self.key), body.slice_ref(self.raw));
+        Item { key, key_digest: self.key_digest, raw, raw_digest: Digest::of(self.raw) }
+    }
 }
 
 /// The key of the item at this position (from 0) of a list that is not held.
@@ -110,48 +151,62 @@ impl<'a> Selection<'a> {
         Self { items: job.items.as_ref(), key: &job.key, empty: job.empty }
     }
 
-    /// The items, whose bytes have no digest yet, and how many there are with those that repeat.
+    /// The items, and how many there are with those that repeat.
     fn read(&self, body: &Bytes) -> Result<(Vec<Item>, u64), Failure> {
-        let items = match self.items.map(|query| (query, query.plain_steps())) {
-            None => self.split(None, &[], body),
-            Some((query, Some(steps))) => self.split(Some(query), steps, body),
-            Some((query, None)) => self.select(query, body),
+        let items: Vec<Item> = match (self.spots(body)?, self.items) {
+            (Some(spots), _) => spots.iter().map(|spot| spot.item(body)).collect(),
+            (None, Some(query)) => self.select(query, body)?,
+            (None, None) => Vec::new(),
         };
-        let items = items.map_err(|failure| explain::members_for_items(failure, self.items, body))?;
         let count = items.len() as u64;
         Ok((self.unique(items)?, count))
     }
 
+    /// Where the items stand in the body; `None` when the query needs a tree.
+    fn spots<'b>(&self, body: &'b Bytes) -> Result<Option<Vec<Spot<'b>>>, Failure> {
+        let spots = match self.items.map(|query| (query, query.plain_steps())) {
+            None => self.split(None, &[], body),
+            Some((query, Some(steps))) => self.split(Some(query), steps, body),
+            Some((_, None)) => return Ok(None),
+        };
+        spots.map(Some).map_err(|failure| explain::members_for_items(failure, self.items, body))
+    }
+
     /// The items of a list, each with its key, in one pass over the body. `None` where something is wrong, which is then
     /// told with its place in the item.
-    fn list(&self, steps: &[Step], body: &Bytes) -> Option<Vec<Item>> {
-        let found = json::split_keyed(body, steps, key::only_steps(self.key)?).ok()??;
-        let item = |(at, (raw, key)): (usize, json::Keyed<'_>)| {
-            let key = key::of_value(key?).or_else(|| key::of_raw(self.key, raw, self.place(at)).ok())?;
-            Some(Item::plain(key, body.slice_ref(raw)))
-        };
-        found.into_iter().enumerate().map(item).collect()
+    fn list<'b>(&self, steps: &[Step], body: &'b Bytes) -> Option<Vec<Spot<'b>>> {
+        let (mut spots, mut wrong) = (Vec::new(), false);
+        let there = json::split_keyed(body, steps, key::only_steps(self.key)?, |raw, key| {
+            let made =
+                || key::of_raw(self.key, raw, self.place(spots.len())).ok().map(|key| Cow::Owned(key.to_string()));
+            match key.and_then(|key| key::of_value(key).map(Cow::Borrowed).or_else(made)) {
+                Some(key) => spots.push(Spot::new(raw, key)),
+                None => wrong = true,
+            }
+        });
+        (there.ok()? && !wrong).then_some(spots)
     }
 
     /// The items of a query that needs no tree.
-    fn split(&self, query: Option<&JsonPath>, steps: &[Step], body: &Bytes) -> Result<Vec<Item>, Failure> {
+    fn split<'b>(&self, query: Option<&JsonPath>, steps: &[Step], body: &'b Bytes) -> Result<Vec<Spot<'b>>, Failure> {
         let is_list = query.is_some_and(|query| !explain::must_be_array(query) || begins_array(body));
-        if let Some(items) = is_list.then(|| self.list(steps, body)).flatten() {
-            return Ok(items);
+        if let Some(spots) = is_list.then(|| self.list(steps, body)).flatten() {
+            return Ok(spots);
         }
         let found = json::split(body, steps).map_err(|error| explain::not_json(body, &error))?;
         let raws = match (found, query) {
             (Split::Items(_), Some(query)) if explain::must_be_array(query) && !begins_array(body) => {
                 return Err(self.nothing(query, &parse(body)?));
             }
-            (Split::NotThere, Some(query)) => return self.not_there(query, &parse(body)?),
+            (Split::NotThere, Some(query)) => return self.not_there(query, &parse(body)?).map(|()| Vec::new()),
             (Split::Items(raws), _) => raws,
             (Split::NotThere, None) => Vec::new(),
         };
-        let item = |(at, raw): (usize, &[u8])| {
-            Ok(Item::plain(key::of_raw(self.key, raw, self.place(at))?, body.slice_ref(raw)))
+        let spot = |(at, raw): (usize, &'b [u8])| {
+            let key = key::of_raw(self.key, raw, self.place(at))?;
+            Ok(Spot::new(raw, Cow::Owned(key.to_string())))
         };
-        raws.into_iter().enumerate().map(item).collect()
+        raws.into_iter().enumerate().map(spot).collect()
     }
 
     /// The items of a query that needs a tree.
@@ -164,22 +219,22 @@ impl<'a> Selection<'a> {
             None => !nodes.is_empty(),
         };
         if !there {
-            return self.not_there(query, &tree);
+            return self.not_there(query, &tree).map(|()| Vec::new());
         }
         let item = |(at, node): (usize, &Json)| {
-            Ok(Item::plain(key::of_tree(self.key, node, self.place(at))?, Bytes::from(node.to_bytes())))
+            Ok(Item::new(key::of_tree(self.key, node, self.place(at))?, Bytes::from(node.to_bytes())))
         };
         nodes.into_iter().enumerate().map(item).collect()
     }
 
     /// The query leads nowhere: an empty list where the job allows it and nothing (or null) stands in its place.
-    fn not_there(&self, query: &JsonPath, tree: &Json) -> Result<Vec<Item>, Failure> {
+    fn not_there(&self, query: &JsonPath, tree: &Json) -> Result<(), Failure> {
         let absent = match query.container() {
             Some(container) if container.plain_steps() == Some(&[]) => false,
             Some(container) => container.select(tree).iter().all(|node| node.is_null()),
             None => true,
         };
-        if self.empty && absent { Ok(Vec::new()) } else { Err(self.nothing(query, tree)) }
+        if self.empty && absent { Ok(()) } else { Err(self.nothing(query, tree)) }
     }
 
     fn nothing(&self, query: &JsonPath, tree: &Json) -> Failure {
@@ -242,18 +297,7 @@ impl std::fmt::Display for Place {
 impl Item {
     /// An item of these bytes.
     pub fn new(key: Key, raw: Bytes) -> Self {
-        let mut item = Self::plain(key, raw);
-        item.take_digest();
-        item
-    }
-
-    /// One whose bytes have no digest yet.
-    fn plain(key: Key, raw: Bytes) -> Self {
-        Self { key_digest: key.digest(), key, raw, raw_digest: Digest::default() }
-    }
-
-    fn take_digest(&mut self) {
-        self.raw_digest = Digest::of(&self.raw);
+        Self { key_digest: key.digest(), key, raw_digest: Digest::of(&raw), raw }
     }
 }
 

@@ -10,14 +10,14 @@ use crate::core::path::{JsonPath, Step};
 
 /// The key that a value is, in its bytes: for text without escapes and whole numbers without looking closer. `None` for
 /// what is no key, and for what has to be looked at.
-pub(super) fn of_value(raw: &[u8]) -> Option<Key> {
+pub(super) fn of_value(raw: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(raw).ok()?;
     if let Some(inside) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        return (!inside.contains('\\')).then(|| Key::from(inside));
+        return (!inside.contains('\\')).then_some(inside);
     }
     let digits = text.strip_prefix('-').filter(|rest| *rest != "0").unwrap_or(text);
     let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    whole.then(|| Key::from(text))
+    whole.then_some(text)
 }
 
 /// The only path of a key, where it leads to one place.

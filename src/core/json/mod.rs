@@ -24,7 +24,7 @@ pub use number::Number;
 pub use parse::{JsonError, parse};
 pub use pointer::push_token;
 pub(in crate::core) use pointer::{pointer_index, pointer_tokens};
-pub use scan::{Keyed, Split, pick, split, split_keyed};
+pub use scan::{Split, pick, split, split_keyed};
 pub use stream::Splitter;
 pub(in crate::core) use write::push_string;
 

@@ -20,9 +20,6 @@ pub enum Split<'a> {
     NotThere,
 }
 
-/// A value that was found, and of it the one value that another query points at.
-pub type Keyed<'a> = (&'a [u8], Option<&'a [u8]>);
-
 /// Finds what a query of plain steps points at. The whole body is checked, not only the way there.
 ///
 /// # Errors
@@ -34,22 +31,26 @@ pub fn split<'a>(body: &'a [u8], steps: &[Step]) -> Result<Split<'a>, JsonError>
     Ok(if there { Split::Items(items) } else { Split::NotThere })
 }
 
-/// The same in the same one pass with what [`pick`] finds in each; `None` where [`split`] finds nothing.
+/// The same in the same one pass with what [`pick`] finds in each: hands both to `take` as they come. False where
+/// [`split`] finds nothing.
 ///
 /// # Errors
 /// As [`split`] and [`pick`]; the place is one of the body.
-pub fn split_keyed<'a>(body: &'a [u8], steps: &[Step], key: &[Step]) -> Result<Option<Vec<Keyed<'a>>>, JsonError> {
-    let mut items = Vec::new();
-    let there = scan(body, steps, &mut |cursor, depth| {
+pub fn split_keyed<'a>(
+    body: &'a [u8],
+    steps: &[Step],
+    key: &[Step],
+    mut take: impl FnMut(&'a [u8], Option<&'a [u8]>),
+) -> Result<bool, JsonError> {
+    scan(body, steps, &mut |cursor, depth| {
         let (start, mut found) = (cursor.at(), None);
         walk(cursor, key, depth, &mut |cursor: &mut Cursor<'a>, depth| {
             found = Some(passed(cursor, depth)?);
             Ok(())
         })?;
-        items.push((cursor.since(start).as_bytes(), found));
+        take(cursor.since(start).as_bytes(), found);
         Ok(())
-    })?;
-    Ok(there.then_some(items))
+    })
 }
 
 /// The raw bytes of the one value that a query of plain steps without `[*]` points at in an item; `None` when there is

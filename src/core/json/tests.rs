@@ -215,9 +215,11 @@ proptest! {
         let (steps, key) = ([member("list"), Step::All], [member("id")]);
         let Ok(Split::Items(items)) = split(body.as_bytes(), &steps) else { panic!("a list") };
         let two: Result<Vec<_>, _> = items.into_iter().map(|item| pick(item, &key).map(|found| (item, found))).collect();
+        let mut one = Vec::new();
+        let there = split_keyed(body.as_bytes(), &steps, &key, |item, found| one.push((item, found)));
         match two {
-            Ok(two) => prop_assert_eq!(split_keyed(body.as_bytes(), &steps, &key), Ok(Some(two))),
-            Err(_) => prop_assert!(split_keyed(body.as_bytes(), &steps, &key).is_err()),
+            Ok(two) => prop_assert_eq!((there, one), (Ok(true), two)),
+            Err(_) => prop_assert!(there.is_err()),
         }
     }
 }

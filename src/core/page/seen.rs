@@ -28,7 +28,8 @@ impl Seen {
 
     /// Adds a page's keys.
     pub fn add(&mut self, keys: impl IntoIterator<Item = KeyDigest>) {
-        let mut run: Vec<KeyDigest> = keys.into_iter().filter(|key| !self.contains(*key)).collect();
+        let mut run: Vec<KeyDigest> = keys.into_iter().collect();
+        run.retain(|key| !self.contains(*key));
         run.sort_unstable();
         run.dedup();
         if run.is_empty() {
