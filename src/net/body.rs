@@ -1,7 +1,8 @@
 //! Bodies with a limit: read piece by piece after decompression, kept on disk when they are large, and let go of at the
 //! limit.
 //!
-//! A `content-length` is believed when it says too much, and when memory is set aside only after some of it has come.
+//! A `content-length` is believed: when it says too much, and when memory is set aside, of which none is used before it
+//! is written to.
 
 use std::io;
 use std::path::Path;
@@ -18,8 +19,9 @@ pub const HELD_MAX: usize = 16 * 1024 * 1024;
 /// Bytes that are gathered before they are written to disk.
 const PIECE: usize = 1024 * 1024;
 
-/// The most memory that is set aside because of a `content-length` of which nothing has come.
-const RESERVE_MAX: u64 = 1024 * 1024;
+/// Memory for a long body is set aside in multiples of this: one that is a little longer than in the poll before fits into
+/// the place that that one left.
+const ROUND: usize = 64 * 1024;
 
 /// The bytes of an answer, after decompression.
 #[derive(Clone, Debug)]
@@ -95,7 +97,7 @@ pub async fn read_whole(mut response: Response, max: u64, folder: Option<&Path>)
     if announced > max {
         return Err(Unread::TooLarge);
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(announced.min(RESERVE_MAX)).unwrap_or(0));
+    let mut bytes = room_for(announced);
     let mut spool: Option<Spool> = None;
     let mut hasher = blake3::Hasher::new();
     while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
@@ -104,11 +106,6 @@ pub async fn read_whole(mut response: Response, max: u64, folder: Option<&Path>)
             return Err(Unread::TooLarge);
         }
         hasher.update(&chunk);
-        if bytes.len() + chunk.len() > bytes.capacity() {
-            // Growing step by step would copy a long body more than once.
-            let whole = usize::try_from(announced).unwrap_or(usize::MAX).min(HELD_MAX);
-            bytes.reserve_exact(whole.saturating_sub(bytes.len()));
-        }
         bytes.extend_from_slice(&chunk);
         if let Some(folder) = folder {
             relieve(&mut bytes, &mut spool, folder).map_err(Unread::Disk)?;
@@ -122,6 +119,16 @@ pub async fn read_whole(mut response: Response, max: u64, folder: Option<&Path>)
         }
     };
     Ok(Whole { body, digest: Digest::from_hash(hasher.finalize()) })
+}
+
+/// Room for a body in one piece, with some for what is read beyond [`HELD_MAX`]: growing step by step would copy a long one
+/// more than once. Where there is not so much memory it grows all the same.
+fn room_for(announced: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let whole = usize::try_from(announced).unwrap_or(usize::MAX).min(HELD_MAX + PIECE);
+    let rounded = if whole > ROUND { whole.next_multiple_of(ROUND) } else { whole };
+    drop(bytes.try_reserve_exact(rounded));
+    bytes
 }
 
 /// Moves to disk what is too much to be held.
