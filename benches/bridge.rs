@@ -5,6 +5,10 @@
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench prints, and owns its own tasks")]
 
+mod common;
+#[path = "common/cpu.rs"]
+mod cpu;
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -19,6 +23,9 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+
+use crate::common::{median, memory_mib, runtime};
+use crate::cpu::cpu_seconds;
 
 /// Runs of each figure; the median is stated.
 const RUNS: usize = 5;
@@ -50,12 +57,6 @@ fn main() {
             unchanged().await;
         }
     });
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    // A bench may have been started before the library has made its first client.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    tokio::runtime::Runtime::new().expect("threads")
 }
 
 /// A vendor whose one order can be changed, and a receiver, on one loopback port.
@@ -170,7 +171,7 @@ async fn idle() {
         let (daemon, took) = Daemon::start(&config(&world.address, 1, "1h"));
         ready.push(took.as_secs_f64() * 1e3);
         tokio::time::sleep(Duration::from_secs(2)).await;
-        resident.push(status_kib(daemon.child.id(), "VmRSS:") / 1024.0);
+        resident.push(memory_mib(daemon.child.id(), "VmRSS"));
     }
     println!("idle, one job: RSS {:.1} MiB (limit 20), ready in {:.1} ms (limit 100)", median(resident), median(ready));
 }
@@ -297,25 +298,4 @@ async fn wait_for_requests(world: &World, count: u64) {
     while world.requests.load(Ordering::Relaxed) < goal {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-}
-
-/// User and system time of a process, with the kernel's own precision (schedstat is in nanoseconds).
-fn cpu_seconds(pid: u32) -> f64 {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
-    let of_task = |entry: std::io::Result<std::fs::DirEntry>| {
-        let text = std::fs::read_to_string(entry.ok()?.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse::<f64>().ok()
-    };
-    tasks.filter_map(of_task).sum::<f64>() / 1e9
-}
-
-fn status_kib(pid: u32, field: &str) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
-    let line = status.lines().find(|line| line.starts_with(field)).expect("the field");
-    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -5,6 +5,10 @@
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench prints, and owns its own tasks")]
 
+mod common;
+#[path = "common/cpu.rs"]
+mod cpu;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -19,6 +23,9 @@ use doorbell::core::json::{Split, split};
 use doorbell::core::names::Digest;
 use doorbell::core::path::JsonPath;
 use tokio::net::TcpListener;
+
+use crate::common::{median, memory_mib, runtime};
+use crate::cpu::cpu_seconds;
 
 /// Runs of the CPU figure; the median is stated.
 const RUNS: usize = 5;
@@ -47,12 +54,6 @@ fn main() {
             million().await;
         }
     });
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    // A bench may have been started before the library has made its first client.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    tokio::runtime::Runtime::new().expect("threads")
 }
 
 /// A vendor of both lists, whose items change when its version does, and a receiver.
@@ -151,14 +152,18 @@ impl Daemon {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Has its job been polled with success?
+    fn has_polled(&self) -> bool {
+        let status: serde_json::Value = serde_json::from_str(&self.ask(&["status", "--json"])).unwrap_or_default();
+        status["jobs"][0]["last_success"].is_string()
+    }
+
     /// The most memory since this was last asked, in MiB.
     fn peak_mib(&self) -> f64 {
         let pid = self.child.id();
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("the field");
-        let kib: f64 = line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number");
+        let peak = memory_mib(pid, "VmHWM");
         std::fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("a peak can be forgotten");
-        kib / 1024.0
+        peak
     }
 }
 
@@ -185,7 +190,7 @@ async fn million() {
     );
     let began = Instant::now();
     let daemon = Daemon::start(&world, &job);
-    wait_until(|| daemon.ask(&["status", "--json"]).contains("\"health\":\"ok\"")).await;
+    wait_until(|| daemon.has_polled()).await;
     let (baseline, took) = (daemon.peak_mib(), began.elapsed());
     world.version.fetch_add(1, Ordering::SeqCst);
     let began = Instant::now();
@@ -210,10 +215,10 @@ async fn one_change() {
         let daemon = Daemon::start(&world, &job);
         let begun = world.lists.load(Ordering::SeqCst);
         wait_until(|| world.lists.load(Ordering::SeqCst) > begun + 3).await;
-        let (lists, cpu) = (world.lists.load(Ordering::SeqCst), cpu_ms(daemon.child.id()));
+        let (lists, cpu) = (world.lists.load(Ordering::SeqCst), cpu_seconds(daemon.child.id()));
         wait_until(|| world.lists.load(Ordering::SeqCst) >= lists + READINGS).await;
         let lists = world.lists.load(Ordering::SeqCst) - lists;
-        polls.push((cpu_ms(daemon.child.id()) - cpu) / lists as f64);
+        polls.push((cpu_seconds(daemon.child.id()) - cpu) * 1e3 / lists as f64);
         drop(daemon);
         reads.push(bare_ms(&world, "read"));
         splits.push(bare_ms(&world, "split"));
@@ -255,33 +260,18 @@ async fn bare(url: &str, kind: &str) {
     };
     let body = get().await;
     read(&body);
-    let cpu = cpu_ms(std::process::id());
+    let cpu = cpu_seconds(std::process::id());
     for _ in 0..READINGS {
         match kind {
             "read" => read(&get().await),
             _ => read(&body),
         }
     }
-    println!("{}", (cpu_ms(std::process::id()) - cpu) / READINGS as f64);
-}
-
-/// User and system time of a process, with the kernel's own precision (schedstat is in nanoseconds).
-fn cpu_ms(pid: u32) -> f64 {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
-    let of_task = |entry: std::io::Result<std::fs::DirEntry>| {
-        let text = std::fs::read_to_string(entry.ok()?.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse::<f64>().ok()
-    };
-    tasks.filter_map(of_task).sum::<f64>() / 1e6
+    println!("{}", (cpu_seconds(std::process::id()) - cpu) * 1e3 / READINGS as f64);
 }
 
 async fn wait_until(mut there: impl FnMut() -> bool) {
     while !there() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -5,6 +5,8 @@
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a bench prints, and owns its own tasks")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod isolation;
 mod memory;
 mod trouble;
@@ -29,6 +31,8 @@ use doorbell::store::{Outbox, PollChanges, PollEnding, Polls, Room, ScopeState, 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::common::{median, memory_mib, runtime};
+
 /// Runs of each figure; the median is stated.
 const RUNS: usize = 3;
 
@@ -39,8 +43,7 @@ const BACKLOG: usize = 50_000;
 const CONCURRENCY: usize = 64;
 
 fn main() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let runtime = runtime();
     if let Ok(url) = std::env::var("BARE_POST_URL") {
         return runtime.block_on(bare_posts(&url));
     }
@@ -171,7 +174,7 @@ async fn throughput() {
         let sink = format!("url = \"http://{}/hook\"\nconcurrency = {CONCURRENCY}", receiver.address);
         let daemon = Daemon::start(directory.path(), &config(&receiver.address, "24h", &sink));
         let our = receiver.rate(BACKLOG as u64).await;
-        peaks.push(status_kib(daemon.child.id(), "VmHWM:") / 1024.0);
+        peaks.push(memory_mib(daemon.child.id(), "VmHWM"));
         daemon.stop();
         // A delivery counts when it is settled on disk, not when it was sent.
         assert_eq!(queued(&directory.path().join("doorbell.db")).await, 0, "all are settled");
@@ -325,15 +328,4 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn status_kib(pid: u32, field: &str) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
-    let line = status.lines().find(|line| line.starts_with(field)).expect("the field");
-    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

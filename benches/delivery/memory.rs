@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{Daemon, Receiver, config, fill, status_kib};
+use crate::common::memory_mib;
+use crate::{Daemon, Receiver, config, fill};
 
 /// Deliveries that wait.
 const QUEUED: usize = 1_000_000;
@@ -27,7 +28,7 @@ pub(crate) async fn memory() {
     let hanging = steady(&Daemon::start(full.path(), &hangs)).await;
     let daemon = Daemon::start(full.path(), &config(&receiver.address, "24h", &sink("hook")));
     let rate = receiver.rate(QUEUED as u64).await;
-    let draining = status_kib(daemon.child.id(), "VmHWM:") / 1024.0;
+    let draining = memory_mib(daemon.child.id(), "VmHWM");
     println!(
         "RSS with {QUEUED} queued deliveries: idle {idle:.1} MiB; while the sink hangs {:.1} MiB above that; at most \
          {:.1} MiB above it while they are drained at {rate:.0}/s (goal 100)",
@@ -38,5 +39,5 @@ pub(crate) async fn memory() {
 
 async fn steady(daemon: &Daemon) -> f64 {
     tokio::time::sleep(STEADY).await;
-    status_kib(daemon.child.id(), "VmRSS:") / 1024.0
+    memory_mib(daemon.child.id(), "VmRSS")
 }
