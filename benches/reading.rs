@@ -142,7 +142,11 @@ impl Daemon {
             world.url("hook")
         );
         std::fs::write(directory.path().join("doorbell.toml"), config).expect("a config");
-        let child = doorbell(directory.path(), &["run"]).stderr(Stdio::null()).spawn().expect("the daemon starts");
+        let child = doorbell(directory.path(), &["run"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the daemon starts");
         Self { child, directory }
     }
 
@@ -176,7 +180,7 @@ impl Drop for Daemon {
 
 fn doorbell(directory: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_doorbell"));
-    command.args(["-c", "doorbell.toml"]).args(args).current_dir(directory).stdout(Stdio::null());
+    command.args(["-c", "doorbell.toml"]).args(args).current_dir(directory);
     command
 }
 
