@@ -20,6 +20,11 @@ pub const SOURCE_ITEMS_MAX: usize = 10_000;
 #[derive(Clone, Debug)]
 pub struct Each(pub Vec<(String, Values)>);
 
+/// Not a failure: the other job's first complete poll is on its way.
+pub fn waits(name: &str, job: &JobName) -> String {
+    format!("`each.{name}` waits for the first complete poll of the job `{job}`")
+}
+
 /// Where the values of one name come from.
 #[derive(Clone, Debug)]
 pub enum Values {

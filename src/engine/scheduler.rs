@@ -27,6 +27,9 @@ use crate::engine::report::{Asker, Trace};
 use crate::store::{JobRecord, StoreError};
 
 mod apply;
+mod runs;
+
+pub use runs::Run;
 
 /// Orders that wait for the scheduler; whoever sends one waits for a place.
 const ORDERS_WAITING_MAX: usize = 64;
@@ -34,7 +37,7 @@ const ORDERS_WAITING_MAX: usize = 64;
 /// The longest the scheduler sleeps, so that it is seen to be alive.
 const BEAT: Duration = Duration::from_secs(5);
 
-/// When a job that is paused for a sink is looked at again.
+/// When a job that is paused for a sink, or waits for another job, is looked at again.
 const BLOCKED_RETRY: Duration = Duration::from_secs(1);
 
 /// How long someone who asks for a poll is kept waiting for its vendor.
@@ -68,19 +71,6 @@ pub(super) enum Order {
     Apply(Arc<Config>, BTreeMap<JobName, JobRecord>, oneshot::Sender<()>),
     /// Say when each job is due, and whether it is being polled.
     Runs(oneshot::Sender<BTreeMap<JobName, Run>>),
-}
-
-/// Where a job stands in the schedule.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// When it is due next; none while it is paused.
-    pub due: Option<Timestamp>,
-    /// True while it is being polled.
-    pub running: bool,
-    /// Why it is not polled although it is due.
-    pub blocked: Option<String>,
-    /// What of its vendor it waits for; `due` is then when that ends.
-    pub waits: Option<String>,
 }
 
 /// Starts the scheduler; orders go into what it returns.
@@ -149,6 +139,8 @@ struct Slot {
     scheduled: bool,
     /// A person keeps it from being polled on schedule; it stays due.
     paused: bool,
+    /// It has had a complete poll: what depends on its items may be polled.
+    complete: bool,
     due: Option<Timestamp>,
     running: bool,
     failures: u32,
@@ -212,8 +204,9 @@ impl Scheduler {
         let paused = record.is_some_and(|record| record.paused.is_some());
         let failures = record.map_or(0, |record| record.failures);
         let way = self.gates.way(&job.name);
+        let complete = record.is_some_and(|record| record.last_success.is_some());
         let (gone, running, interval) = (false, false, None);
-        Slot { job, way, spread, gone, scheduled, paused, due, running, failures, interval }
+        Slot { job, way, spread, gone, scheduled, paused, complete, due, running, failures, interval }
     }
 
     fn enqueue(&mut self, slot: usize) {
@@ -304,7 +297,7 @@ impl Scheduler {
             if current != Some(due) || running || paused {
                 continue;
             }
-            match self.poller.blocked(&self.slots[slot].job) {
+            match self.blocked(&self.slots[slot].job) {
                 None => {
                     let way = self.slots[slot].way.clone();
                     if let Some(turn) = self.parking.admit(&self.gates, &way, (due, slot)) {
@@ -350,6 +343,7 @@ impl Scheduler {
                 Some((failure, slot.failures))
             }
             Some(made) => {
+                slot.complete |= made.outcome == PollOutcome::Complete;
                 slot.failures = 0;
                 slot.interval = adapted(&slot.job.schedule, slot.interval, made.events > 0);
                 None
@@ -398,21 +392,8 @@ impl Scheduler {
                 // Whoever asked may have gone.
                 let _ = done.send(());
             }
-            Order::Runs(reply) => {
-                let now = self.world.clock.now();
-                let runs = self.by_name.values().map(|at| &self.slots[*at]).filter(|slot| !slot.gone);
-                let runs = runs.map(|slot| {
-                    let goes = slot.scheduled && !slot.paused;
-                    let blocked = self.poller.blocked(&slot.job).filter(|_| goes);
-                    let due = slot.due.filter(|_| !slot.paused);
-                    let is_late = !slot.running && due.is_some_and(|due| due <= now);
-                    let waits = if is_late { self.gates.waits(&slot.way) } else { None };
-                    let (due, waits) = waits.map_or((due, None), |(until, why)| (Some(until), Some(why)));
-                    (slot.job.name.clone(), Run { due, running: slot.running, blocked, waits })
-                });
-                // Whoever asked may have gone.
-                let _ = reply.send(runs.collect());
-            }
+            // Whoever asked may have gone.
+            Order::Runs(reply) => _ = reply.send(self.runs()),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use crate::core::each::{
-    Combination, Each, SCOPES_MAX, SOURCE_ITEMS_MAX, ScopeEnd, Values, combinations, sum, values_of,
+    Combination, Each, SCOPES_MAX, SOURCE_ITEMS_MAX, ScopeEnd, Values, combinations, sum, values_of, waits,
 };
 use crate::core::hold::Hold;
 use crate::core::job::Job;
@@ -119,7 +119,7 @@ impl Poller {
                 Values::Items { job, at } => {
                     if !read.contains_key(job) {
                         let Some(items) = self.world.store.live_items(job, SOURCE_ITEMS_MAX + 1).await? else {
-                            return Ok(Places::Ended(waits(name, job)));
+                            return Ok(Places::Ended(PollOutcome::Partial(waits(name, job))));
                         };
                         read.insert(job, items);
                     }
@@ -158,9 +158,4 @@ impl Poller {
             None => left.remove(job),
         };
     }
-}
-
-/// Not a failure: the other job's first complete poll is on its way.
-fn waits(name: &str, job: &JobName) -> PollOutcome {
-    PollOutcome::Partial(format!("`each.{name}` waits for the first complete poll of the job `{job}`"))
 }

@@ -210,6 +210,17 @@ fn the_items_of_another_job_are_scopes_once_its_baseline_is_complete() {
 }
 
 #[test]
+fn a_job_over_another_jobs_items_is_polled_as_soon_as_they_are_known() {
+    let (_lists, vendor, _receiver, bridge) = chained();
+    let _daemon = bridge.run();
+    // Both are polled once a year: the list of accounts, and both accounts.
+    vendor.wait_until_asked(3);
+    let mut asked = vendor.requests().iter().map(|request| request.target.clone()).collect::<Vec<_>>();
+    asked[1..].sort();
+    assert_eq!(asked, ["/?account=all", "/orders?account=eu", "/orders?account=us"]);
+}
+
+#[test]
 fn every_combination_is_polled_and_check_counts_them() {
     let (_lists, vendor, _receiver, bridge) = world("each = { account = ['eu', 'us'], kind = [7, 'b'] }");
     let config = std::fs::read_to_string(bridge.path().join("doorbell.toml")).expect("a config");
