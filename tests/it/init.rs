@@ -101,9 +101,16 @@ fn what_is_not_json_gets_its_format() {
     let text = written(&bridge);
     let semicolon = "format = \"csv\"\ncsv = { delimiter = \";\" }\n";
     let pipe = "csv = { delimiter = \"|\" }\n";
-    for line in
-        ["format = \"csv\"\nevery", semicolon, pipe, "key = \"$.sku\"", "format = \"feed\"", "items = \"$.entries[*]\""]
-    {
+    for line in [
+        "format = \"csv\"\nevery",
+        semicolon,
+        pipe,
+        "key = \"$.sku\"",
+        "format = \"feed\"",
+        "items = \"$.entries[*]\"",
+        "list = \"window\"",
+        "list = \"window\"",
+    ] {
         assert!(text.contains(line), "no `{line}` in {text}");
     }
     for job in ["stock", "lager", "pipes", "news"] {

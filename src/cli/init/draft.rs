@@ -75,6 +75,10 @@ impl Draft<'_> {
             }
             _ => text.push_str(&comment("No list of objects was found: the whole document is the one item.")),
         }
+        if self.shape.is_window() {
+            text.push_str(&comment("A feed shows its newest entries only: one that is in it no more was not deleted."));
+            text.push_str("list = \"window\"\n");
+        }
         text.push_str(&ignored(&survey.volatile));
         let _ = writeln!(text, "send_to = [{}]", quoted(sink));
         text

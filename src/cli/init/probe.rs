@@ -39,6 +39,11 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// Is a part of what there is all that an answer shows?
+    pub(super) fn is_window(self) -> bool {
+        self.format == Some(Format::Feed)
+    }
+
     /// The lines of the job.
     pub(super) fn lines(self) -> String {
         let format = self.format.map(|format| format!("format = \"{}\"\n", format.as_str()));
