@@ -23,7 +23,7 @@ use crate::core::address::Policy;
 use crate::core::auth::Auth;
 use crate::core::homes::{AllowedHost, Homes};
 use crate::core::job::Access;
-use crate::core::polite::{ANSWER_NAMES, Courtesy, Signs};
+use crate::core::polite::{Courtesy, Signs, compile_sign};
 use crate::core::proxy::Proxy;
 use crate::core::template::{Condition, Part, Text};
 use crate::core::transport::Transport;
@@ -198,7 +198,7 @@ pub(super) fn layer(section: &Section<'_>, names: &[&str], below: Option<&Writte
 /// A condition over an answer.
 fn sign(section: &Section<'_>, name: &str, reader: &mut Reader<'_>) -> Option<Condition> {
     let field = section.field(name)?;
-    reader.parsed(&field, |text| Condition::compile(text, ANSWER_NAMES))
+    reader.parsed(&field, compile_sign)
 }
 
 /// How the vendor is spared.

@@ -11,7 +11,7 @@ mod signs;
 
 pub use allowance::{Allowance, Spent};
 pub use pacer::{Kept, Pacer, Parts, Ready, Why};
-pub use signs::{ANSWER_NAMES, Sign, Signs};
+pub use signs::{Sign, Signs, compile as compile_sign};
 
 /// What the config allows of a vendor, or of a job for itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

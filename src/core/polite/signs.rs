@@ -2,13 +2,17 @@
 //!
 //! A body is parsed only where a condition is there to be asked.
 
+use std::sync::LazyLock;
+
 use http::HeaderMap;
+use regex::Regex;
 
 use crate::core::json::{Json, parse};
+use crate::core::path::Complaint;
 use crate::core::template::Condition;
 
 /// The top-level names that `limited_when` and `fail_when` see.
-pub const ANSWER_NAMES: &[&str] = &["status", "headers", "body"];
+const ANSWER_NAMES: &[&str] = &["status", "headers", "body"];
 
 /// The conditions by which answers are told.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +32,20 @@ pub enum Sign {
     Failed(String),
     /// A condition can't be decided: it is named, and why.
     Broken(&'static str, String),
+}
+
+/// Compiles a condition over answers, in which headers may be named in any letters.
+///
+/// # Errors
+/// As [`Condition::compile`].
+pub fn compile(text: &str) -> Result<Condition, Complaint> {
+    static NAMED: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r#"headers\s*(?:\[|\.get\()\s*(?:'[^']*'|"[^"]*")"#).ok());
+    let small = |found: &regex::Captures<'_>| found[0].to_ascii_lowercase();
+    match &*NAMED {
+        Some(named) => Condition::compile(&named.replace_all(text, small), ANSWER_NAMES),
+        None => Condition::compile(text, ANSWER_NAMES),
+    }
 }
 
 impl Signs {
@@ -79,11 +97,11 @@ mod tests {
     use super::*;
 
     fn signs(limited: &str, fail: &str) -> Signs {
-        let compile = |text: &str| match text {
+        let sign = |text: &str| match text {
             "" => None,
-            text => Some(Condition::compile(text, ANSWER_NAMES).unwrap()),
+            text => Some(compile(text).unwrap()),
         };
-        Signs { limited_when: compile(limited), fail_when: compile(fail) }
+        Signs { limited_when: sign(limited), fail_when: sign(fail) }
     }
 
     fn judged(signs: &Signs, status: u16, body: &str) -> Option<Sign> {
@@ -109,6 +127,14 @@ mod tests {
             let expected = holds.then(|| Sign::Limited(condition.to_owned()));
             assert_eq!(judged(&signs(condition, ""), 403, body), expected, "{condition}");
         }
+    }
+
+    #[test]
+    fn headers_are_named_in_any_letters() {
+        for condition in ["headers['X-Left'] == '0, 1'", "headers[ \"X-LEFT\" ] == '0, 1'"] {
+            assert!(matches!(judged(&signs(condition, ""), 200, ""), Some(Sign::Limited(_))), "{condition}");
+        }
+        assert_eq!(judged(&signs("body['X-Left'] == 1", ""), 200, r#"{"x-left":1}"#), None);
     }
 
     #[test]
