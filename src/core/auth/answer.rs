@@ -143,6 +143,9 @@ impl Session {
                 all.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
             }
         };
+        if token.is_empty() {
+            return Err("answered with an empty token; check the log-in's `body`, and `token`".to_owned());
+        }
         let token = sendable(&token)?;
         let render = |text: &crate::core::template::Text| {
             let json = Json::String(token.expose().to_owned());

@@ -147,7 +147,8 @@ fn quotas(headers: &HeaderMap, now: Timestamp) -> Vec<Quota> {
         let after = get("reset-after").and_then(|value| moment(value, today, now));
         let quota = Quota {
             limit: get("limit").and_then(leading),
-            remaining: get("remaining").and_then(leading),
+            // Some count on below zero.
+            remaining: get("remaining").and_then(|value| if is_negative(value) { Some(0) } else { leading(value) }),
             reset: after.or_else(|| get("reset").and_then(|value| moment(value, today, now))),
         };
         if quota != Quota::default() {
@@ -155,6 +156,10 @@ fn quotas(headers: &HeaderMap, now: Timestamp) -> Vec<Quota> {
         }
     }
     quotas
+}
+
+fn is_negative(value: &str) -> bool {
+    value.trim().strip_prefix('-').and_then(leading).is_some()
 }
 
 /// The whole number that a value begins with: `100`, `100, 100;w=60`, `4.0`.

@@ -57,7 +57,7 @@ fn a_quota_that_is_used_up_waits_for_its_reset() {
         ("RateLimit: \"default\";r=0", None),
         ("X-RateLimit-Remaining: 0", None),
         ("X-RateLimit-Remaining: 1\nX-RateLimit-Reset: 30", None),
-        ("X-RateLimit-Remaining: -1\nX-RateLimit-Reset: 30", None),
+        ("X-RateLimit-Remaining: -1\nX-RateLimit-Reset: 30", Some(30.0)),
         ("X-RateLimit-Remaining: 0\nX-RateLimit-Reset: 1700000030", Some(30.0)),
         ("X-RateLimit-Remaining: 0\nX-RateLimit-Reset: 1700000030123", Some(30.123)),
         ("X-RateLimit-Remaining: 0\nX-RateLimit-Reset: 1470173023.123", None),
