@@ -49,7 +49,7 @@ pub enum Source {
 /// How far back is read again.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Overlap {
-    /// For times, and for numbers that count seconds, milliseconds or microseconds since 1970.
+    /// For times, and for numbers that count seconds, milliseconds, microseconds or nanoseconds since 1970.
     Time(Duration),
     /// For numbers.
     Number(Number),
@@ -73,15 +73,15 @@ impl CursorSpec {
     /// [`FailureKind::Template`] when the overlap can't be taken from it.
     pub fn ask(&self, kept: Option<&CursorState>) -> Result<Json, Failure> {
         let Some(kept) = kept else { return Ok(self.start.clone().unwrap_or_default()) };
-        let Some(overlap) = &self.overlap else { return Ok(kept.value.clone()) };
-        back(&kept.value, overlap).ok_or_else(|| {
-            let sentence = format!(
-                "`cursor.overlap` can't be taken from the cursor {}: write a duration for times and a number for \
-                 numbers, or leave it out",
-                kept.value
-            );
-            Failure::new(FailureKind::Template, sentence)
-        })
+        self.ask_back(&kept.value).ok_or_else(|| Failure::new(FailureKind::Template, unfit(&kept.value)))
+    }
+
+    /// A value, as far back as the overlap says; `None` when it can't be taken from this one.
+    fn ask_back(&self, value: &Json) -> Option<Json> {
+        match &self.overlap {
+            Some(overlap) => back(value, overlap),
+            None => Some(value.clone()),
+        }
     }
 
     /// Does its value come from the items?
@@ -112,6 +112,8 @@ pub struct Reach {
     before: Option<Json>,
     last: Option<Json>,
     broken: bool,
+    /// One that no overlap can be taken from.
+    unfit: Option<Json>,
 }
 
 impl Reach {
@@ -123,8 +125,11 @@ impl Reach {
         match &spec.source {
             Source::At(path) => {
                 for item in items {
-                    if let Some(value) = scalar("at", path, find_one(path, &item.raw)?)? {
-                        self.meet(value);
+                    // One that nothing can be taken from would keep the job from asking with a cursor ever again.
+                    match scalar("at", path, find_one(path, &item.raw)?)? {
+                        Some(value) if spec.ask_back(&value).is_none() => self.unfit = Some(value),
+                        Some(value) => self.meet(value),
+                        None => {}
                     }
                 }
             }
@@ -138,6 +143,11 @@ impl Reach {
             }
         }
         Ok(())
+    }
+
+    /// Why there can be no cursor, where no value was fit for one.
+    pub fn lacks(&self) -> Option<String> {
+        self.unfit.as_ref().filter(|_| self.value.is_none()).map(unfit)
     }
 
     /// Goes past a page that was not read.
@@ -176,6 +186,13 @@ impl Reach {
             (reached, kept) => reached.or_else(|| kept.cloned()),
         }
     }
+}
+
+fn unfit(value: &Json) -> String {
+    format!(
+        "`cursor.overlap` can't be taken from the cursor {value}: write a duration for times and a number for numbers, or \
+         leave it out"
+    )
 }
 
 fn scalar(key: &str, path: &JsonPath, found: Option<Json>) -> Result<Option<Json>, Failure> {
@@ -225,6 +242,9 @@ fn back(value: &Json, overlap: &Overlap) -> Option<Json> {
                 Overlap::Time(by) => ticks(&number, *by)?,
             },
         )?;
+        // Vendors that count from 0 refuse what lies before it.
+        let below = less.as_str().starts_with('-') && !number.as_str().starts_with('-');
+        let less = if below { Number::parse("0")? } else { less };
         return Some(if value.as_str().is_some() { Json::from(less.as_str()) } else { Json::Number(less) });
     }
     match overlap {
@@ -233,12 +253,13 @@ fn back(value: &Json, overlap: &Overlap) -> Option<Json> {
     }
 }
 
-/// A duration in the unit that a number counts: seconds since 1970 have ten digits, milliseconds thirteen.
+/// A duration in the unit that a number counts: seconds since 1970 have ten digits, milliseconds thirteen, and so on.
 fn ticks(number: &Number, by: Duration) -> Option<Number> {
     let ticks = match number.as_f64()?.abs() {
         size if size < 1e11 => u128::from(by.as_secs()) + u128::from(by.subsec_nanos() > 0),
         size if size < 1e14 => by.as_millis(),
-        _ => by.as_micros(),
+        size if size < 1e17 => by.as_micros(),
+        _ => by.as_nanos(),
     };
     Number::parse(&ticks.to_string())
 }

@@ -9,7 +9,7 @@ use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
 use crate::core::job::ListKind;
-use crate::core::names::Digest;
+use crate::core::names::{Digest, KeyDigest};
 use crate::core::path::JsonPath;
 
 mod leaf;
@@ -20,6 +20,10 @@ mod tests;
 
 pub(in crate::core) use leaf::find_one;
 pub use seen::Seen;
+
+/// Empty pages in a row that end a list though they lead on. Some vendors filter what a page holds after they have cut the
+/// list into pages, so one says little; others always name a next page, and would never come to an end.
+const EMPTY_MAX: u32 = 3;
 
 /// How a job reads a list of several pages: its `[job.NAME.pages]`.
 #[derive(Clone, Debug)]
@@ -197,12 +201,25 @@ pub struct Turner {
     items: u64,
     total: Option<u64>,
     asked: HashSet<Digest>,
+    /// What the pages held.
+    held: HashSet<u128>,
+    /// Pages in a row that were empty.
+    empties: u32,
 }
 
 impl Turner {
     /// Begins with the first page.
     pub fn new(paging: &Paging, list: ListKind) -> Self {
-        Self { paging: paging.clone(), list, pages: 0, items: 0, total: None, asked: HashSet::new() }
+        Self {
+            paging: paging.clone(),
+            list,
+            pages: 0,
+            items: 0,
+            total: None,
+            asked: HashSet::new(),
+            held: HashSet::new(),
+            empties: 0,
+        }
     }
 
     /// Pages that were read.
@@ -215,11 +232,31 @@ impl Turner {
         self.asked.insert(request)
     }
 
+    /// Notes what a page holds; an `Err` says that a page before it held the same items, as all do of a vendor that takes
+    /// no notice of what is asked for.
+    ///
+    /// # Errors
+    /// The sentence that makes the poll partial.
+    pub fn holds(&mut self, keys: &[KeyDigest]) -> Result<(), String> {
+        let sum = keys.iter().fold(0_u128, |sum, key| sum.wrapping_add(u128::from_le_bytes(key.0)));
+        if keys.is_empty() || self.held.insert(sum) {
+            return Ok(());
+        }
+        let number = self.pages + 1;
+        let check = match self.paging.style.carrier() {
+            Some(Carrier::Query(name) | Carrier::Body(name)) => format!("is it `{name}` that it takes? Check `pages`"),
+            Some(Carrier::Header(name)) => format!("is it `{name}` that it takes? Check `pages`"),
+            None => "check `pages`".to_owned(),
+        };
+        Err(format!("page {number} holds the same items as one before it: the list goes in a circle; {check}"))
+    }
+
     /// What follows the page that was just read.
     pub fn turn(&mut self, leaf: &Leaf) -> Turn {
         self.pages += 1;
         self.items += leaf.items;
         self.total = leaf.total.or(self.total);
+        self.empties = if leaf.items == 0 { self.empties + 1 } else { 0 };
         let next = match self.next(leaf) {
             Turn::On(next) => next,
             over => return over,
@@ -242,8 +279,8 @@ impl Turner {
     pub fn check_total(&self, read: u64) -> Result<(), String> {
         match self.total {
             Some(total) if total != read => Err(format!(
-                "the list says that it has {total} items, and {read} different ones were read; it may have changed \
-                 meanwhile"
+                "the list says that it has {total} items, and {} read; it may have changed meanwhile",
+                if read == 1 { "1 was".to_owned() } else { format!("{read} different ones were") }
             )),
             _ => Ok(()),
         }
@@ -255,7 +292,8 @@ impl Turner {
             return Turn::End;
         }
         let goes_on = leaf.more == Some(true);
-        if leaf.items == 0 {
+        let leads_on = leaf.next.is_some() && (goes_on || self.empties < EMPTY_MAX);
+        if leaf.items == 0 && !leads_on {
             let why = format!("page {} is empty, though it says that there is more", self.pages);
             return if goes_on { Turn::Stop(why) } else { Turn::End };
         }

@@ -12,7 +12,7 @@ use crate::core::each::Combination;
 use crate::core::hold::{Hold, Holding};
 use crate::core::job::{Job, ListKind};
 use crate::core::json::Json;
-use crate::core::names::{Digest, Key, Scope};
+use crate::core::names::{Digest, Key, KeyDigest, Scope};
 use crate::core::outcome::{Failure, PollOutcome};
 use crate::core::page::{Ask, Leaf, Seen, Turn, Turner};
 use crate::core::rules::Rules;
@@ -28,6 +28,7 @@ use crate::store::{PageSeal, PageSeals, PollChanges, PollTicket, ScopeState, Sea
 
 mod commit;
 mod compare;
+mod cursor;
 mod detail;
 mod hold;
 mod listed;
@@ -87,6 +88,8 @@ pub(super) struct Round<'a> {
     /// The cursor that this poll goes on from; none in a full poll.
     cursor: Option<Box<CursorState>>,
     reach: Reach,
+    /// The cursor was tried, and is of no use.
+    reads_anew: bool,
     seen: Seen,
     /// Items on the longest page so far.
     longest: u64,
@@ -126,6 +129,8 @@ struct PageRead {
     url: Masked,
     /// There was something on it that was not in the ledger as it is.
     news: bool,
+    /// Why it can't be one more page of the list.
+    circle: Option<String>,
 }
 
 /// What follows a page.
@@ -183,6 +188,7 @@ impl<'a> Round<'a> {
             state,
             cursor: None,
             reach: Reach::default(),
+            reads_anew: false,
             turner: job.pages.as_ref().map(|pages| Turner::new(pages, job.list)),
             seen: Seen::default(),
             longest: 0,
@@ -213,7 +219,7 @@ impl<'a> Round<'a> {
         let job_name = Json::from(self.job.name.as_str());
         let cursor = match self.job.cursor.as_ref().map(|spec| spec.ask(self.cursor.as_deref())).transpose() {
             Ok(cursor) => cursor.unwrap_or_default(),
-            Err(failure) => return Ok(self.failed(failure)),
+            Err(failure) => return self.without_cursor(failure, ticket, trace).await,
         };
         let place = self.place;
         let mut names = vec![("job", &job_name), ("cursor", &cursor)];
@@ -221,16 +227,23 @@ impl<'a> Round<'a> {
         let (spec, pages) = (&self.job.request, self.job.pages.as_ref());
         let first = match first_page(spec, pages, &names) {
             Ok(first) => first,
-            Err(failure) => return Ok(self.failed(failure)),
+            Err(failure) => return self.without_cursor(failure, ticket, trace).await,
         };
         let mut request = first.clone();
         let outcome = loop {
             let number = self.turner.as_ref().map_or(1, |turner| turner.pages() + 1);
             let read = match self.page(ticket, request, trace).await? {
                 Ok(read) => read,
+                Err(failure) if number == 1 && failure.status == Some(cursor::GONE) => {
+                    return self.without_cursor(failure, ticket, trace).await;
+                }
                 Err(failure) if number == 1 => return Ok(self.failed(failure)),
                 Err(failure) => break PollOutcome::Partial(format!("page {number}: {failure}")),
             };
+            if let Some(circle) = read.circle {
+                break PollOutcome::Partial(circle);
+            }
+            let is_empty = read.leaf.items == 0;
             let (ask, from) = match self.turn(read) {
                 Next::Ask(ask, from) => (ask, from),
                 Next::Stop(reason) => break PollOutcome::Partial(reason),
@@ -244,6 +257,10 @@ impl<'a> Round<'a> {
             };
             let print = page_fingerprint(&request, Some(pages));
             if self.turner.as_mut().is_some_and(|turner| !turner.asks(print)) {
+                // Some vendors always name a next page: behind one that is empty, there is nothing more for now.
+                if is_empty {
+                    break self.whole(false);
+                }
                 let reason = format!("page {number} leads back to one that was read before: the list goes in a circle");
                 break PollOutcome::Partial(reason);
             }
@@ -270,19 +287,6 @@ impl<'a> Round<'a> {
         (self.start.settling, self.start.dirty) = (Arc::new(settling), Arc::new(dirty));
         self.decider = Decider::new(self.start.clone());
         Ok(())
-    }
-
-    /// The cursor that this poll goes on from. None when all is to be read: for the first time, after an edit, when it is
-    /// time to see deletions, and while items are missing that may be deleted.
-    fn kept_cursor(&self) -> Option<Box<CursorState>> {
-        let spec = self.job.cursor.as_ref()?;
-        // What is held is not sought again by every poll, only when it may go.
-        let held = self.state.hold.as_ref().filter(|hold| hold.answer.is_none()).map_or(0, |hold| hold.deletions);
-        let unsettled = self.state.missing > held || self.state.settling > 0;
-        let reads_all =
-            self.whole || self.start.phase != Phase::Watching || self.start.old_rules.is_some() || unsettled;
-        let kept = self.state.cursor.as_ref().filter(|kept| !reads_all && kept.print == spec.print)?;
-        (!spec.is_full_due(kept, self.start.now)).then(|| kept.clone())
     }
 
     /// Ends the round without anything to read. What parts have committed stays; the next poll goes on from there.
@@ -364,11 +368,11 @@ impl<'a> Round<'a> {
         self.relied |= is_304;
         let keys = known.keys.iter().filter(|key| !self.seen.contains(**key));
         self.live += keys.count() as u64;
-        self.seen.add(known.keys.iter().copied());
+        let circle = self.note_keys(&known.keys);
         self.sealed_keys += known.keys.len();
         let Some(pages) = &self.job.pages else {
             self.renewed = renewed;
-            return PageRead { leaf: known.leaf, url: answer.url, news: false };
+            return PageRead { leaf: known.leaf, url: answer.url, news: false, circle: None };
         };
         let leaf = known.leaf.renewed(pages, &answer.headers, is_304);
         // A list that became longer or shorter behind a page that is what it was is not what it was.
@@ -382,7 +386,13 @@ impl<'a> Round<'a> {
             known.leaf = leaf.clone();
             self.seals.put.push(known);
         }
-        PageRead { leaf, url: answer.url, news: false }
+        PageRead { leaf, url: answer.url, news: false, circle }
+    }
+
+    /// Notes the keys of a page; why it can't be one more page of the list.
+    fn note_keys(&mut self, keys: &[KeyDigest]) -> Option<String> {
+        self.seen.add(keys.iter().copied());
+        self.turner.as_mut().and_then(|turner| turner.holds(keys).err())
     }
 
     /// Keeps what a page that was read will be recognised by.
@@ -425,8 +435,9 @@ impl<'a> Round<'a> {
                  one counts"
             ));
         }
-        match self.turner.as_ref().filter(|_| !early).map(|turner| turner.check_total(self.seen.len())) {
-            Some(Err(reason)) => PollOutcome::Partial(reason),
+        let total = self.turner.as_ref().filter(|_| !early).map(|turner| turner.check_total(self.seen.len()));
+        match (total, self.lacks_cursor()) {
+            (Some(Err(reason)), _) | (_, Some(reason)) => PollOutcome::Partial(reason),
             _ if self.fresh => PollOutcome::Complete,
             _ => PollOutcome::Unchanged,
         }

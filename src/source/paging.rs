@@ -32,8 +32,10 @@ pub fn first_page(spec: &RequestSpec, paging: Option<&Paging>, names: &Names<'_>
     if let (Some(size), Some(param)) = (paging.size, &paging.size_param) {
         request = match paging.style.carrier() {
             Some(Carrier::Body(at)) => {
-                let beside = format!("{}/{param}", at.rsplit_once('/').map_or("", |(parent, _)| parent));
-                carry(request, &Carrier::Body(beside), &Json::from(size))
+                // A name alone stands beside `param`.
+                let beside = || format!("{}/{param}", at.rsplit_once('/').map_or("", |(parent, _)| parent));
+                let pointer = if param.starts_with('/') { param.clone() } else { beside() };
+                carry(request, &Carrier::Body(pointer), &Json::from(size))
             }
             _ => carry(request, &Carrier::Query(param.clone()), &Json::from(size)),
         };

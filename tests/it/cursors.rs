@@ -4,8 +4,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
-
 use crate::support::http::Request;
 use crate::support::pages::{changes, outcome, partial, poll, query};
 use crate::support::{Bridge, Receiver, Reply, Vendor};
@@ -186,12 +184,49 @@ fn s1_the_cursor_of_a_poll_that_was_killed_did_not_move() {
 }
 
 #[test]
-fn an_overlap_that_does_not_fit_the_values_is_said() {
+fn an_overlap_that_fits_no_value_is_said() {
     let vendor = Vendor::of(r#"{"data":[{"id":1,"at":"opaque"}]}"#);
     let receiver = Receiver::start();
     let bridge = Bridge::between(&vendor, &receiver, &format!("{JOB}cursor = {{ at = '$.at', overlap = '5m' }}"), "");
+    partial(&poll(&bridge), "`cursor.overlap`");
+    // It is asked for again and again, so that it heals once there is a time.
+    vendor.serve(r#"{"data":[{"id":1,"at":"2026-01-01T00:00:00Z"}]}"#);
+    assert_eq!(outcome(&poll(&bridge)), "complete");
+}
+
+#[test]
+fn an_item_without_a_time_does_not_keep_a_job_from_asking() {
+    let (items, vendor, _receiver, bridge) = world("at = '$.at', overlap = '1m'");
+    put(&items, 3, "pending");
+    assert_eq!(found(&bridge), ["created 3"]);
+    assert_eq!(asked(&vendor), "2026-01-01T10:00:00Z");
+    put(&items, 4, "2026-01-01T10:05:00Z");
+    assert_eq!(found(&bridge), ["created 4"]);
     found(&bridge);
-    let report: Value = poll(&bridge);
-    assert_eq!(outcome(&report), "failed");
-    assert!(report["reason"].as_str().is_some_and(|reason| reason.contains("`cursor.overlap`")), "{report:#}");
+    assert_eq!(asked(&vendor), "2026-01-01T10:04:00Z");
+}
+
+#[test]
+fn a_cursor_that_the_vendor_knows_no_more_is_let_go_and_nothing_is_missed() {
+    let known = Arc::new(Mutex::new("s1"));
+    let answers = Arc::clone(&known);
+    let vendor = Vendor::scripted(move |request| {
+        let (asked, known) =
+            (query(request).get("since").cloned().unwrap_or_default(), *answers.lock().expect("no panic"));
+        match asked.as_str() {
+            "" if known == "s1" => Reply::json(r#"{"data":[{"id":1}],"sync":"s1"}"#),
+            "" => Reply::json(r#"{"data":[{"id":1},{"id":2}],"sync":"s2"}"#),
+            old if old == known => Reply::json(format!(r#"{{"data":[],"sync":"{known}"}}"#)),
+            _ => Reply::status(410),
+        }
+    });
+    let receiver = Receiver::start();
+    let bridge = Bridge::between(&vendor, &receiver, &format!("{JOB}cursor = {{ from = '$.sync' }}"), "");
+    found(&bridge);
+    found(&bridge);
+    assert_eq!(asked(&vendor), "s1");
+    *known.lock().expect("no panic") = "s2";
+    assert_eq!(found(&bridge), ["created 2"]);
+    found(&bridge);
+    assert_eq!(asked(&vendor), "s2");
 }

@@ -286,3 +286,37 @@ fn s3_a_baseline_of_50_000_items_that_is_interrupted_goes_on_silently() {
     assert_eq!(receiver.wait_for(1)[0].data()["before"]["status"], "paid");
     assert_eq!(receiver.attempts().len(), 1, "nothing but what changed after it");
 }
+
+#[test]
+fn a_vendor_that_takes_no_notice_of_the_page_is_asked_twice_and_not_a_thousand_times() {
+    let (vendor, receiver) = (Vendor::of(r#"{"data":[{"id":1},{"id":2}]}"#), Receiver::start());
+    let bridge = bridge(&vendor, &receiver, "style = 'page', param = 'page'");
+    partial(&poll(&bridge), "page 2 holds the same items as one before it");
+    assert_eq!(vendor.count(), 2);
+}
+
+#[test]
+fn s4_an_empty_page_that_leads_on_deletes_nothing_of_what_comes_behind_it() {
+    let full = |id: usize, next: &str| Reply::json(format!(r#"{{"data":[{{"id":{id}}}],"next":{next}}}"#));
+    let (vendor, receiver) = (Vendor::of("{}"), Receiver::start());
+    vendor.script(move |request| match number(request, "t", 0) {
+        2 => full(2, "null"),
+        at => full(at, &(at + 1).to_string()),
+    });
+    let bridge = bridge(&vendor, &receiver, "style = 'token', at = '$.next', param = 't'");
+    assert_eq!(outcome(&poll(&bridge)), "complete");
+    vendor.script(move |request| match number(request, "t", 0) {
+        1 => Reply::json(r#"{"data":[],"next":2}"#),
+        2 => full(2, "null"),
+        at => full(at, &(at + 1).to_string()),
+    });
+    let report = poll(&bridge);
+    assert_eq!((outcome(&report), changes(&report)), ("complete", vec!["deleted 1".to_owned()]));
+    // One that leads to itself has nothing behind it.
+    vendor.script(move |request| match number(request, "t", 0) {
+        0 => full(0, "1"),
+        _ => Reply::json(r#"{"data":[],"next":1}"#),
+    });
+    let report = poll(&bridge);
+    assert_eq!((outcome(&report), changes(&report)), ("complete", vec!["deleted 2".to_owned()]));
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use super::request::CURSOR;
 use super::{job::fingerprint, pages};
 use crate::config::keys::Table;
 use crate::config::problem::Problem;
@@ -32,6 +33,32 @@ pub(super) fn cursor(job: &Section<'_>, request: Option<Digest>, reader: &mut Re
     let (source, spelled) = source?;
     let print = Digest::of(&[&request?.0[..], &fingerprint([spelled.as_str()].into_iter()).0].concat());
     Some(CursorSpec { source, start, overlap, full_every, print })
+}
+
+/// Warns of a cursor that no request asks with: it makes nothing cheaper, and keeps polls from seeing deletions.
+pub(super) fn check_use(job: &Section<'_>, is_vendors: bool, reader: &mut Reader<'_>) {
+    let asks = |name: &&str| job.field(name).is_some_and(|field| mentions(field.value.get_ref()));
+    let Some(field) = job.field(CURSOR) else { return };
+    if is_vendors || ["url", "query", "headers", "body", "auth"].iter().any(asks) {
+        return;
+    }
+    let problem = Problem::warning(
+        field.place(),
+        "nothing of the request holds `{{ cursor }}`: all is read each time, and yet only full polls see deletions",
+    );
+    let hint =
+        "put it where the vendor takes it, as in `query = { updated_since = \"{{ cursor }}\" }`, or take `cursor` out";
+    reader.note(problem.hint(hint));
+}
+
+/// Is there a word of a cursor in it?
+fn mentions(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::String(text) => text.contains(CURSOR),
+        DeValue::Array(array) => array.iter().any(|value| mentions(value.get_ref())),
+        DeValue::Table(table) => table.iter().any(|(_, value)| mentions(value.get_ref())),
+        _ => false,
+    }
 }
 
 /// Where the value comes from, and how that is written.

@@ -72,7 +72,7 @@ impl<'a> Lift<'a> {
         if let (Some(vendor), Some(place)) = (&vendor, below.lacks(&names)) {
             each::lacks(section, vendor, &place, reader);
         }
-        let names = own_names(names, section);
+        let names = own_names(names, section, below, reader);
         let own = layer(section, &names, below.base_url.as_ref(), reader);
         let document = document::document(section, reader);
         let layer = accepting(own.over(below), &document);
@@ -212,8 +212,12 @@ fn selection_fingerprint(items: Option<&JsonPath>, document: &DocumentSpec) -> D
 }
 
 /// Of the names that a vendor's templates see, those of this job: `cursor` would never be anything without its table.
-fn own_names<'n>(mut names: Vec<&'n str>, section: &Section<'_>) -> Vec<&'n str> {
-    names.retain(|name| *name != CURSOR || section.has(CURSOR));
+fn own_names<'n>(names: Vec<&'n str>, section: &Section<'_>, vendor: &Layer, reader: &mut Reader<'_>) -> Vec<&'n str> {
+    let others: Vec<&str> = names.iter().copied().filter(|name| *name != CURSOR).collect();
+    if !section.has(CURSOR) {
+        return others;
+    }
+    cursor::check_use(section, vendor.lacks(&others).is_some(), reader);
     names
 }
 

@@ -255,14 +255,16 @@ fn a_secret_can_not_become_a_template() {
 #[test]
 fn what_is_probably_not_meant_is_a_warning() {
     let loaded = loaded(&with(
-        "[job.j]\nurl = \"https://a.example\"\nevery = \"1s\"\n[sink.s]\nurl = \"http://s.example.com/x\"\n\
-         [sink.local]\nurl = \"http://10.0.0.1/x\"\n",
+        "[job.j]\nurl = \"https://a.example\"\nevery = \"1s\"\ncursor = { from = \"$.c\" }\n\
+         [job.k]\nurl = \"https://a.example/{{ cursor }}\"\nevery = \"1s\"\ncursor = { from = \"$.c\" }\nsend_to = [\"s\"]\n\
+         [sink.s]\nurl = \"http://s.example.com/x\"\n[sink.local]\nurl = \"http://10.0.0.1/x\"\n",
     ));
     let said: Vec<&str> = loaded.warnings.iter().map(Problem::message).collect();
     assert_eq!(
         said,
         [
             "`[job.j]` sends its events to no sink",
+            "nothing of the request holds `{{ cursor }}`: all is read each time, and yet only full polls see deletions",
             "events go to this sink unencrypted: anyone on the way can read them"
         ]
     );

@@ -82,6 +82,8 @@ fn more(path: &JsonPath, body: &[u8]) -> Result<bool, Failure> {
     match find_one(path, body)? {
         None | Some(Json::Null) => Ok(false),
         Some(Json::Bool(more)) => Ok(more),
+        // In XML all is text.
+        Some(Json::String(text)) if matches!(text.as_str(), "true" | "false") => Ok(text == "true"),
         Some(other) => Err(wrong("more", path, "`true` or `false`", &other)),
     }
 }

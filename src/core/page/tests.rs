@@ -126,7 +126,33 @@ fn more_decides_over_lengths_and_is_not_believed_without_a_way_on() {
     assert_eq!(turn(&sized, &with(None, 9, None)), Turn::End);
     assert!(matches!(turn(&sized, &with(Some(true), 0, None)), Turn::Stop(_)));
     assert!(matches!(turn(&paging(token()), &with(Some(true), 3, None)), Turn::Stop(_)));
-    assert_eq!(turn(&paging(token()), &with(None, 0, Some(value(7)))), Turn::End, "an empty page ends");
+    assert_eq!(turn(&paging(token()), &with(None, 0, None)), Turn::End, "an empty page ends");
+}
+
+#[test]
+fn an_empty_page_that_leads_on_is_not_the_end_and_three_are() {
+    let mut turner = Turner::new(&paging(token()), ListKind::Complete);
+    for (items, next, expected) in [
+        (0, 1, Turn::On(value(1))),
+        (0, 2, Turn::On(value(2))),
+        (5, 3, Turn::On(value(3))),
+        (0, 4, Turn::On(value(4))),
+        (0, 5, Turn::On(value(5))),
+        (0, 6, Turn::End),
+    ] {
+        assert_eq!(turner.turn(&leaf(items, Some(value(next)))), expected, "{next}");
+    }
+    let says_more = |turner: &mut Turner| turner.turn(&Leaf { more: Some(true), ..leaf(0, Some(value(9))) });
+    assert_eq!(says_more(&mut turner), Turn::On(value(9)), "it says so itself");
+}
+
+#[test]
+fn a_page_with_the_items_of_one_before_is_a_circle() {
+    let keys = |ids: &[u8]| ids.iter().map(|id| KeyDigest([*id; 16])).collect::<Vec<_>>();
+    let mut turner = Turner::new(&paging(token()), ListKind::Complete);
+    assert_eq!((turner.holds(&keys(&[1, 2])), turner.holds(&keys(&[2, 3]))), (Ok(()), Ok(())));
+    assert_eq!((turner.holds(&[]), turner.holds(&[])), (Ok(()), Ok(())));
+    assert!(turner.holds(&keys(&[2, 1])).is_err_and(|why| why.contains("in a circle")));
 }
 
 #[test]

@@ -3,7 +3,6 @@
 //! It commits parts; how the poll ended is committed by [`crate::engine::poller`].
 
 use crate::core::alert::{Notice, Rebaselined};
-use crate::core::cursor::CursorState;
 use crate::core::decide::{Decided, Phase};
 use crate::core::names::{Digest, Scope};
 use crate::core::outcome::PollOutcome;
@@ -169,24 +168,6 @@ impl Round<'_> {
             }
         };
         Last { changes: PollChanges::default(), scope }
-    }
-
-    /// The cursor as it shall be: moved over what was read, never past what was not. Listed items whose details could not
-    /// be had are remembered beside it, so that it may go past them: it would stay behind one that never comes.
-    fn next_cursor(&self, outcome: &PollOutcome) -> Option<Box<CursorState>> {
-        let spec = self.job.cursor.as_ref()?;
-        let kept = self.state.cursor.as_ref().filter(|kept| kept.print == spec.print);
-        let is_part = matches!(outcome, PollOutcome::Partial(_));
-        let whole = !is_part || (self.details.listed_whole && self.start.phase == Phase::Watching);
-        if !whole && self.start.phase != Phase::Watching {
-            return kept.cloned();
-        }
-        let value = self.reach.value(spec, kept.map(|kept| &kept.value), whole)?;
-        let was = kept.and_then(|kept| kept.full);
-        let full = if !is_part && self.cursor.is_none() { Some(self.start.now) } else { was };
-        // Without `full_every` nobody asks when that was: writing it down would be the only thing to write.
-        let full = if spec.full_every.is_some() { full } else { was };
-        Some(Box::new(CursorState { print: spec.print, value, full }))
     }
 
     /// Changes since the last poll are the one thing that a new baseline does not see, so a job that had one before

@@ -62,9 +62,9 @@ impl Round<'_> {
         (self.reach, self.blocks) = (reach, blocks);
         self.live += passed;
         trace.passed(passed);
-        self.seen.add(keys.iter().copied());
+        let circle = self.note_keys(&keys);
         self.seal(PageSeal { seal, leaf: leaf.clone(), keys });
-        Ok(Ok(PageRead { leaf, url, news }))
+        Ok(Ok(PageRead { leaf, url, news, circle }))
     }
 
     /// The blocks by which parts of a list may be recognised; `None`: it is not read in blocks, for it has pages, which are

@@ -107,6 +107,9 @@ fn a_value_goes_into_a_header_or_into_the_body_with_its_type() {
     let sized = page(Carrier::Body("/vars/page".to_owned()));
     let first = first_page(&spec, Some(&sized), &[]).unwrap();
     assert!(first.body.unwrap().expose().ends_with(r#""vars":{"per_page":50,"page":1}}"#));
+    let pointed = Paging { size_param: Some("/vars/first".to_owned()), ..sized };
+    let first = first_page(&spec, Some(&pointed), &[]).unwrap();
+    assert!(first.body.unwrap().expose().ends_with(r#""vars":{"first":50,"page":1}}"#));
 }
 
 #[test]
