@@ -225,7 +225,15 @@ impl<'a> About<'a> {
                 }
             }
         };
-        Some(pages(vec![("style", text("next_url")), ("at", text(path))], why))
+        let mut settings = vec![("style", text("next_url")), ("at", text(path))];
+        settings.extend(self.says_more());
+        Some(pages(settings, why))
+    }
+
+    /// A flag beside what leads on, which some vendors name on the last page too.
+    fn says_more(&self) -> Option<(&'static str, Setting)> {
+        let flag = self.named(MORE, |field| field.value.as_bool().is_some())?;
+        Some(("more", text(flag.path.clone())))
     }
 
     /// Salesforce leaves its link out of the last page.
@@ -266,7 +274,9 @@ impl<'a> About<'a> {
             "`{}` holds the token of the next page; that `{param}` takes it is a guess: check the vendor's documentation",
             field.path
         );
-        Some(pages(vec![("style", text("token")), ("at", text(field.path.clone())), ("param", text(param))], why))
+        let mut settings = vec![("style", text("token")), ("at", text(field.path.clone())), ("param", text(param))];
+        settings.extend(self.says_more());
+        Some(pages(settings, why))
     }
 
     /// A flag, and no token: the last item's key goes on, as with Stripe.

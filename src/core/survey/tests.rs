@@ -100,14 +100,14 @@ const VENDORS: &[Case<'_>] = &[
         &[],
         r#"{"object":"list","results":[{"object":"user","id":"6794"},{"object":"user","id":"92a6"}],
         "next_cursor":"fe2cc560","has_more":true,"type":"user"}"#,
-        "$.results[*] | $.id | style=token at=$.next_cursor param=start_cursor",
+        "$.results[*] | $.id | style=token at=$.next_cursor param=start_cursor more=$.has_more",
     ),
     (
         "Notion, the last page",
         "https://api.notion.com/v1/users",
         &[],
         r#"{"object":"list","results":[{"object":"user","id":"6794"}],"next_cursor":null,"has_more":false}"#,
-        "$.results[*] | $.id | style=token at=$.next_cursor param=start_cursor",
+        "$.results[*] | $.id | style=token at=$.next_cursor param=start_cursor more=$.has_more",
     ),
     (
         "Zendesk, by offset",
@@ -123,7 +123,7 @@ const VENDORS: &[Case<'_>] = &[
         &[],
         r#"{"tickets":[{"id":35436},{"id":20057623}],"meta":{"has_more":true,"after_cursor":"xxx"},
         "links":{"prev":"https://x/p","next":"https://x.zendesk.com/api/v2/tickets.json?page[after]=xxx"}}"#,
-        "$.tickets[*] | $.id | style=next_url at=$.links.next",
+        "$.tickets[*] | $.id | style=next_url at=$.links.next more=$.meta.has_more",
     ),
     (
         "Kinto",
