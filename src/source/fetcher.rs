@@ -371,6 +371,9 @@ impl<'a> Exchange<'a> {
     async fn read_body(&self, mut response: Response) -> Result<Answer, Stumble> {
         let (url, code, headers) = (place_of(&response), response.status(), std::mem::take(response.headers_mut()));
         let status = code.as_u16();
+        if let Some(failure) = status::encoded(&self.target, status, &headers) {
+            return Err(failure.into());
+        }
         let etag = headers::etag(&headers, (self.wall_clock)());
         let last_modified = headers::last_modified(&headers, (self.wall_clock)());
         let content_type = text(&headers, &header::CONTENT_TYPE);

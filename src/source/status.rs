@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 
 use crate::core::outcome::{Failure, FailureKind};
 use crate::core::polite::Sign;
@@ -109,6 +109,20 @@ pub(super) fn too_large(target: &Target, status: u16, max: u64) -> Failure {
         spell_size(max)
     );
     Failure { status: Some(status), ..Failure::new(FailureKind::TooLarge, sentence) }
+}
+
+/// An answer that is still compressed: the client library takes the header away from those that it could read, and knows
+/// their names in small letters only.
+pub(super) fn encoded(target: &Target, status: u16, headers: &HeaderMap) -> Option<Failure> {
+    const CODINGS: [&str; 7] = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"];
+    let said = headers.get(header::CONTENT_ENCODING)?.to_str().ok()?;
+    let is_coded = said.split(',').any(|word| CODINGS.contains(&word.trim().to_ascii_lowercase().as_str()));
+    let sentence = format!(
+        "`{}` answered in the encoding `{said}`, which can't be read; ask for it plain: \
+         `headers = {{ Accept-Encoding = \"identity\" }}`",
+        target.place
+    );
+    is_coded.then(|| Failure { status: Some(status), ..Failure::new(FailureKind::Malformed, sentence) })
 }
 
 /// A large answer could not be put on disk.

@@ -321,6 +321,13 @@ fn a_compressed_answer_is_read_as_what_it_is() {
 }
 
 #[test]
+fn an_answer_in_an_encoding_that_is_not_read_says_so() {
+    let reply = Reply::json(b"\x1f\x8b\x08 and so on".to_vec()).with("content-encoding", "x-gzip");
+    let job = after(reply);
+    assert!(job["reason"].as_str().is_some_and(|reason| reason.contains("in the encoding `x-gzip`")), "{job:#}");
+}
+
+#[test]
 fn a_vendor_without_the_tls_that_its_url_promises_fails() {
     // What a web server says to one who speaks TLS to it.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
