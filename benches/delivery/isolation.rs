@@ -12,7 +12,7 @@ use crate::{Daemon, Receiver, config};
 const PAIRS: usize = 5;
 
 /// Changes of one run.
-const CHANGES: usize = 200;
+const CHANGES: usize = 400;
 
 /// Prints a line for each kind of trouble, or for that of `BESIDE`.
 pub(crate) async fn isolation() {

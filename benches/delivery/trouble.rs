@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 
 /// In what way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,11 @@ impl Trouble {
 
     /// Starts such a receiver; its URL.
     pub(crate) async fn start(self) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        // What the kernel would copy ahead of a reader that goes costs this machine, and no vendor's.
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_send_buffer_size(64 * 1024).expect("a size");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let listener = socket.listen(64).expect("a listener");
         let address = listener.local_addr().expect("an address");
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
