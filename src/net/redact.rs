@@ -1,13 +1,23 @@
 //! Takes a request's own secrets out of what the other side sends back.
 //!
-//! Finds secrets as they were sent, percent-decoded and as JSON writes them; not what was made of them in another way.
+//! Finds secrets as they were sent, percent-decoded, as URLs and as JSON write them; not what was made of them in
+//! another way.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use url::Url;
 
+use crate::core::auth::credentials::QUERY;
 use crate::core::proxy::Server;
 use crate::core::secret::Masked;
+
+/// All that RFC 3986, section 2.3, does not leave as it is.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What a URL's path and query do not hold as it is.
+const IN_PATHS: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}');
 
 /// What stands for a secret.
 const STARS: &str = "***";
@@ -38,13 +48,19 @@ impl Redactor {
 
     /// Adds the password of a proxy, which may say what it got.
     pub fn hide_proxy(&mut self, proxy: &Server) {
-        let url = url::Url::parse(proxy.expose()).ok();
-        let Some((url, password)) = url.as_ref().and_then(|url| url.password().map(|password| (url, password))) else {
-            return;
-        };
-        let user = percent_decode_str(url.username()).decode_utf8_lossy();
-        self.hide_text(password);
-        self.hide_text(&STANDARD.encode(format!("{user}:{}", percent_decode_str(password).decode_utf8_lossy())));
+        Url::parse(proxy.expose()).iter().for_each(|url| self.hide_userinfo(url));
+    }
+
+    /// Adds the user and password of a URL, which are sent as `authorization: Basic …`. A user who has a password is no
+    /// secret; one without may be a token.
+    pub fn hide_userinfo(&mut self, url: &Url) {
+        let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
+        let (user, password) = (url.username(), url.password());
+        self.hide_text(password.unwrap_or(user));
+        if !user.is_empty() || password.is_some() {
+            let pair = format!("{}:{}", decoded(user), decoded(password.unwrap_or_default()));
+            self.hide_text(&STANDARD.encode(pair));
+        }
     }
 
     /// Adds a secret.
@@ -57,7 +73,8 @@ impl Redactor {
         let json = serde_json::Value::from(decoded.as_str()).to_string();
         let json = json[1..json.len() - 1].to_owned();
         let unquoted: Option<String> = serde_json::from_str(&format!("\"{secret}\"")).ok();
-        for spelling in [Some(secret.to_owned()), Some(decoded), Some(json), unquoted].into_iter().flatten() {
+        let encoded = [secret, &decoded].into_iter().flat_map(in_urls);
+        for spelling in [secret.to_owned(), decoded.clone(), json].into_iter().chain(unquoted).chain(encoded) {
             if !self.secrets.contains(&spelling) {
                 self.secrets.push(spelling);
             }
@@ -123,6 +140,13 @@ impl Redactor {
             false => text,
         })
     }
+}
+
+/// A text as it may stand in a URL: each writer leaves other characters as they are.
+fn in_urls(text: &str) -> [String; 5] {
+    let form: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+    let percent = |set| utf8_percent_encode(text, set).to_string();
+    [percent(QUERY), percent(UNRESERVED), percent(IN_PATHS), form.replace('+', "%20"), form]
 }
 
 /// What stands for a secret where JSON has a number.
@@ -235,6 +259,35 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_found_as_urls_write_it() {
+        let plain = "tok s3cr3t/ten+10=\"ü";
+        for spelling in [
+            "tok%20s3cr3t%2Ften%2B10%3D%22%C3%BC",
+            "tok+s3cr3t%2Ften%2B10%3D%22%C3%BC",
+            "tok%20s3cr3t/ten+10=%22%C3%BC",
+            plain,
+        ] {
+            let text = format!("GET /x?k={spelling}&b=1");
+            assert_eq!(clean(plain, "***", &text).as_deref(), Some("GET /x?k=***&b=1"), "{spelling}");
+        }
+        let stars = "q*s3cr3t";
+        assert_eq!(clean(stars, "***", "k=q*s3cr3t k=q%2As3cr3t").as_deref(), Some("k=*** k=***"));
+    }
+
+    #[test]
+    fn who_a_url_lets_in_is_found_as_it_is_sent() {
+        let hidden = |url: &str, text: &str| {
+            let mut redactor = Redactor::default();
+            redactor.hide_userinfo(&Url::parse(url).unwrap());
+            redactor.clean(text, false).unwrap()
+        };
+        let text = "Basic Ym9iOnAvc3Mgdzty w p/ss w;r p%2Fss%20w%3Br bob";
+        assert_eq!(hidden("http://bob:p%2Fss%20w;r@a.example/", text), "Basic *** w *** *** bob");
+        assert_eq!(hidden("http://t0ken@a.example/", "Basic dDBrZW46 t0ken"), "Basic *** ***");
+        assert_eq!(hidden("http://a.example/", "Basic Og=="), "Basic Og==");
+    }
+
+    #[test]
     fn a_secret_in_a_json_body_is_found_without_its_escapes() {
         let (plain, shown) = (r#"{"token":"s3\"cr\u0065t"}"#, r#"{"token":"***"}"#);
         assert_eq!(clean(plain, shown, "s3\"cret?").as_deref(), Some("***?"));
@@ -278,7 +331,11 @@ mod tests {
     #[test]
     fn half_a_secret_at_the_cut_is_left_out() {
         let redactor = redactor(&[("Bearer s3cr3t!", "Bearer ***")]);
-        assert_eq!(redactor.clean("your token is s3cr3t", true).as_deref(), Some("your token is"));
+        assert_eq!(
+            redactor.clean("your token is s3cr3t", true).as_deref(),
+            Some("your token "),
+            "as long as `s3cr3t%21`"
+        );
     }
 
     #[test]

@@ -249,16 +249,20 @@ impl<'a> Prepared<'a> {
             redactor.hide(value);
         }
         self.setting.proxy.iter().for_each(|proxy| redactor.hide_proxy(proxy));
+        redactor.hide_userinfo(&sink.url);
         let tail = &sink.url[Position::BeforePath..];
         if tail != "/" && !sink.shown_url.ends_with(tail) {
             let long = |part: &&str| part.len() >= 6;
             sink.url.path().split('/').filter(long).for_each(|part| redactor.hide_text(part));
             sink.url.query().into_iter().filter(long).for_each(|query| redactor.hide_text(query));
-            sink.url
-                .query_pairs()
-                .filter(|(_, value)| long(&value.as_ref()))
-                .for_each(|(_, value)| redactor.hide_text(&value));
-            sink.url.password().into_iter().filter(long).for_each(|password| redactor.hide_text(password));
+            let members = sink.url.query().into_iter().flat_map(|query| query.split('&'));
+            let values = members.filter_map(|member| Some(member.split_once('=')?.1));
+            let read = sink.url.query_pairs().map(|(_, value)| value);
+            values
+                .map(Into::into)
+                .chain(read)
+                .filter(|value| long(&value.as_ref()))
+                .for_each(|value| redactor.hide_text(&value));
         }
         redactor
     }

@@ -15,7 +15,7 @@ use crate::core::template::{Names, Text};
 
 /// What is encoded in a query (WHATWG URL, "application/x-www-form-urlencoded percent-encode set", a blank as `%20`).
 /// Stars stay as they are, so that the stars of a shown secret do.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What credentials come to in a request.
 #[derive(Clone, Debug, PartialEq)]

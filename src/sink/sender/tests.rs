@@ -11,6 +11,7 @@ use crate::core::secret::Secret;
 use crate::core::sign::{Delivered, Scheme, Signer, Verifier};
 use crate::core::sink::Order;
 use crate::core::skipped::Skipped;
+use crate::core::template::{Part, Text};
 use crate::core::transport::Transport;
 use crate::net::testing::{Act, Server, answer, header as header_of, self_signed};
 
@@ -264,6 +265,19 @@ async fn an_echoed_secret_is_not_kept() {
     let Answer::Status { status: 400, excerpt, .. } = send(sink).await else { panic!("no status") };
     assert!(excerpt.contains("POST /***/***/hook?*** HTTP/1.1") && excerpt.contains("Bearer ***"), "{excerpt}");
     assert!(!excerpt.contains("T0PSECRET") && !excerpt.contains("s3cr3t") && !excerpt.contains("t0ken"), "{excerpt}");
+}
+
+#[tokio::test]
+async fn an_echoed_user_and_key_of_the_url_are_not_kept() {
+    let server = Server::start(|_, request| Act::Reply(answer("400 Bad Request", "", request.as_bytes()))).await;
+    let (url, shown_url) = (server.url("/"), server.address.to_string());
+    let inside = Sink { shown_url: shown_url.clone(), ..sink(&url.replace("//", "//bob:s3cr3t%21@")) };
+    let Answer::Status { status: 400, excerpt, .. } = send(inside).await else { panic!("no status") };
+    assert!(excerpt.to_lowercase().contains("authorization: basic ***\r\n"), "{excerpt}");
+    let key = Text::compile(&[Part::Plain("q/s3cr3t seven&x+".to_owned())], &[]).expect("a text");
+    let keyed = Sink { auth: Some(Auth::ApiKeyQuery { name: "k".to_owned(), value: key }), ..sink(&url) };
+    let Answer::Status { status: 400, excerpt, .. } = send(keyed).await else { panic!("no status") };
+    assert!(excerpt.starts_with("POST /?k=*** HTTP/1.1"), "{excerpt}");
 }
 
 #[tokio::test]
