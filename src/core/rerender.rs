@@ -8,7 +8,7 @@ use crate::core::alert::SYSTEM_JOB;
 use crate::core::config::Config;
 use crate::core::diff::{Change, Difference, PatchOp};
 use crate::core::envelope::{ENVELOPE_BYTES_MAX, Envelope, Extent};
-use crate::core::formats::{self, Facts, Fault, Form, Format, Telling, Wire, Written};
+use crate::core::formats::{self, Facts, Fault, Form, Format, SystemEvent, Telling, Wire, Written};
 use crate::core::job::Job;
 use crate::core::json::{Json, parse};
 use crate::core::names::{EventId, JobName, Key, Scope, SinkName};
@@ -18,6 +18,9 @@ use crate::core::time::Timestamp;
 #[cfg(test)]
 mod tests;
 
+/// Why what is kept can't be read.
+const NO_ENVELOPE: &str = "the event as it is kept is not an envelope";
+
 /// An event as it is kept, and whom it is to be written for.
 #[derive(Clone, Debug)]
 pub struct Kept {
@@ -25,6 +28,8 @@ pub struct Kept {
     pub id: EventId,
     /// The job that saw it.
     pub job: JobName,
+    /// The item that it is of; of a system event, what that is about.
+    pub key: Key,
     /// Its envelope, as it was written at the commit.
     pub body: Bytes,
     /// Who gets it.
@@ -50,10 +55,11 @@ pub fn rerender(config: &Config, kept: &Kept) -> Result<Rerendered, String> {
     let sink = config.sink(&kept.sink).ok_or_else(|| gone("sink", kept.sink.as_str()))?;
     let tree = parse(&kept.body).map_err(|error| format!("the event as it is kept can't be read: {error}"))?;
     if kept.job.as_str() == SYSTEM_JOB {
-        return Ok(notice(sink, &tree));
+        let written = notice(sink, kept, &tree).ok_or(NO_ENVELOPE)?;
+        return Ok(Rerendered { body: written.body, wire: written.wire });
     }
     let job = config.job(&kept.job).ok_or_else(|| gone("job", kept.job.as_str()))?;
-    let told = Told::read(&tree).ok_or("the event as it is kept is not an envelope")?;
+    let told = Told::read(&tree).ok_or(NO_ENVELOPE)?;
     let written = told.write(kept, job, sink)?;
     let too_large = written.body.is_none() && kept.body.len() > ENVELOPE_BYTES_MAX;
     match written.fault.or(too_large.then_some(Fault::TooLarge)) {
@@ -66,13 +72,18 @@ fn gone(what: &str, name: &str) -> String {
     format!("the {what} `{name}` is not in the config, which says how it is written")
 }
 
-/// A system event: chats are told its sentence, all others its envelope.
-fn notice(sink: &Sink, tree: &Json) -> Rerendered {
-    let text = |value: Option<&Json>| value.and_then(Json::as_str).unwrap_or_default().to_owned();
-    let reason = tree.get("data").and_then(|data| data.get("reason"));
-    let body = formats::sentence(&sink.form, &text(tree.get("type")), &text(reason));
-    let wire = if body.is_some() { Wire::Own } else { Wire::Json };
-    Rerendered { body, wire }
+/// A system event.
+fn notice(sink: &Sink, kept: &Kept, tree: &Json) -> Option<Written> {
+    let data = tree.get("data")?;
+    let event = SystemEvent {
+        id: &kept.id,
+        kind: tree.get("type")?.as_str()?,
+        subject: &kept.key,
+        at: Timestamp::parse(tree.get("timestamp")?.as_str()?)?,
+        sequence: data.get("sequence")?.as_number()?.as_u64()?,
+        data,
+    };
+    Some(formats::write_system(&sink.form, &event))
 }
 
 /// What an envelope says.

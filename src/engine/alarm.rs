@@ -14,7 +14,7 @@ use crate::core::config::Config;
 use crate::core::delivery::Verdict;
 use crate::core::hold::Hold;
 use crate::core::job::Job;
-use crate::core::names::JobName;
+use crate::core::names::{JobName, SinkName};
 use crate::core::outcome::PollOutcome;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
@@ -38,6 +38,8 @@ struct Shared {
     wake: Notify,
     /// An attempt ended in a way that may concern a sink's bell, or a delivery died.
     sinks_moved: AtomicBool,
+    /// Why the oldest of a sink were dropped since its bell was last looked at.
+    dropped: Mutex<BTreeMap<SinkName, String>>,
     /// A sink's bell rings: a delivery that arrives may be its recovery.
     sink_rings: AtomicBool,
     /// The bells of sinks as the store has them, after a reload: to be taken over by the next round.
@@ -88,6 +90,7 @@ impl Alarm {
             watched: Mutex::new(Watched { jobs: watched, turned: BTreeSet::new() }),
             wake: Notify::new(),
             sinks_moved: AtomicBool::new(true),
+            dropped: Mutex::default(),
             sink_rings: AtomicBool::new(false),
             bells: Mutex::new(None),
         }))
@@ -146,9 +149,33 @@ impl Alarm {
             Verdict::Delivered => self.0.sink_rings.load(Ordering::Relaxed),
             Verdict::RetryAt(_) | Verdict::Split => false,
         };
-        if concerns && !self.0.sinks_moved.swap(true, Ordering::Relaxed) {
+        if concerns {
+            self.look_at_sinks();
+        }
+    }
+
+    /// The oldest of a sink were dropped.
+    pub(super) fn dropped(&self, sink: &SinkName, reason: &str) {
+        self.drops().insert(sink.clone(), reason.to_owned());
+        self.look_at_sinks();
+    }
+
+    fn look_at_sinks(&self) {
+        if !self.0.sinks_moved.swap(true, Ordering::Relaxed) {
             self.0.wake.notify_one();
         }
+    }
+
+    fn drops(&self) -> MutexGuard<'_, BTreeMap<SinkName, String>> {
+        self.0.dropped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn why_dropped(&self, sink: &SinkName) -> Option<String> {
+        self.drops().get(sink).cloned()
+    }
+
+    fn told_of_drops(&self, sink: &SinkName) {
+        self.drops().remove(sink);
     }
 
     /// The system event of a job that begins anew, to be committed with its poll; none when nobody is told.

@@ -345,3 +345,65 @@ fn l3_an_alert_sink_that_is_gone_for_good_blocks_nothing_and_rings_nothing() {
     assert_eq!(ops.attempts().len(), 1, "it is not asked again");
     daemon.terminate_with(&vendor);
 }
+
+#[test]
+fn l3_a_sink_of_cloudevents_is_told_in_cloudevents() {
+    let (vendor, crm) = (Vendor::of("no JSON"), Receiver::start());
+    let sinks = [
+        ("whole", "format = 'cloudevents'"),
+        ("binary", "format = 'cloudevents-binary'"),
+        ("batched", "format = 'cloudevents'\nbatch = { wait = '1ms' }"),
+    ];
+    let told = sinks.map(|(name, keys)| (name, keys, Receiver::start()));
+    let sinks: String = told
+        .iter()
+        .map(|(name, keys, to)| format!("[sink.{name}]\nurl = '{}'\nsecret = '{SECRET}'\n{keys}\n", to.url()))
+        .collect();
+    let alerts = "[alerts]\nsend_to = ['whole', 'binary', 'batched']\nafter = 1";
+    let bridge = Bridge::with(&format!("{}\n{sinks}\n{alerts}\n", config(&vendor, &crm, ORDERS, "")));
+    let daemon = bridge.run();
+    let [whole, binary, batched] =
+        told.map(|(_, _, to)| to.wait_until("an alert", |hooks| !hooks.is_empty()).remove(0));
+    let header = |hook: &Hook, name: &str| hook.request.header(name).map(str::to_owned).unwrap_or_default();
+    let told = |event: &Value| {
+        assert_eq!((&event["specversion"], &event["type"]), (&"1.0".into(), &"doorbell.job.failing".into()), "{event}");
+        assert_eq!((&event["subject"], &event["data"]["job"]), (&"orders".into(), &"orders".into()), "{event}");
+    };
+    assert_eq!(header(&whole, "content-type"), "application/cloudevents+json; charset=UTF-8");
+    told(&whole.json);
+    assert_eq!(header(&batched, "content-type"), "application/cloudevents-batch+json; charset=UTF-8");
+    told(&batched.json[0]);
+    assert_eq!(header(&binary, "content-type"), "application/json");
+    let attributes =
+        ["ce-specversion", "ce-id", "ce-source", "ce-type", "ce-subject"].map(|name| header(&binary, name));
+    assert_eq!(attributes, ["1.0", &binary.id, "doorbell/doorbell", "doorbell.job.failing", "orders"]);
+    assert_eq!((&binary.json["job"], binary.json.get("data")), (&"orders".into(), None));
+    daemon.terminate();
+}
+
+#[test]
+fn l3_a_sink_whose_oldest_waits_too_long_is_told_once_whatever_happens_then() {
+    for at_limit in ["pause", "drop_oldest"] {
+        let (vendor, crm, ops) = (Vendor::of(ONE), Receiver::start(), Receiver::start());
+        crm.reply(Reply::status(503));
+        let ladder = format!("retry = [{}]\nmax_age = '1s'\nat_limit = '{at_limit}'", ["'500ms'"; 30].join(", "));
+        let text = with_alerts(&vendor, &crm, &ops, "").replacen("retry = []", &ladder, 1);
+        let bridge = Bridge::with(&text);
+        let daemon = bridge.run();
+        daemon.job_until("orders", "the baseline", |job| job["last_success"].is_string());
+        vendor.serve(TWO);
+        let of_sinks = |hooks: &[Hook]| -> Vec<Hook> {
+            let is_of_a_sink = |hook: &&Hook| hook.json["type"].as_str().is_some_and(|kind| kind.contains(".sink."));
+            hooks.iter().filter(is_of_a_sink).cloned().collect()
+        };
+        let hooks = of_sinks(&ops.wait_until("the bell", |hooks| !of_sinks(hooks).is_empty()));
+        assert_eq!(kinds(&hooks), ["doorbell.sink.backlog"], "{at_limit}");
+        let reason = hooks[0].data()["reason"].as_str().unwrap_or_default().to_owned();
+        assert!(reason.contains("has waited longer than `max_age` = 1s"), "{at_limit}: {reason}");
+        crm.reply(Reply::status(204));
+        vendor.serve(THREE);
+        let hooks = of_sinks(&ops.wait_until("the end", |hooks| of_sinks(hooks).len() >= 2));
+        assert_eq!(kinds(&hooks), ["doorbell.sink.backlog", "doorbell.sink.recovered"], "{at_limit}");
+        daemon.terminate();
+    }
+}

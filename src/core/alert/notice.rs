@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::core::alert::{Bell, JobWatch, SYSTEM_JOB, SinkFacts, Trouble};
 use crate::core::delivery::NewDelivery;
 use crate::core::event::{Change, NewEvent, derive_id};
-use crate::core::formats::{self, Wire};
+use crate::core::formats::{self, SystemEvent, Written};
 use crate::core::hold::Hold;
 use crate::core::json::Json;
 use crate::core::names::{Digest, EventId, JobName, JobUid, Key, Lane, Scope, SinkName};
@@ -114,15 +114,19 @@ impl Notice {
     /// The event under the number that it gets in the stream of system events. No item has changed: its `change` is
     /// never told, the column of that name holds [`Kind::word`].
     pub fn event(&self, system: JobUid, sequence: u64) -> NewEvent {
+        let (id, data) = (self.id(system), self.data(sequence));
+        let Self { subject, at, .. } = self;
+        let event = SystemEvent { id: &id, kind: self.kind.as_str(), subject, at: *at, sequence, data: &data };
+        let deliveries = self.to.iter().map(|sink| self.delivery(system, sink, &event)).collect();
         NewEvent {
-            id: self.id(system),
-            key: self.subject.clone(),
+            key: subject.clone(),
             change: Change::Updated,
             sequence,
-            at: self.at,
+            at: *at,
             kind: self.kind.as_str().to_owned(),
-            body: self.envelope(sequence).to_bytes().into(),
-            deliveries: self.to.iter().map(|sink| self.delivery(system, sink)).collect(),
+            deliveries,
+            body: self.envelope(data).to_bytes().into(),
+            id,
         }
     }
 
@@ -137,21 +141,23 @@ impl Notice {
         reason.and_then(|(_, value)| value.as_str()).unwrap_or_default()
     }
 
-    fn envelope(&self, sequence: u64) -> Json {
+    fn data(&self, sequence: u64) -> Json {
         let facts = self.facts.iter().cloned();
-        let data = Json::object(facts.chain([("sequence", Json::from(sequence))]));
+        Json::object(facts.chain([("sequence", Json::from(sequence))]))
+    }
+
+    fn envelope(&self, data: Json) -> Json {
         let (kind, at) = (Json::from(self.kind.as_str()), Json::from(self.at.to_string()));
         Json::object([("type", kind), ("timestamp", at), ("data", data)])
     }
 
-    fn delivery(&self, system: JobUid, sink: &Sink) -> NewDelivery {
+    fn delivery(&self, system: JobUid, sink: &Sink, event: &SystemEvent<'_>) -> NewDelivery {
         let lane = match sink.order {
             Order::None => None,
             Order::Job => Some(Lane::of(&system.0)),
             Order::Key => Some(Lane::of(&[&system.0[..], &self.subject.digest().0].concat())),
         };
-        let body = formats::sentence(&sink.form, self.kind.as_str(), self.reason());
-        let wire = if body.is_some() { Wire::Own } else { Wire::Json };
+        let Written { body, wire, .. } = formats::write_system(&sink.form, event);
         NewDelivery { sink: sink.name.clone(), lane, body, wire, dead: None }
     }
 }
@@ -253,7 +259,7 @@ impl Telling {
         let kind = if bell.trouble == Trouble::Backlog { Kind::SinkBacklog } else { Kind::SinkDisabled };
         let mut facts = about("sink", &bell.subject, &bell.reason, bell.since);
         facts.push(("failures", u64::from(sink.failures).into()));
-        facts.push(("waiting", sink.waiting.into()));
+        facts.push(("waiting", sink.waiting.count.into()));
         let mut notice = self.notice(kind, bell.subject.clone(), bell.rang, (bell.since, bell.rings.into()), facts);
         notice.to.retain(|other| other.name.as_str() != bell.subject.as_str());
         notice
@@ -263,7 +269,7 @@ impl Telling {
     pub fn sink_recovered(&self, bell: &Bell, sink: &SinkFacts, now: Timestamp) -> Notice {
         let mut facts = about("sink", &bell.subject, &bell.reason, bell.since);
         facts.push(("was", bell.trouble.as_str().into()));
-        facts.push(("waiting", sink.waiting.into()));
+        facts.push(("waiting", sink.waiting.count.into()));
         self.notice(Kind::SinkRecovered, bell.subject.clone(), now, (bell.since, recovery(bell)), facts)
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::core::backlog::{AtLimit, Limits, Waiting};
 use crate::core::names::{EventId, JobName, JobUid};
 use crate::core::outcome::{Failure, FailureKind, PollOutcome};
 use crate::core::schedule::{Cron, Schedule};
@@ -185,7 +186,7 @@ fn a_baseline_that_is_never_complete_rings_as_failing() {
 #[test]
 fn a_sink_rings_once_and_recovers_when_it_answers() {
     let (crm, gone) = (SinkName::from("crm"), Some("the receiver answered 410".to_owned()));
-    let disabled = SinkFacts { disabled: gone, max_backlog: 10, ..SinkFacts::default() };
+    let disabled = SinkFacts { disabled: gone, ..SinkFacts::default() };
     let turn = |facts: &SinkFacts, bell: Option<&Bell>, second: i64| {
         sink_turn(Trouble::Disabled, &crm, facts, bell, at(second))
     };
@@ -201,12 +202,45 @@ fn a_sink_rings_once_and_recovers_when_it_answers() {
 #[test]
 fn a_backlog_is_over_when_half_of_it_is_gone() {
     let crm = SinkName::from("crm");
-    let facts = |waiting| SinkFacts { waiting, max_backlog: 10, ..SinkFacts::default() };
+    let limits = Limits { max_backlog: 10, ..Limits::default() };
+    let facts = |count| SinkFacts { waiting: Waiting { count, oldest: None }, limits, ..SinkFacts::default() };
     let turn = |waiting, bell: Option<&Bell>| sink_turn(Trouble::Backlog, &crm, &facts(waiting), bell, at(1));
     assert_eq!(turn(9, None), None);
     let Some(SinkTurn::Ring(bell)) = turn(10, None) else { panic!("it rings") };
     assert!((6..20).all(|waiting| turn(waiting, Some(&bell)).is_none()));
     assert_eq!(turn(5, Some(&bell)), Some(SinkTurn::Recovered(bell)));
+}
+
+/// What is known of a sink of which one delivery waits since the beginning, and may for 100 s.
+fn aging(at_limit: AtLimit) -> SinkFacts {
+    let limits = Limits { max_age: Some(Duration::from_secs(100)), at_limit, ..Limits::default() };
+    SinkFacts { waiting: Waiting { count: 1, oldest: Some(at(0)) }, limits, ..SinkFacts::default() }
+}
+
+#[test]
+fn a_sink_whose_oldest_waits_too_long_rings_once_until_it_waits_half_as_long() {
+    let (crm, facts) = (SinkName::from("crm"), aging(AtLimit::Pause));
+    let turn = |second, bell: Option<&Bell>| sink_turn(Trouble::Backlog, &crm, &facts, bell, at(second));
+    assert_eq!(turn(100, None), None);
+    let Some(SinkTurn::Ring(bell)) = turn(101, None) else { panic!("it rings") };
+    assert_eq!(bell.reason, "the oldest delivery has waited longer than `max_age` = 1m40s");
+    assert!((51..500).all(|second| turn(second, Some(&bell)).is_none()));
+    assert_eq!(turn(50, Some(&bell)), Some(SinkTurn::Recovered(bell)));
+}
+
+#[test]
+fn a_sink_whose_oldest_are_dropped_rings_until_it_answers_again() {
+    let crm = SinkName::from("crm");
+    let facts = SinkFacts { waiting: Waiting::default(), ..aging(AtLimit::DropOldest) };
+    let turn = |facts: &SinkFacts, bell: Option<&Bell>| sink_turn(Trouble::Backlog, &crm, facts, bell, at(200));
+    assert_eq!(turn(&facts, None), None);
+    let dropped = SinkFacts { dropped: Some("dropped: too old".to_owned()), ..facts.clone() };
+    let Some(SinkTurn::Ring(bell)) = turn(&dropped, None) else { panic!("it rings") };
+    assert_eq!(bell.reason, "dropped: too old");
+    assert_eq!(turn(&dropped, Some(&bell)), None, "once");
+    assert_eq!(turn(&facts, Some(&bell)), None, "nothing waits, because all of it was dropped");
+    let answers = SinkFacts { last_success: Some(at(201)), ..facts };
+    assert_eq!(turn(&answers, Some(&bell)), Some(SinkTurn::Recovered(bell)));
 }
 
 #[test]

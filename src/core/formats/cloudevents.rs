@@ -2,18 +2,19 @@
 //!
 //! The data is what stands under `data` in the standard envelope. How the attributes become headers is in `wire`.
 
+use crate::core::alert::SYSTEM_JOB;
 use crate::core::delivery::Parcel;
 use crate::core::envelope::Rendered;
-use crate::core::formats::Telling;
+use crate::core::formats::{SystemEvent, Telling};
 use crate::core::json::Json;
-use crate::core::names::{EventId, JobName, Key};
+use crate::core::names::{EventId, Key};
 use crate::core::time::Timestamp;
 
 /// What the attributes are made of.
 pub(super) struct Context<'a> {
     id: &'a EventId,
     kind: &'a str,
-    job: &'a JobName,
+    job: &'a str,
     key: &'a Key,
     at: Timestamp,
     sequence: u64,
@@ -24,7 +25,7 @@ impl<'a> From<&'a Parcel> for Context<'a> {
         Self {
             id: &parcel.event,
             kind: &parcel.kind,
-            job: &parcel.job,
+            job: parcel.job.as_str(),
             key: &parcel.key,
             at: parcel.seen_at,
             sequence: parcel.sequence,
@@ -38,11 +39,18 @@ impl<'a> From<&Telling<'a>> for Context<'a> {
         Self {
             id: telling.id,
             kind: envelope.kind,
-            job: envelope.job,
+            job: envelope.job.as_str(),
             key: envelope.key,
             at: envelope.at,
             sequence: envelope.sequence,
         }
+    }
+}
+
+impl<'a> From<&SystemEvent<'a>> for Context<'a> {
+    fn from(event: &SystemEvent<'a>) -> Self {
+        let SystemEvent { id, kind, subject, at, sequence, .. } = *event;
+        Self { id, kind, job: SYSTEM_JOB, key: subject, at, sequence }
     }
 }
 
@@ -93,18 +101,32 @@ fn allowed(text: &str) -> String {
 
 /// The body of the structured mode (JSON event format, section 3).
 pub(super) fn structured(telling: &Telling<'_>, thin: bool) -> Rendered {
-    let mut head = vec![b'{'];
-    for (name, value) in attributes(&telling.into()) {
-        Json::from(name).write(&mut head);
-        head.push(b':');
-        Json::from(value).write(&mut head);
-        head.push(b',');
-    }
-    head.extend_from_slice(b"\"datacontenttype\":\"application/json\",\"data\":");
+    let head = head(&telling.into());
     telling.envelope.fit(thin, |extent| {
         let mut body = head.clone();
         telling.envelope.write_data(&mut body, extent);
         body.push(b'}');
         body
     })
+}
+
+/// The same of a system event.
+pub(super) fn structured_system(event: &SystemEvent<'_>) -> Vec<u8> {
+    let mut body = head(&event.into());
+    event.data.write(&mut body);
+    body.push(b'}');
+    body
+}
+
+/// What stands before the data.
+fn head(context: &Context<'_>) -> Vec<u8> {
+    let mut head = vec![b'{'];
+    for (name, value) in attributes(context) {
+        Json::from(name).write(&mut head);
+        head.push(b':');
+        Json::from(value).write(&mut head);
+        head.push(b',');
+    }
+    head.extend_from_slice(b"\"datacontenttype\":\"application/json\",\"data\":");
+    head
 }

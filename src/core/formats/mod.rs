@@ -17,8 +17,9 @@ use bytes::Bytes;
 use crate::core::diff::Change;
 use crate::core::envelope::{ENVELOPE_BYTES_MAX, Envelope, Rendered};
 use crate::core::json::Json;
-use crate::core::names::EventId;
+use crate::core::names::{EventId, Key};
 use crate::core::template::{JsonTemplate, Names};
+use crate::core::time::Timestamp;
 
 pub use facts::Facts;
 pub use wire::Wire;
@@ -105,6 +106,30 @@ pub struct Telling<'a> {
     pub names: &'a Names<'a>,
 }
 
+/// A system event that is about to be written.
+#[derive(Clone, Copy)]
+pub struct SystemEvent<'a> {
+    /// The event's id.
+    pub id: &'a EventId,
+    /// Its type.
+    pub kind: &'a str,
+    /// What it is about, which is its key.
+    pub subject: &'a Key,
+    /// When it rang.
+    pub at: Timestamp,
+    /// Its number in the stream of system events.
+    pub sequence: u64,
+    /// What its envelope has under `data`.
+    pub data: &'a Json,
+}
+
+impl SystemEvent<'_> {
+    /// The sentence that says why.
+    fn reason(&self) -> &str {
+        self.data.get("reason").and_then(Json::as_str).unwrap_or_default()
+    }
+}
+
 /// A delivery's body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
@@ -130,16 +155,19 @@ pub enum Fault {
     Payload(String),
 }
 
-/// The body in which a chat is told a sentence of our own, under its type; `None` for receivers that read envelopes.
-pub fn sentence(form: &Form, kind: &str, reason: &str) -> Option<Bytes> {
-    let json = match form {
-        Form::Named(Format::Slack) => slack::sentence(kind, reason),
-        Form::Named(Format::Discord) => discord::sentence(kind, reason),
-        Form::Named(Format::Teams) => teams::sentence(kind, reason),
-        Form::Named(Format::Standard | Format::CloudEvents | Format::CloudEventsBinary | Format::Data)
-        | Form::Payload(_) => return None,
-    };
-    Some(json.to_bytes().into())
+/// Writes a system event. It has no item that `data` could be, and that a payload could be made of: those get its
+/// envelope. `thin` leaves nothing out of it.
+pub fn write_system(form: &Form, event: &SystemEvent<'_>) -> Written {
+    let (kind, reason) = (event.kind, event.reason());
+    let whole = |body: Vec<u8>, wire| Written { body: Some(body.into()), wire, fault: None };
+    match form {
+        Form::Named(Format::Slack) => Written::small(&slack::sentence(kind, reason)),
+        Form::Named(Format::Discord) => Written::small(&discord::sentence(kind, reason)),
+        Form::Named(Format::Teams) => Written::small(&teams::sentence(kind, reason)),
+        Form::Named(Format::CloudEvents) => whole(cloudevents::structured_system(event), Wire::CloudEvents),
+        Form::Named(Format::CloudEventsBinary) => whole(event.data.to_bytes(), Wire::CloudEventsBinary),
+        Form::Named(Format::Standard | Format::Data) | Form::Payload(_) => Written::envelope(),
+    }
 }
 
 /// Writes an event. `thin` leaves out the item: what is said is that it changed, and where.
@@ -148,7 +176,7 @@ pub fn write(form: &Form, thin: bool, telling: &Telling<'_>) -> Written {
     match form {
         Form::Payload(template) => payload(template, telling.names),
         Form::Named(Format::Standard) if thin => Written::of(envelope.render_thin(), Wire::Json),
-        Form::Named(Format::Standard) => Written { body: None, wire: Wire::Json, fault: None },
+        Form::Named(Format::Standard) => Written::envelope(),
         Form::Named(Format::CloudEvents) => Written::of(cloudevents::structured(telling, thin), Wire::CloudEvents),
         Form::Named(Format::CloudEventsBinary) => Written::of(envelope.render_data(thin), Wire::CloudEventsBinary),
         Form::Named(Format::Data) => data(envelope),
@@ -176,6 +204,11 @@ fn data(envelope: &Envelope<'_>) -> Written {
 }
 
 impl Written {
+    /// What is kept of the event anyway.
+    fn envelope() -> Self {
+        Self { body: None, wire: Wire::Json, fault: None }
+    }
+
     fn of(rendered: Rendered, wire: Wire) -> Self {
         match rendered.too_large {
             true => Self { wire, ..Self::faulty(Fault::TooLarge) },

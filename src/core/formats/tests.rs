@@ -332,11 +332,45 @@ proptest! {
 #[test]
 fn a_chat_is_told_a_sentence_without_markup_of_its_own() {
     let told = |format| {
-        let body = sentence(&Form::Named(format), "doorbell.job.failing", "`x` answered <b>*503*</b>").expect("a body");
-        String::from_utf8(body.to_vec()).expect("text")
+        let written = system(&Form::Named(format), "`x` answered <b>*503*</b>");
+        assert_eq!(written.wire, Wire::Own);
+        String::from_utf8(written.body.expect("a body").to_vec()).expect("text")
     };
     assert_eq!(told(Format::Slack), r#"{"text":"*doorbell.job.failing*: `x` answered &lt;b&gt;*503*&lt;/b&gt;"}"#);
     assert!(told(Format::Discord).contains(r"answered \\<b\\>\\*503\\*"));
     assert!(told(Format::Teams).contains("AdaptiveCard"));
-    assert!(sentence(&Form::default(), "x", "y").is_none(), "others read the envelope");
+}
+
+/// The event of a job that fails, for this reason.
+fn system(form: &Form, reason: &str) -> Written {
+    let data = Json::object([("job", Json::from("orders")), ("reason", reason.into()), ("sequence", 7_u64.into())]);
+    let (id, subject) = (EventId::from("evt_a"), Key::from("orders"));
+    let (kind, at) = ("doorbell.job.failing", Timestamp(0));
+    write_system(form, &SystemEvent { id: &id, kind, subject: &subject, at, sequence: 7, data: &data })
+}
+
+#[test]
+fn a_system_event_is_a_cloudevent_where_events_are() {
+    let data = r#"{"job":"orders","reason":"it is down","sequence":7}"#;
+    let written = |format| system(&Form::Named(format), "it is down");
+    let structured = written(Format::CloudEvents);
+    assert_eq!(
+        std::str::from_utf8(&structured.body.unwrap()).unwrap(),
+        format!(
+            "{{\"specversion\":\"1.0\",\"id\":\"evt_a\",\"source\":\"doorbell/doorbell\",\
+             \"type\":\"doorbell.job.failing\",\"subject\":\"orders\",\"time\":\"1970-01-01T00:00:00.000Z\",\
+             \"partitionkey\":\"orders\",\"sequence\":\"00000000000000000007\",\
+             \"datacontenttype\":\"application/json\",\"data\":{data}}}"
+        )
+    );
+    assert_eq!(structured.wire, Wire::CloudEvents);
+    let binary = written(Format::CloudEventsBinary);
+    assert_eq!((binary.body.as_deref(), binary.wire), (Some(data.as_bytes()), Wire::CloudEventsBinary));
+}
+
+#[test]
+fn a_system_event_has_no_item_that_could_stand_alone() {
+    for form in [Form::default(), Form::Named(Format::Data), payload_of(&[("a", "{{ after.id }}")])] {
+        assert_eq!(system(&form, "it is down"), Written { body: None, wire: Wire::Json, fault: None });
+    }
 }

@@ -49,7 +49,7 @@ fn payload(members: &[(&str, &str)]) -> Form {
 
 fn kept(body: &[u8], job: &str) -> Kept {
     let (id, job, sink) = (EventId::from(ID), JobName::from(job), SinkName::from("crm"));
-    Kept { id, job, body: Bytes::copy_from_slice(body), sink }
+    Kept { id, job, key: Key::from("orders"), body: Bytes::copy_from_slice(body), sink }
 }
 
 /// The envelope of an update, and what it was written as for each form at the commit.
@@ -138,10 +138,15 @@ fn what_can_not_be_written_says_why() {
 }
 
 #[test]
-fn a_system_event_is_a_sentence_in_a_chat_and_its_envelope_elsewhere() {
-    let body = br#"{"type":"doorbell.job.failing","timestamp":"2026-11-20T15:04:05.123Z","data":{"job":"orders","reason":"it is down"}}"#;
+fn a_system_event_is_written_anew_as_its_sink_wants_it_today() {
+    let body = br#"{"type":"doorbell.job.failing","timestamp":"2026-11-20T15:04:05.123Z","data":{"job":"orders","reason":"it is down","sequence":7}}"#;
     let told = |format| rerender(&config(Form::Named(format), false, to_crm()), &kept(body, "doorbell")).unwrap();
     assert_eq!(told(Format::Standard), Rerendered { body: None, wire: Wire::Json });
     let slack = told(Format::Slack).body.unwrap();
     assert!(String::from_utf8(slack.to_vec()).unwrap().contains("it is down"));
+    let structured = told(Format::CloudEvents);
+    let cloudevent = parse(&structured.body.unwrap()).unwrap();
+    assert_eq!((cloudevent.get("id").and_then(Json::as_str), structured.wire), (Some(ID), Wire::CloudEvents));
+    assert_eq!(cloudevent.get("data"), parse(body).unwrap().get("data"));
+    assert_eq!(cloudevent.get("subject").and_then(Json::as_str), Some("orders"));
 }

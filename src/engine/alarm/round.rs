@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Alarm, log};
 use crate::core::alert::{Bell, DeadLetter, JobTurn, JobWatch, Notice, Ring, SinkFacts, SinkTurn, Trouble, sink_turn};
+use crate::core::backlog::Waiting;
 use crate::core::names::{JobName, Key, SinkName};
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
@@ -120,9 +121,10 @@ impl Rounds {
         let settings = self.alarm.settings();
         for (name, state, queue) in self.world.store.sinks().await? {
             if let Some(sink) = settings.sinks.iter().find(|sink| sink.name == name) {
-                let facts = facts(sink, state, &queue);
+                let facts = SinkFacts { dropped: self.alarm.why_dropped(&name), ..facts(sink, state, &queue) };
                 self.turn_sink(Trouble::Disabled, &name, &facts, now).await?;
                 self.turn_sink(Trouble::Backlog, &name, &facts, now).await?;
+                self.alarm.told_of_drops(&name);
             }
         }
         self.alarm.0.sink_rings.store(!self.bells.is_empty(), Ordering::Relaxed);
@@ -203,7 +205,8 @@ fn facts(sink: &Sink, state: SinkState, queue: &Queue) -> SinkFacts {
         failing_since: state.failing_since,
         last_success: state.last_success,
         failures: state.failures,
-        waiting: queue.backlog + queue.held,
-        max_backlog: sink.limits.max_backlog,
+        waiting: Waiting { count: queue.backlog + queue.held, oldest: queue.oldest },
+        limits: sink.limits,
+        dropped: None,
     }
 }

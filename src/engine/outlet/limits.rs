@@ -3,7 +3,6 @@
 //! When to look and what is too much is the backlog's to say.
 
 use crate::core::backlog::Waiting;
-use crate::core::delivery::Verdict;
 use crate::core::time::Timestamp;
 use crate::engine::bulletin::tell;
 use crate::engine::outlet::{Outlet, STORE_RETRY};
@@ -46,7 +45,7 @@ impl Outlet {
             excess.most -= dropped.min(excess.most);
             self.backlog.note_dropped(dropped);
             self.world.observer.dropped(&self.sink.name, dropped);
-            self.alarm.settled(&Verdict::Dead(excess.reason.clone()));
+            self.alarm.dropped(&self.sink.name, &excess.reason);
         }
         self.more = true;
         if let Some(turn) = self.backlog.tell_dropped(&excess.reason, now) {

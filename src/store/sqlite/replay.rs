@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use crate::core::names::{EventId, JobName, SinkName};
+use crate::core::names::{EventId, JobName, Key, SinkName};
 use crate::core::operate::{DeliveryState, ReplayFilter, ReplayReport};
 use crate::core::rerender::{Kept, Rerendered};
 use crate::core::time::Timestamp;
@@ -80,15 +80,16 @@ pub(super) fn next(
 pub(super) fn renderable(db: &Connection, delivery: i64) -> Result<Renderable> {
     let kept = db
         .prepare_cached(
-            "SELECT event.uid, job.name, event.body, sink.name FROM delivery JOIN event ON event.id = delivery.event \
-             JOIN job ON job.id = event.job JOIN sink ON sink.id = delivery.sink WHERE delivery.id = ?1",
+            "SELECT event.uid, job.name, event.key, event.body, sink.name \
+             FROM delivery JOIN event ON event.id = delivery.event JOIN job ON job.id = event.job JOIN sink ON sink.id = delivery.sink WHERE delivery.id = ?1",
         )?
         .query_one([delivery], |row| {
             Ok(Kept {
                 id: EventId::from(row.get_ref(0)?.as_str()?),
                 job: JobName::from(row.get_ref(1)?.as_str()?),
-                body: Bytes::from(row.get::<_, Vec<u8>>(2)?),
-                sink: SinkName::from(row.get_ref(3)?.as_str()?),
+                key: Key::from(row.get_ref(2)?.as_str()?),
+                body: Bytes::from(row.get::<_, Vec<u8>>(3)?),
+                sink: SinkName::from(row.get_ref(4)?.as_str()?),
             })
         })?;
     Ok(Renderable { delivery, kept })
