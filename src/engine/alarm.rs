@@ -72,6 +72,8 @@ struct Watched {
 struct Place {
     job: Arc<Job>,
     watch: JobWatch,
+    /// How one of its expressions failed when they were last tried.
+    problem: Option<String>,
 }
 
 impl Alarm {
@@ -140,6 +142,27 @@ impl Alarm {
         if place.watch.turn(&job.name, alerts, at).is_some() && watched.turned.insert(job.name.clone()) {
             self.0.wake.notify_one();
         }
+    }
+
+    /// A job's expressions were tried. One that fails is told when that begins, when it becomes another failure, and
+    /// when it is over; a reload begins anew.
+    pub(super) fn tried(&self, job: &JobName, problem: Option<String>) {
+        let mut watched = self.watched();
+        let mut unwatched = None;
+        let known = watched.jobs.get_mut(job).map_or(&mut unwatched, |place| &mut place.problem);
+        if *known == problem {
+            return;
+        }
+        match &problem {
+            Some(problem) => tracing::warn!(%job, problem, "an expression failed"),
+            None => tracing::info!(%job, "expressions work again"),
+        }
+        *known = problem;
+    }
+
+    /// How one of a job's expressions failed when they were last tried.
+    pub(super) fn problem(&self, job: &JobName) -> Option<String> {
+        self.watched().jobs.get(job)?.problem.clone()
     }
 
     /// An attempt has been settled.
@@ -256,7 +279,8 @@ fn watch_all(
         let past = records.get(&job.name).map(past).unwrap_or_default();
         let its = bells.get(job.name.as_str()).cloned().unwrap_or_default();
         let schedule = (begin == Begin::OnSchedule).then_some(&job.schedule);
-        (job.name.clone(), Place { job: job.clone(), watch: JobWatch::begin(past, its, schedule, &config.alerts, now) })
+        let watch = JobWatch::begin(past, its, schedule, &config.alerts, now);
+        (job.name.clone(), Place { job: job.clone(), watch, problem: None })
     });
     places.collect()
 }

@@ -78,6 +78,11 @@ impl Handle {
         Some(send_sample(&*self.world.sender, &*self.world.clock, config.sink(sink)?).await)
     }
 
+    /// How one of a job's expressions failed when they were last tried.
+    pub fn problem(&self, job: &JobName) -> Option<String> {
+        self.alarm.problem(job)
+    }
+
     /// Why the jobs that feed this sink are paused, while they are.
     pub fn full(&self, sink: &SinkName) -> Option<String> {
         self.dispatcher.full(sink)

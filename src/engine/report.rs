@@ -32,6 +32,8 @@ pub(super) struct Trace {
     scope: Option<String>,
     /// A request was made.
     asked: bool,
+    /// How its expressions fared, where some were tried: the first problem, if there was one.
+    expressions: Option<Option<String>>,
 }
 
 /// Who asked for a poll.
@@ -175,6 +177,10 @@ impl Trace {
 
     /// Notes what was decided, of all of the poll or of a part.
     pub(super) fn decided(&mut self, decided: &Decided, phase: Phase) {
+        if !decided.events.is_empty() {
+            let problem = self.expressions.get_or_insert_default();
+            *problem = problem.take().or_else(|| decided.problems.first().cloned());
+        }
         let Some(report) = &mut self.report else { return };
         report.baseline = phase != Phase::Watching;
         report.silent += decided.silent;
@@ -191,6 +197,11 @@ impl Trace {
             })
         });
         report.events.extend(views);
+    }
+
+    /// How the expressions of the job fared; `None`: nothing was told, so that none of them was tried.
+    pub(super) fn expressions(&self) -> Option<Option<String>> {
+        self.expressions.clone()
     }
 
     /// Notes what waits for a person.

@@ -168,6 +168,7 @@ fn a_full_sink_pauses_its_job_visibly_and_nothing_is_lost() {
     assert!(sink["reason"].as_str().is_some_and(|reason| reason.contains("`max_backlog` = 5")), "{sink}");
     let job = daemon.job_until("orders", "the job to be paused", |job| job["health"] == "paused");
     assert!(job["reason"].as_str().is_some_and(|reason| reason.contains("paused for the sink `crm`")), "{job}");
+    assert!(job["next_run"].is_null(), "nobody knows when: {job}");
     assert_eq!(daemon.logs().matches("jobs that feed the sink are paused").count(), 1, "told once");
     vendor.serve(&orders(&[3; 6]));
     let polls = vendor.count();

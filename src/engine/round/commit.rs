@@ -191,10 +191,6 @@ impl Round<'_> {
     }
 
     fn tell(&mut self, decided: &Decided, trace: &mut Trace) {
-        if let Some(problem) = decided.problems.first() {
-            let more = decided.problems.len() - 1;
-            tracing::warn!(job = %self.job.name, problem, more, "an expression failed");
-        }
         self.events += decided.events.len() as u64;
         trace.decided(decided, self.start.phase);
     }
