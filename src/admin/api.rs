@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::HttpBody as _;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, RawQuery, Request, State};
 use axum::middleware::{self, Next};
@@ -33,6 +34,9 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long an action may take: a poll of many pages, each with its own timeout.
 const ACT_WITHIN: Duration = Duration::from_secs(600);
+
+/// Bytes of a body that are read: more than it takes to see that it says something.
+const BODY_MAX: usize = 1024;
 
 pub(super) type Answer<T> = Result<Body<T>, Problem>;
 pub(super) type Shared = State<Arc<AdminState>>;
@@ -73,7 +77,8 @@ async fn pass(
 ) -> Response {
     let _working = activity.begin();
     let mut response = match gate.admit(call.method(), call.uri(), call.headers()) {
-        Ok(()) => within(if call.method() == Method::POST { ACT_WITHIN } else { READ_WITHIN }, next.run(call)).await,
+        Ok(()) if call.method() == Method::POST => within(ACT_WITHIN, act(call, next)).await,
+        Ok(()) => within(READ_WITHIN, next.run(call)).await,
         Err(problem) => problem.into_response(),
     };
     let headers = response.headers_mut();
@@ -85,6 +90,24 @@ async fn pass(
     );
     headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
     response
+}
+
+/// An action takes its parameters in the query, so one that comes with a body is not what its caller means. `{}` says
+/// nothing, and some clients send it with every POST.
+async fn act(call: Request, next: Next) -> Response {
+    let (head, body) = call.into_parts();
+    let is_small = body.size_hint().lower() <= BODY_MAX as u64;
+    let says = if is_small { axum::body::to_bytes(body, BODY_MAX).await.ok() } else { None };
+    match says {
+        Some(body) if matches!(body.trim_ascii(), b"" | b"{}") => {
+            next.run(Request::from_parts(head, axum::body::Body::empty())).await
+        }
+        _ => {
+            let detail =
+                "no call takes a body, so nothing was done; parameters go in the query: `?dry_run=true&sink=NAME`";
+            Problem::bad_request(detail).into_response()
+        }
+    }
 }
 
 async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Response {

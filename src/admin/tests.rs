@@ -305,14 +305,27 @@ async fn a_shutdown_lets_what_is_under_way_finish() {
 }
 
 #[tokio::test]
-async fn a_body_that_nobody_asked_for_is_not_read() {
+async fn a_body_that_nobody_asked_for_is_refused_and_not_read() {
     let served = usual().await;
     let mut stream = tokio::net::TcpStream::connect(served.address.unwrap()).await.unwrap();
     let head = "POST /api/v1/jobs/orders/poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
-    assert!(answer.starts_with(b"HTTP/1.1 200 OK"), "{}", String::from_utf8_lossy(&answer));
+    assert!(answer.starts_with(b"HTTP/1.1 400 Bad Request"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn an_action_with_a_body_is_not_done() {
+    let served = usual().await;
+    let act = |body: &'static str| browser().post(served.url("/api/v1/replay?sink=crm")).body(body).send();
+    let refused = act(r#"{"dry_run":true}"#).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    let detail = refused.text().await.unwrap();
+    assert!(detail.contains("nothing was done; parameters go in the query"), "{detail}");
+    for nothing in ["", "{}", " {}\n"] {
+        assert_eq!(act(nothing).await.unwrap().status(), StatusCode::OK, "{nothing:?}");
+    }
 }
 
 #[tokio::test]
