@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use crate::admin::Refusal;
 use crate::cli::client::{Client, CommandError, Reach};
-use crate::cli::daemon::open_idle_state;
+use crate::cli::daemon::{open_idle_state, open_kept_state};
 use crate::cli::look::{Reached, code, load, reach};
-use crate::cli::operate::{answered, known, known_names};
+use crate::cli::operate::{answered, known_event, known_names};
 use crate::cli::{DONE, FAILED, say};
 use crate::core::config::Config;
 use crate::core::hold::Answer;
@@ -118,7 +118,9 @@ impl Hands {
         match self {
             Self::Api(client) => Ok(client.replay(filter, how).await?),
             Self::State(store, config) => {
-                known(&**store, filter).await?;
+                known_event(&**store, filter.event.as_deref()).await?;
+                let (job, sink) = unheard_of(config, filter.job.as_deref(), filter.sink.as_deref());
+                known_names(&**store, job, sink).await?;
                 Ok(replay_all(&**store, config, filter, how, SystemClock.now()).await?)
             }
         }
@@ -132,17 +134,38 @@ impl Hands {
     pub(super) async fn drop_held(&self, filter: &DropFilter, dry_run: bool) -> Result<DropReport, CommandError> {
         match self {
             Self::Api(client) => Ok(client.drop_held(filter, dry_run).await?),
-            Self::State(store, _) => {
-                known_names(&**store, filter.job.as_deref(), filter.sink.as_deref()).await?;
+            Self::State(store, config) => {
+                let (job, sink) = unheard_of(config, filter.job.as_deref(), filter.sink.as_deref());
+                known_names(&**store, job, sink).await?;
                 Ok(drop_all(&**store, filter, dry_run, SystemClock.now()).await?)
             }
         }
     }
 }
 
-/// The state of a config that no daemon has run yet knows none of its names.
-/// Runs a command that changes something, and gives its exit code.
+/// What of these names is not in the config. The others are known, even to a state that has not heard of them yet.
+fn unheard_of<'a>(config: &Config, job: Option<&'a str>, sink: Option<&'a str>) -> (Option<&'a str>, Option<&'a str>) {
+    let job = job.filter(|name| config.job(&JobName::from(*name)).is_none());
+    (job, sink.filter(|name| config.sink(&SinkName::from(*name)).is_none()))
+}
+
+/// Runs a command that changes what a state remembers, and gives its exit code.
 pub(super) async fn act<F>(config: Option<&Path>, at: &Reach, command: F) -> u8
+where
+    F: AsyncFn(&Hands) -> Result<u8, CommandError>,
+{
+    act_on(config, at, open_kept_state, command).await
+}
+
+/// Runs a command that may be the first to write something down.
+pub(super) async fn begin<F>(config: Option<&Path>, at: &Reach, command: F) -> u8
+where
+    F: AsyncFn(&Hands) -> Result<u8, CommandError>,
+{
+    act_on(config, at, open_idle_state, command).await
+}
+
+async fn act_on<F>(config: Option<&Path>, at: &Reach, open: fn(&Config) -> Result<Arc<dyn Store>, u8>, command: F) -> u8
 where
     F: AsyncFn(&Hands) -> Result<u8, CommandError>,
 {
@@ -154,7 +177,7 @@ where
         Ok(Reached::Unreachable(loaded)) => Ok(*loaded),
         Err(code) => return code,
     };
-    let opened = loaded.and_then(|loaded| open_idle_state(&loaded.config).map(|store| (loaded, store)));
+    let opened = loaded.and_then(|loaded| open(&loaded.config).map(|store| (loaded, store)));
     let (loaded, store) = match opened {
         Ok(opened) => opened,
         Err(code) => return code,

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Datelike as _;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -59,7 +60,7 @@ fn as_text(config: &Config, files: &str, now: Timestamp) -> String {
     }
     let mut table = Table::new(&["JOB", "SCHEDULE", "NEXT RUNS (UTC)", "REQUESTS/DAY", "SENDS TO"]);
     for job in &config.jobs {
-        let runs = runs(job, now).into_iter().map(|run| run.to_utc().format("%m-%d %H:%M:%S").to_string());
+        let runs = runs(job, now).into_iter().map(|run| shown(run, now));
         let cells = [
             job.name.to_string(),
             if job.enabled { job.schedule.to_string() } else { "disabled".to_owned() },
@@ -216,6 +217,13 @@ fn sinks(job: &Job) -> Vec<String> {
     names
 }
 
+/// A moment; its year where that is another than today's.
+fn shown(run: Timestamp, now: Timestamp) -> String {
+    let (run, now) = (run.to_utc(), now.to_utc());
+    let format = if run.year() == now.year() { "%m-%d %H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+    run.format(format).to_string()
+}
+
 /// The next runs after `now`, as if the job's first poll had been made.
 fn runs(job: &Job, now: Timestamp) -> Vec<Timestamp> {
     let spread = spread_of(job.name.as_str());
@@ -247,5 +255,18 @@ fn polls_per_day(job: &Job, now: Timestamp) -> u64 {
             let runs = std::iter::successors(job.schedule.next(now, spread), |run| job.schedule.next(*run, spread));
             (runs.take_while(|run| *run <= until).count() as u64).div_ceil(7)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_another_year_shows_it() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let now = at("2026-12-31T23:00:00Z");
+        assert_eq!(shown(at("2026-12-31T23:30:00Z"), now), "12-31 23:30:00");
+        assert_eq!(shown(at("2027-01-01T00:30:00Z"), now), "2027-01-01 00:30:00");
     }
 }

@@ -49,6 +49,10 @@ pub(super) struct Daemon {
     api_shutdown: CancellationToken,
 }
 
+/// Who asked where the config says that the daemon listens, and found nobody but a state in use.
+const EDITED: &str = "if `listen` was edited since that process started, it answers at the old address until it is \
+                      restarted: ask it there, with `--url`";
+
 /// Opens the state that the config names; says why it can't, and gives the exit code.
 pub(super) fn open_state(config: &Config) -> Result<Arc<dyn Store>, u8> {
     open(config, |why| say::problem(why, None))
@@ -58,14 +62,33 @@ pub(super) fn open_state(config: &Config) -> Result<Arc<dyn Store>, u8> {
 pub(super) fn open_idle_state(config: &Config) -> Result<Arc<dyn Store>, u8> {
     open(config, |why| match config.daemon.listen {
         Listen::Off => say::problem(&ClientError::Off.to_string(), None),
-        Listen::Tcp(_) | Listen::Unix(_) => say::problem(why, None),
+        Listen::Tcp(_) | Listen::Unix(_) => say::problem(why, Some(EDITED)),
     })
 }
 
+/// As [`open_idle_state`], for a command that has no use for a state which no daemon has made yet.
+pub(super) fn open_kept_state(config: &Config) -> Result<Arc<dyn Store>, u8> {
+    if !config.daemon.state.exists() {
+        say::problem(
+            &format!("no daemon runs, and there is no state `{}` yet", config.daemon.state.display()),
+            Some("start it with `doorbell run`, or make a first poll with `doorbell poll JOB --commit`"),
+        );
+        return Err(FAILED);
+    }
+    open_idle_state(config)
+}
+
+/// The state, if there is one and it can be had.
+pub(super) fn idle_state(config: &Config) -> Option<impl Store + use<>> {
+    config.daemon.state.exists().then(|| SqliteStore::open(&options(config)).ok()).flatten()
+}
+
+fn options(config: &Config) -> Options {
+    Options { path: config.daemon.state.clone(), uid_seed: fastrand::u64(..), now: SystemClock.now() }
+}
+
 fn open(config: &Config, say_locked: impl FnOnce(&str)) -> Result<Arc<dyn Store>, u8> {
-    let path = config.daemon.state.clone();
-    let options = Options { path, uid_seed: fastrand::u64(..), now: SystemClock.now() };
-    match SqliteStore::open(&options) {
+    match SqliteStore::open(&options(config)) {
         Ok(store) => Ok(Arc::new(store)),
         Err(OpenError::Locked(why)) => {
             say_locked(&why);
@@ -217,6 +240,7 @@ impl Controls for EngineControls {
 
     async fn test(&self, sink: &SinkName) -> Result<TestReport, Refusal> {
         self.known_sink(sink)?;
+        operate::may_ask(&*self.store, sink, SystemClock.now()).await?;
         self.handle.test(sink).await.ok_or_else(stopping)
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::cli::client::{Client, ClientError, CommandError, Reach, Source};
-use crate::cli::daemon::open_idle_state;
+use crate::cli::daemon::open_kept_state;
 use crate::cli::table::Screen;
 use crate::cli::{DONE, FAILED, USAGE, say};
 use crate::config::{self, Loaded, SystemLookup};
@@ -65,14 +65,7 @@ where
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    if !loaded.config.daemon.state.exists() {
-        say::problem(
-            &format!("no daemon runs, and there is no state `{}` yet", loaded.config.daemon.state.display()),
-            Some("start it with `doorbell run`, or make a first poll with `doorbell poll JOB --commit`"),
-        );
-        return FAILED;
-    }
-    match open_idle_state(&loaded.config) {
+    match open_kept_state(&loaded.config) {
         Ok(archive) => {
             let source =
                 Source::State { archive: archive.clone(), config: Arc::new(loaded.config), now: SystemClock.now() };

@@ -3,26 +3,41 @@
 //! It refuses what names nothing; how it is asked for and told is in the files of the commands.
 
 use crate::admin::{Refusal, unknown_name};
+use crate::core::batch;
 use crate::core::hold::{Answer, Hold};
 use crate::core::names::{JobName, SinkName};
 use crate::core::operate::{
     AnswerReport, DropFilter, DropReport, PauseReport, ReplayFilter, ReplayHow, ReplayReport, RetryReport,
 };
+use crate::core::time::Timestamp;
 use crate::engine::Handle;
-use crate::store::{Archive, Retried, StoreError};
+use crate::store::{Archive, Retried, Store, StoreError};
 
 /// Says which name of a replay's filter is none.
 ///
 /// # Errors
 ///
 /// There is no such event, job or sink; or the state can't be read.
-pub(super) async fn known(archive: &dyn Archive, filter: &ReplayFilter) -> Result<(), Refusal> {
-    if let Some(id) = &filter.event
-        && archive.event(id).await.map_err(internal)?.is_none()
-    {
-        return Err(Refusal::NotFound(format!("there is no event `{id}`; it may be older than `daemon.retention`")));
-    }
+async fn known(archive: &dyn Archive, filter: &ReplayFilter) -> Result<(), Refusal> {
+    known_event(archive, filter.event.as_deref()).await?;
     known_names(archive, filter.job.as_deref(), filter.sink.as_deref()).await
+}
+
+/// Says that there is no such event.
+///
+/// # Errors
+///
+/// There is none, or it is the id of a batch; or the state can't be read.
+pub(super) async fn known_event(archive: &dyn Archive, id: Option<&str>) -> Result<(), Refusal> {
+    let Some(id) = id else { return Ok(()) };
+    let why = match archive.event(id).await.map_err(internal)? {
+        Some(_) => return Ok(()),
+        None if batch::is_id(id) => format!(
+            "`{id}` is the id of a batch, which is replayed by the ids of its events: `doorbell event {id}` lists them"
+        ),
+        None => format!("there is no event `{id}`; it may be older than `daemon.retention`"),
+    };
+    Err(Refusal::NotFound(why))
 }
 
 /// Says which of these names is none.
@@ -90,6 +105,21 @@ pub(super) fn answered(job: &str, answer: Answer, held: Option<Hold>) -> Result<
 
 pub(super) async fn pause_sink(handle: &Handle, sink: &SinkName, paused: bool) -> Result<PauseReport, Refusal> {
     handle.pause_sink(sink, paused).await.ok_or_else(stopping)?.map_err(internal)
+}
+
+/// Says until when a sink's receiver wants to be left alone (`Retry-After`): nothing may be sent there, not by hand either.
+///
+/// # Errors
+///
+/// That moment is still to come; or the state can't be read.
+pub(super) async fn may_ask(store: &dyn Store, sink: &SinkName, now: Timestamp) -> Result<(), Refusal> {
+    let state = store.sink_state(sink).await.map_err(internal)?;
+    match state.not_before.filter(|until| *until > now) {
+        None => Ok(()),
+        Some(until) => Err(Refusal::Conflict(format!(
+            "the receiver of the sink `{sink}` has asked to be left alone until {until} (`Retry-After`), so nothing was sent"
+        ))),
+    }
 }
 
 /// Our own failure, or the end of the daemon.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::cli::act::{Hands, Names, act};
+use crate::cli::act::{Hands, Names, begin};
 use crate::cli::client::{CommandError, Reach};
 use crate::cli::daemon::unknown;
 use crate::cli::{DONE, USAGE, say};
@@ -47,7 +47,7 @@ enum Kind {
 }
 
 pub(super) async fn run(config: Option<&Path>, args: &PauseArgs, paused: bool) -> u8 {
-    act(config, &args.reach, async |hands: &Hands| set(hands, args, paused).await).await
+    begin(config, &args.reach, async |hands: &Hands| set(hands, args, paused).await).await
 }
 
 async fn set(hands: &Hands, args: &PauseArgs, paused: bool) -> Result<u8, CommandError> {

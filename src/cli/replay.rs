@@ -27,7 +27,7 @@ Examples:
   doorbell replay --sink crm --state dead --render     # after the payload in the config was mended
   doorbell replay --job orders --since 2h --until 1h --yes")]
 pub(super) struct ReplayArgs {
-    /// Events, by their ids: the `webhook-id` that the receiver got
+    /// Events, by their ids: the `webhook-id` that the receiver got; of a batch (`bat_…`) `doorbell event` lists them
     #[arg(value_name = "ID", conflicts_with_all = ["job", "state", "since", "until"])]
     ids: Vec<String>,
     /// Only events of this job

@@ -7,18 +7,22 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::admin::Refusal;
 use crate::cli::attempt::spell;
 use crate::cli::client::Reach;
-use crate::cli::daemon::unknown;
+use crate::cli::daemon::{idle_state, unknown};
 use crate::cli::look::{Reached, load, reach};
+use crate::cli::operate::may_ask;
 use crate::cli::{DONE, FAILED, USAGE, say};
 use crate::config::Loaded;
+use crate::core::config::Config;
 use crate::core::names::SinkName;
 use crate::core::view::TestReport;
-use crate::engine::clock::{SystemClock, wall_clock};
+use crate::engine::clock::{Clock, SystemClock, wall_clock};
 use crate::engine::send_sample;
 use crate::net::auth::Credentialer;
 use crate::sink::HttpSender;
+use crate::store::Upkeep;
 
 /// Send one signed sample event to a sink
 #[derive(Debug, Args)]
@@ -55,15 +59,28 @@ pub(super) async fn run(config: Option<&Path>, args: TestArgs) -> u8 {
     }
 }
 
-/// Sends from this process: no state is needed for it.
+/// Sends from this process. No state is needed for it, but what one remembers of the receiver's wishes counts.
 async fn by_hand(loaded: &Loaded, args: &TestArgs) -> u8 {
     let Some(sink) = loaded.config.sink(&SinkName::from(args.sink.as_str())) else {
         let names = loaded.config.sinks.iter().map(|sink| sink.name.as_str());
         say::problem(&unknown("sink", &args.sink, names), None);
         return USAGE;
     };
+    if let Err(refusal) = remembered(&loaded.config, &sink.name).await {
+        say::problem(&refusal.to_string(), None);
+        return FAILED;
+    }
     let report = send_sample(&HttpSender::new(Arc::new(Credentialer::alone(wall_clock))), &SystemClock, sink).await;
     print(&report, args)
+}
+
+/// What the state says of the sink, where there is one that nobody else has.
+async fn remembered(config: &Config, sink: &SinkName) -> Result<(), Refusal> {
+    let Some(store) = idle_state(config) else { return Ok(()) };
+    let may = may_ask(&store, sink, SystemClock.now()).await;
+    // Only looked at: there is nothing to lose.
+    let _ = store.close().await;
+    may
 }
 
 fn print(report: &TestReport, args: &TestArgs) -> u8 {

@@ -213,7 +213,8 @@ impl ReplayReport {
                 )
             }
             (open, _) => {
-                format!("there is nothing to replay: {} of this kind not ended yet, so they go anyway", have(open))
+                let (open, have) = (deliveries(open), if open == 1 { "has" } else { "have" });
+                format!("there is nothing to replay: {open} of this kind {have} not ended yet, so they go anyway")
             }
         }
     }
@@ -282,10 +283,6 @@ fn told(count: u64, sinks: &BTreeMap<String, u64>) -> String {
 
 fn are(count: u64) -> String {
     if count == 1 { "1 delivery is".to_owned() } else { format!("{count} deliveries are") }
-}
-
-fn have(count: u64) -> String {
-    if count == 1 { "1 delivery has".to_owned() } else { format!("{count} deliveries have") }
 }
 
 /// What asking for one delivery to be sent now came to.
@@ -384,7 +381,8 @@ mod tests {
         assert_eq!(report.sentence(), "3 deliveries (2 to crm, 1 to erp)");
         let none = |on_their_way, unsendable| ReplayReport { on_their_way, unsendable, ..ReplayReport::default() };
         assert!(none(0, 0).sentence().ends_with("no delivery that has ended is like this"));
-        assert!(none(1, 0).sentence().contains("1 delivery has"), "{}", none(1, 0).sentence());
+        assert!(none(1, 0).sentence().contains(": 1 delivery of this kind has not ended yet"));
+        assert!(none(2, 0).sentence().contains(": 2 deliveries of this kind have not ended yet"));
         assert!(none(0, 2).sentence().contains("2 deliveries could never be sent"));
     }
 }

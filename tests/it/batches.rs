@@ -48,6 +48,8 @@ fn events_of_a_poll_go_in_one_signed_request_and_are_shown_with_it() {
     let members = daemon.cli(["event", &batch.id]).ok().stdout;
     assert!(members.starts_with(&format!("{}  a batch of {}", batch.id, sequences(batch).len())), "{members}");
     assert_eq!(members.matches("evt_").count(), sequences(batch).len(), "{members}");
+    let replay = daemon.cli(["replay", &batch.id]);
+    assert!(replay.code == Some(1) && replay.stderr.contains("replayed by the ids of its events"), "{replay:?}");
     let listed = daemon.cli(["deliveries", "--batch", &batch.id, "--json"]).ok().json();
     assert_eq!(rows(&listed).len(), sequences(batch).len());
     let none = daemon.cli(["event", "bat_none"]);

@@ -244,6 +244,73 @@ fn test_sends_one_signed_sample() {
 }
 
 #[test]
+fn d5_a_test_waits_for_a_retry_after_too() {
+    let (vendor, receiver) = (Vendor::of(&order("new")), Receiver::start());
+    let bridge = Bridge::between(&vendor, &receiver, ORDERS, "");
+    let daemon = bridge.run();
+    daemon.job_until("orders", "the baseline", |job| job["last_success"].is_string());
+    receiver.reply(Reply::status(429).with("retry-after", "3600"));
+    vendor.serve(&order("paid"));
+    let sink = daemon.sink_until("crm", "it waits", |sink| sink["not_before"].is_string());
+    let until = sink["not_before"].as_str().unwrap_or_default();
+    let wanted = format!("the receiver of the sink `crm` has asked to be left alone until {until}");
+    let refused = daemon.cli(["test", "crm"]);
+    assert!(refused.code == Some(1) && refused.stderr.contains(&wanted), "{refused:?}");
+    let answer = http::ask(daemon.addr, "POST", "/api/v1/sinks/crm/test", &[], b"").expect("an answer");
+    assert_eq!(answer.status, 409);
+    daemon.terminate();
+    let refused = bridge.cli(["test", "crm"]);
+    assert!(refused.code == Some(1) && refused.stderr.contains(&wanted), "{refused:?}");
+    assert_eq!(receiver.attempts().len(), 1, "nothing was sent");
+}
+
+#[test]
+fn what_changes_a_state_makes_none() {
+    let (_vendor, _receiver, bridge) = world(BY_HAND);
+    let commands: [&[&str]; 5] = [
+        &["replay", "--sink", "crm", "--yes"],
+        &["replay", "evt_aaaaaaaaaaaaaaaaaaaaaaaaaa"],
+        &["approve", "orders"],
+        &["reject", "orders"],
+        &["drop", "--sink", "crm", "--yes"],
+    ];
+    for command in commands {
+        let done = bridge.cli(command);
+        assert!(done.code == Some(1) && done.stderr.contains("there is no state"), "{command:?}: {done:?}");
+        assert!(!bridge.state().exists(), "{command:?}");
+    }
+    bridge.cli(["pause", "orders"]).ok();
+    assert!(bridge.state().exists(), "a pause is something to remember");
+}
+
+#[test]
+fn a_sink_that_only_the_config_knows_is_one() {
+    let (vendor, receiver, bridge) = world(BY_HAND);
+    bridge.cli(["poll", "orders", "--commit"]).ok();
+    let edited = config(&vendor, &receiver, BY_HAND, "") + &format!("\n[sink.erp]\nurl = '{}'\n", receiver.url());
+    bridge.write(&edited);
+    for command in ["replay", "drop"] {
+        let done = bridge.cli([command, "--sink", "erp", "--yes"]);
+        assert!(done.stderr.contains(&format!("there is nothing to {command}")), "{done:?}");
+        let done = bridge.cli([command, "--sink", "crn", "--yes"]);
+        assert!(done.stderr.contains("there is no sink `crn`"), "{done:?}");
+    }
+}
+
+#[test]
+fn whoever_finds_the_state_in_use_is_told_of_an_edited_address() {
+    let (vendor, receiver, bridge) = world(BY_HAND);
+    let daemon = bridge.run();
+    let text = config(&vendor, &receiver, BY_HAND, "");
+    let edited = text.replacen("127.0.0.1:0", "127.0.0.1:1", 1);
+    assert_ne!(text, edited, "{text}");
+    bridge.write(&edited);
+    let done = bridge.cli(["status"]);
+    assert!(done.code == Some(75) && done.stderr.contains("ask it there, with `--url`"), "{done:?}");
+    assert!(bridge.cli(["status", "--url", &daemon.url()]).ok().stdout.contains("orders"));
+}
+
+#[test]
 fn listen_verifies_prints_and_answers() {
     let bridge = Bridge::with("");
     let mut command = bridge.executable();
