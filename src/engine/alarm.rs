@@ -12,12 +12,11 @@ use tokio::sync::Notify;
 use crate::core::alert::{Alerts, Bell, JobTurn, JobWatch, Kind, Notice, Past, Rebaselined, Telling};
 use crate::core::config::Config;
 use crate::core::delivery::Verdict;
-use crate::core::hold::Hold;
 use crate::core::job::Job;
 use crate::core::names::{JobName, SinkName};
-use crate::core::outcome::PollOutcome;
 use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
+use crate::engine::poller::Polled;
 use crate::engine::scheduler::Begin;
 use crate::store::JobRecord;
 
@@ -133,12 +132,13 @@ impl Alarm {
     }
 
     /// A poll that was made for real has ended.
-    pub(super) fn polled(&self, job: &Job, outcome: &PollOutcome, hold: Option<Box<Hold>>, at: Timestamp) {
-        let mut watched = self.watched();
+    pub(super) fn polled(&self, job: &Job, polled: &Polled) {
+        polled.trace.expressions().into_iter().for_each(|problem| self.tried(&job.name, problem));
+        let (mut watched, at) = (self.watched(), polled.at);
         let alerts = &self.settings().alerts;
         let Some(place) = watched.jobs.get_mut(&job.name) else { return };
-        place.watch.polled(outcome, at, &place.job.schedule, alerts);
-        place.watch.holds(hold, at);
+        place.watch.polled(&polled.outcome, at, &place.job.schedule, alerts);
+        place.watch.holds(polled.hold.clone(), at);
         if place.watch.turn(&job.name, alerts, at).is_some() && watched.turned.insert(job.name.clone()) {
             self.0.wake.notify_one();
         }
@@ -146,7 +146,7 @@ impl Alarm {
 
     /// A job's expressions were tried. One that fails is told when that begins, when it becomes another failure, and
     /// when it is over; a reload begins anew.
-    pub(super) fn tried(&self, job: &JobName, problem: Option<String>) {
+    fn tried(&self, job: &JobName, problem: Option<String>) {
         let mut watched = self.watched();
         let mut unwatched = None;
         let known = watched.jobs.get_mut(job).map_or(&mut unwatched, |place| &mut place.problem);

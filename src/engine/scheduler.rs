@@ -439,8 +439,7 @@ async fn poll(
     }
     if mode == Mode::Commit {
         journal::polled(job, &polled, failures, took);
-        poller.alarm().polled(job, &polled.outcome, polled.hold.clone(), polled.at);
-        polled.trace.expressions().into_iter().for_each(|problem| poller.alarm().tried(&job.name, problem));
+        poller.alarm().polled(job, &polled);
         world.observer.poll_ended(&PollSeen {
             job: job.name.clone(),
             outcome: polled.outcome.as_str(),
