@@ -22,7 +22,7 @@ pub struct JobView {
     pub health: String,
     /// The outcome of the last poll: `complete`, `partial`, `unchanged`, `failed`.
     pub outcome: Option<String>,
-    /// The sentence that goes with it; where there is none, how an expression of the job failed when it was last tried.
+    /// The sentence that goes with it; where there is none, how its expressions failed since they last all worked.
     pub reason: Option<String>,
     /// When it was last polled.
     pub last_poll: Option<Timestamp>,

@@ -26,6 +26,9 @@ mod tests;
 
 pub(super) use round::run;
 
+/// Failures of a job's expressions that are told until they all work again.
+const PROBLEMS_MAX: usize = 8;
+
 /// Where the engine's parts leave word. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Alarm(Arc<Shared>);
@@ -71,8 +74,8 @@ struct Watched {
 struct Place {
     job: Arc<Job>,
     watch: JobWatch,
-    /// How one of its expressions failed when they were last tried.
-    problem: Option<String>,
+    /// How its expressions failed since they last all worked, as far as it was told.
+    problems: BTreeSet<String>,
 }
 
 impl Alarm {
@@ -133,7 +136,7 @@ impl Alarm {
 
     /// A poll that was made for real has ended.
     pub(super) fn polled(&self, job: &Job, polled: &Polled) {
-        polled.trace.expressions().into_iter().for_each(|problem| self.tried(&job.name, problem));
+        polled.trace.expressions().into_iter().for_each(|problems| self.tried(&job.name, problems));
         let (mut watched, at) = (self.watched(), polled.at);
         let alerts = &self.settings().alerts;
         let Some(place) = watched.jobs.get_mut(&job.name) else { return };
@@ -144,25 +147,27 @@ impl Alarm {
         }
     }
 
-    /// A job's expressions were tried. One that fails is told when that begins, when it becomes another failure, and
-    /// when it is over; a reload begins anew.
-    fn tried(&self, job: &JobName, problem: Option<String>) {
+    /// A job's expressions were tried. Each failure is told once, and that they all work again; a reload begins anew.
+    fn tried(&self, job: &JobName, problems: &BTreeSet<String>) {
         let mut watched = self.watched();
-        let mut unwatched = None;
-        let known = watched.jobs.get_mut(job).map_or(&mut unwatched, |place| &mut place.problem);
-        if *known == problem {
-            return;
+        let mut unwatched = BTreeSet::new();
+        let known = watched.jobs.get_mut(job).map_or(&mut unwatched, |place| &mut place.problems);
+        if problems.is_empty() && !known.is_empty() {
+            known.clear();
+            tracing::info!(%job, "expressions work again");
         }
-        match &problem {
-            Some(problem) => tracing::warn!(%job, problem, "an expression failed"),
-            None => tracing::info!(%job, "expressions work again"),
+        for problem in problems {
+            if known.len() < PROBLEMS_MAX && known.insert(problem.clone()) {
+                tracing::warn!(%job, problem, "an expression failed");
+            }
         }
-        *known = problem;
     }
 
-    /// How one of a job's expressions failed when they were last tried.
+    /// How a job's expressions failed since they last all worked.
     pub(super) fn problem(&self, job: &JobName) -> Option<String> {
-        self.watched().jobs.get(job)?.problem.clone()
+        let watched = self.watched();
+        let problems = watched.jobs.get(job)?.problems.iter();
+        problems.cloned().reduce(|all, problem| format!("{all}; {problem}"))
     }
 
     /// An attempt has been settled.
@@ -280,7 +285,7 @@ fn watch_all(
         let its = bells.get(job.name.as_str()).cloned().unwrap_or_default();
         let schedule = (begin == Begin::OnSchedule).then_some(&job.schedule);
         let watch = JobWatch::begin(past, its, schedule, &config.alerts, now);
-        (job.name.clone(), Place { job: job.clone(), watch, problem: None })
+        (job.name.clone(), Place { job: job.clone(), watch, problems: BTreeSet::new() })
     });
     places.collect()
 }

@@ -78,7 +78,7 @@ impl Handle {
         Some(send_sample(&*self.world.sender, &*self.world.clock, config.sink(sink)?).await)
     }
 
-    /// How one of a job's expressions failed when they were last tried.
+    /// How a job's expressions failed since they last all worked.
     pub fn problem(&self, job: &JobName) -> Option<String> {
         self.alarm.problem(job)
     }

@@ -1,6 +1,8 @@
 //! What a poll tells the person who asked for it: its requests, a few items, and the webhooks that go or would go.
 //!
-//! A poll that nobody asked for records nothing here, so that it costs nothing.
+//! A poll that nobody asked for records nothing here but how its expressions failed, so that it costs nothing.
+
+use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
@@ -24,6 +26,9 @@ const EVENTS_SHOWN_MAX: usize = 1_000;
 /// Requests that a report shows.
 const REQUESTS_SHOWN_MAX: usize = 1_000;
 
+/// Failures of expressions that are told of one poll: an item more may fail in a way of its own.
+const PROBLEMS_MAX: usize = 8;
+
 /// Collects a report, or nothing.
 #[derive(Debug, Default)]
 pub(super) struct Trace {
@@ -32,8 +37,8 @@ pub(super) struct Trace {
     scope: Option<String>,
     /// A request was made.
     asked: bool,
-    /// How its expressions fared, where some were tried: the first problem, if there was one.
-    expressions: Option<Option<String>>,
+    /// How its expressions failed, where some were tried.
+    expressions: Option<BTreeSet<String>>,
 }
 
 /// Who asked for a poll.
@@ -178,8 +183,12 @@ impl Trace {
     /// Notes what was decided, of all of the poll or of a part.
     pub(super) fn decided(&mut self, decided: &Decided, phase: Phase) {
         if !decided.events.is_empty() {
-            let problem = self.expressions.get_or_insert_default();
-            *problem = problem.take().or_else(|| decided.problems.first().cloned());
+            let problems = self.expressions.get_or_insert_default();
+            for problem in &decided.problems {
+                if problems.len() < PROBLEMS_MAX && !problems.contains(problem) {
+                    problems.insert(problem.clone());
+                }
+            }
         }
         let Some(report) = &mut self.report else { return };
         report.baseline = phase != Phase::Watching;
@@ -199,9 +208,9 @@ impl Trace {
         report.events.extend(views);
     }
 
-    /// How the expressions of the job fared; `None`: nothing was told, so that none of them was tried.
-    pub(super) fn expressions(&self) -> Option<Option<String>> {
-        self.expressions.clone()
+    /// How the expressions of the job failed; `None`: nothing was told, so that none of them was tried.
+    pub(super) fn expressions(&self) -> Option<&BTreeSet<String>> {
+        self.expressions.as_ref()
     }
 
     /// Notes what waits for a person.

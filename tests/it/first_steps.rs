@@ -269,20 +269,22 @@ fn an_expression_that_fails_loses_nothing() {
 fn l2_an_expression_that_goes_on_failing_is_logged_once_and_shown_until_it_works() {
     let with = |total: &str| format!(r#"{{"orders":[{{"id":1,"total":{total}}}]}}"#);
     let (vendor, receiver) = (Vendor::in_lockstep(), Receiver::start());
-    let bridge = Bridge::between(&vendor, &receiver, &format!("{ORDERS}when = 'after.total > 5'"), "");
+    let expressions = "when = 'after.total > 5'\ntype = 'total.{{ after.total + 1 }}'";
+    let bridge = Bridge::between(&vendor, &receiver, &format!("{ORDERS}{expressions}"), "");
     let daemon = bridge.run();
     for total in ["1", "\"many\"", "\"more\"", "\"most\""] {
         vendor.step_json(&with(total));
     }
     receiver.wait_for(3);
     let job = daemon.job_until("orders", "its problem", |job| job["reason"].is_string());
-    assert!(job["reason"].as_str().is_some_and(|reason| reason.starts_with("`when` failed")), "{job}");
+    let reason = job["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("`when` failed") && reason.contains("`type` failed"), "{job}");
     assert_ne!(job["health"], "failing", "its polls are well");
     vendor.step_json(&with("7"));
     receiver.wait_for(4);
     daemon.wait_for_log("expressions work again");
     daemon.job_until("orders", "no problem", |job| job["reason"].is_null());
-    assert_eq!(daemon.logs().matches("an expression failed").count(), 1);
+    assert_eq!(daemon.logs().matches("an expression failed").count(), 2, "each once");
 }
 
 #[test]
