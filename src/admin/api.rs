@@ -12,7 +12,7 @@ use axum::extract::{ConnectInfo, Path, RawQuery, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use serde::Serialize;
 
 use crate::admin::gate::Gate;
@@ -23,6 +23,7 @@ use crate::admin::problem::Problem;
 use crate::admin::query::{Query, event_filter};
 use crate::admin::{AdminState, metrics, operate, state, why};
 use crate::core::batch;
+use crate::core::json::{Json, parse};
 use crate::core::names::{JobName, SinkName};
 use crate::core::reload::{ConfigView, ReloadReport};
 use crate::core::view::{
@@ -35,7 +36,7 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 /// How long an action may take: a poll of many pages, each with its own timeout.
 const ACT_WITHIN: Duration = Duration::from_secs(600);
 
-/// Bytes of a body that are read: more than it takes to see that it says something.
+/// Bytes of a body that are read: more than all parameters together take.
 const BODY_MAX: usize = 1024;
 
 pub(super) type Answer<T> = Result<Body<T>, Problem>;
@@ -92,22 +93,39 @@ async fn pass(
     response
 }
 
-/// An action takes its parameters in the query, so one that comes with a body is not what its caller means. `{}` says
-/// nothing, and some clients send it with every POST.
+/// An action takes its parameters in the query, and those of a body as if they stood there: a caller who is not heard may
+/// be obeyed in what was not meant.
 async fn act(call: Request, next: Next) -> Response {
-    let (head, body) = call.into_parts();
+    let (mut head, body) = call.into_parts();
     let is_small = body.size_hint().lower() <= BODY_MAX as u64;
-    let says = if is_small { axum::body::to_bytes(body, BODY_MAX).await.ok() } else { None };
-    match says {
-        Some(body) if matches!(body.trim_ascii(), b"" | b"{}") => {
-            next.run(Request::from_parts(head, axum::body::Body::empty())).await
-        }
-        _ => {
-            let detail =
-                "no call takes a body, so nothing was done; parameters go in the query: `?dry_run=true&sink=NAME`";
-            Problem::bad_request(detail).into_response()
-        }
+    let body = if is_small { axum::body::to_bytes(body, BODY_MAX).await.ok() } else { None };
+    let Some(uri) = body.and_then(|body| with_parameters(&head.uri, &body)) else {
+        let detail = "the body is no JSON object of parameters such as `{\"sink\": \"NAME\", \"dry_run\": true}`, so \
+                      nothing was done; they may stand in the query too: `?sink=NAME&dry_run=true`";
+        return Problem::bad_request(detail).into_response();
+    };
+    head.uri = uri;
+    next.run(Request::from_parts(head, axum::body::Body::empty())).await
+}
+
+/// The call with the parameters of its body in its query; `None` when the body is something else.
+fn with_parameters(uri: &Uri, body: &[u8]) -> Option<Uri> {
+    if body.trim_ascii().is_empty() {
+        return Some(uri.clone());
     }
+    let Ok(Json::Object(members)) = parse(body) else { return None };
+    let mut query = url::form_urlencoded::Serializer::new(uri.query().unwrap_or_default().to_owned());
+    for (name, value) in &members {
+        match value {
+            Json::Null => continue,
+            Json::Array(_) | Json::Object(_) => return None,
+            Json::String(text) => query.append_pair(name, text),
+            Json::Bool(_) | Json::Number(_) => query.append_pair(name, &value.to_string()),
+        };
+    }
+    let query = query.finish();
+    let mark = if query.is_empty() { "" } else { "?" };
+    Uri::try_from(format!("{}{mark}{query}", uri.path())).ok()
 }
 
 async fn within(limit: Duration, answer: impl Future<Output = Response>) -> Response {

@@ -316,15 +316,27 @@ async fn a_body_that_nobody_asked_for_is_refused_and_not_read() {
 }
 
 #[tokio::test]
-async fn an_action_with_a_body_is_not_done() {
+async fn the_parameters_of_an_action_may_stand_in_its_body() {
     let served = usual().await;
     let act = |body: &'static str| browser().post(served.url("/api/v1/replay?sink=crm")).body(body).send();
-    let refused = act(r#"{"dry_run":true}"#).await.unwrap();
-    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
-    let detail = refused.text().await.unwrap();
-    assert!(detail.contains("nothing was done; parameters go in the query"), "{detail}");
-    for nothing in ["", "{}", " {}\n"] {
-        assert_eq!(act(nothing).await.unwrap().status(), StatusCode::OK, "{nothing:?}");
+    for (body, dry_run) in
+        [(r#"{"dry_run":true,"job":null}"#, true), (r#"{"dry_run":"true"}"#, true), ("", false), (" {}\n", false)]
+    {
+        let answer = act(body).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{body:?}");
+        assert!(answer.text().await.unwrap().contains(&format!("\"dry_run\":{dry_run}")), "{body:?}");
+    }
+    for (body, why) in [
+        ("dry_run=true", "nothing was done"),
+        ("[true]", "nothing was done"),
+        (r#"{"dry_run":{}}"#, "nothing was done"),
+        (r#"{"dry-run":true}"#, "dry-run"),
+        (r#"{"sink":"other"}"#, "sink"),
+    ] {
+        let refused = act(body).await.unwrap();
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{body}");
+        let detail = refused.text().await.unwrap();
+        assert!(detail.contains(why), "{body}: {detail}");
     }
 }
 
