@@ -71,13 +71,16 @@ pub struct Fresh {
 /// # Errors
 /// As [`extract`].
 pub fn extract_fresh(job: &Job, body: &Bytes, known: &Blocks) -> Result<Fresh, Failure> {
-    match Selection::of(job).spots(body)? {
-        Some(spots) => match distinct(&spots) {
-            Some(keys) => Ok(fresh(body, &spots, keys, known)),
-            None => all_fresh(job, body),
-        },
-        None => all_fresh(job, body),
+    let selection = Selection::of(job);
+    let spots = selection.spots(body)?;
+    if let Some((spots, keys)) = spots.as_deref().and_then(|spots| Some((spots, distinct(spots)?))) {
+        return Ok(fresh(body, spots, keys, known));
     }
+    // It has items that repeat, or its query needs a tree.
+    let (items, _) = selection.items(body, spots.as_deref())?;
+    let mut keys: Vec<KeyDigest> = items.iter().map(|item| item.key_digest).collect();
+    keys.sort_unstable();
+    Ok(Fresh { keys, items, blocks: None })
 }
 
 /// The keys of items that all have different ones, sorted.
@@ -94,14 +97,6 @@ fn fresh(body: &Bytes, spots: &[Spot<'_>], keys: Vec<KeyDigest>, known: &Blocks)
         None => spots.iter().map(|spot| spot.item(body)).collect(),
     };
     Fresh { keys, items, blocks: cut.map(Cut::blocks) }
-}
-
-/// A list that is not cut: it has items that repeat, or its query needs a tree.
-fn all_fresh(job: &Job, body: &Bytes) -> Result<Fresh, Failure> {
-    let items = extract(job, body)?;
-    let mut keys: Vec<KeyDigest> = items.iter().map(|item| item.key_digest).collect();
-    keys.sort_unstable();
-    Ok(Fresh { keys, items, blocks: None })
 }
 
 /// An item where it stands in a body. Of most items of a long list no more is needed.
@@ -153,7 +148,12 @@ impl<'a> Selection<'a> {
 
     /// The items, and how many there are with those that repeat.
     fn read(&self, body: &Bytes) -> Result<(Vec<Item>, u64), Failure> {
-        let items: Vec<Item> = match (self.spots(body)?, self.items) {
+        self.items(body, self.spots(body)?.as_deref())
+    }
+
+    /// The same, once it is known where they stand.
+    fn items(&self, body: &Bytes, spots: Option<&[Spot<'_>]>) -> Result<(Vec<Item>, u64), Failure> {
+        let items: Vec<Item> = match (spots, self.items) {
             (Some(spots), _) => spots.iter().map(|spot| spot.item(body)).collect(),
             (None, Some(query)) => self.select(query, body)?,
             (None, None) => Vec::new(),

@@ -115,6 +115,16 @@ pub enum Carrier {
     Body(String),
 }
 
+impl Carrier {
+    /// Its name, as `param` writes it.
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Query(name) | Self::Body(name) => name,
+            Self::Header(name) => name.as_str(),
+        }
+    }
+}
+
 impl Style {
     /// As the config writes it.
     pub fn as_str(&self) -> &'static str {
@@ -244,8 +254,7 @@ impl Turner {
         }
         let number = self.pages + 1;
         let check = match self.paging.style.carrier() {
-            Some(Carrier::Query(name) | Carrier::Body(name)) => format!("is it `{name}` that it takes? Check `pages`"),
-            Some(Carrier::Header(name)) => format!("is it `{name}` that it takes? Check `pages`"),
+            Some(carrier) => format!("is it `{}` that it takes? Check `pages`", carrier.as_str()),
             None => "check `pages`".to_owned(),
         };
         Err(format!("page {number} holds the same items as one before it: the list goes in a circle; {check}"))

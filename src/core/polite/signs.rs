@@ -2,7 +2,7 @@
 //!
 //! A body is parsed only where a condition is there to be asked.
 
-use std::sync::LazyLock;
+use std::borrow::Cow;
 
 use http::HeaderMap;
 use regex::Regex;
@@ -13,6 +13,9 @@ use crate::core::template::Condition;
 
 /// The top-level names that `limited_when` and `fail_when` see.
 const ANSWER_NAMES: &[&str] = &["status", "headers", "body"];
+
+/// A header that an expression names in quotes.
+const NAMED_HEADER: &str = r#"headers\s*(?:\[|\.get\()\s*(?:'[^']*'|"[^"]*")"#;
 
 /// The conditions by which answers are told.
 #[derive(Clone, Debug, Default)]
@@ -39,13 +42,9 @@ pub enum Sign {
 /// # Errors
 /// As [`Condition::compile`].
 pub fn compile(text: &str) -> Result<Condition, Complaint> {
-    static NAMED: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r#"headers\s*(?:\[|\.get\()\s*(?:'[^']*'|"[^"]*")"#).ok());
     let small = |found: &regex::Captures<'_>| found[0].to_ascii_lowercase();
-    match &*NAMED {
-        Some(named) => Condition::compile(&named.replace_all(text, small), ANSWER_NAMES),
-        None => Condition::compile(text, ANSWER_NAMES),
-    }
+    let written = Regex::new(NAMED_HEADER).map_or(Cow::Borrowed(text), |named| named.replace_all(text, small));
+    Condition::compile(&written, ANSWER_NAMES)
 }
 
 impl Signs {
