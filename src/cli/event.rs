@@ -2,6 +2,8 @@
 //!
 //! It only looks. The body is shown indented; the digits in it are the vendor's own.
 
+use std::collections::BTreeSet;
+
 use crate::cli::client::{CommandError, Reach, Source};
 use crate::cli::table::{Cell, Screen, Table, ago, indent_json, shown_key, until};
 use crate::cli::{attempt, deliveries};
@@ -64,7 +66,8 @@ async fn members(
     if args.json {
         return Ok(screen.json(&rows, false)?);
     }
-    let count = rows.len();
+    // Replayed together, the same events are the same batch.
+    let count = rows.iter().map(|row| row.event.as_str()).collect::<BTreeSet<_>>().len();
     screen.line(&format!("{}  a batch of {count}: `doorbell event ID` shows each", args.id))?;
     screen.line("")?;
     Ok(screen.table(&deliveries::table(&rows, now))?)

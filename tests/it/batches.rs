@@ -60,6 +60,24 @@ fn events_of_a_poll_go_in_one_signed_request_and_are_shown_with_it() {
 }
 
 #[test]
+fn a_batch_that_was_replayed_is_one_of_as_many_events() {
+    let (receiver, vendor) = (Receiver::start(), Vendor::in_lockstep());
+    let bridge = Bridge::between(&vendor, &receiver, ORDERS, "batch = { max = 4, wait = '1h' }");
+    let daemon = bridge.run();
+    vendor.step_json(&orders(4, 1));
+    vendor.step_json(&orders(4, 2));
+    receiver.wait_for(1);
+    daemon.sink_until("crm", "the end", |sink| sink["backlog"] == 0);
+    daemon.cli(["replay", "--sink", "crm", "--yes"]).ok();
+    let attempts = receiver.wait_until("the replay", |hooks| hooks.len() == 2);
+    assert_eq!(attempts[0].id, attempts[1].id);
+    daemon.sink_until("crm", "the end", |sink| sink["backlog"] == 0);
+    let shown = daemon.cli(["event", &attempts[0].id]).ok().stdout;
+    assert!(shown.starts_with(&format!("{}  a batch of 4:", attempts[0].id)), "{shown}");
+    assert_eq!(shown.matches("evt_").count(), 8, "two deliveries of each: {shown}");
+}
+
+#[test]
 fn a_cloudevents_batch_has_a_content_type_of_its_own() {
     let receiver = Receiver::start();
     let vendor = Vendor::in_lockstep();
