@@ -275,22 +275,18 @@ pub(super) fn method(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<http:
 fn schedule(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Schedule> {
     let (every, cron) = (section.field("every"), section.field("cron"));
     let timezone = section.field("timezone").map(|field| (timezone(&field, reader), field));
+    if let (Some((_, field)), None, Some(_)) = (&timezone, &cron, &every) {
+        let problem = Problem::error(field.place(), "`timezone` is for `cron`: `every` knows no hours");
+        reader.note(problem.hint("take it out, or write a `cron` expression"));
+    }
+    let zone = timezone.map_or(Some(Tz::UTC), |(zone, _)| zone);
+    // Both are read even where one is too much: what is wrong with it is told in the same run.
+    let interval = every.as_ref().and_then(|every| interval(every, reader));
+    let calendar = cron.as_ref().and_then(|cron| {
+        let parsed = reader.cron(cron, zone.unwrap_or(Tz::UTC));
+        zone.and(parsed).map(Schedule::Cron)
+    });
     match (every, cron) {
-        (Some(every), None) => {
-            if let Some((_, field)) = timezone {
-                let problem = Problem::error(field.place(), "`timezone` is for `cron`: `every` knows no hours");
-                reader.note(problem.hint("take it out, or write a `cron` expression"));
-            }
-            if matches!(every.value.get_ref(), DeValue::Table(_)) {
-                return adaptive(&every, reader);
-            }
-            reader.duration(&every, &EVERY_BOUNDS).map(Schedule::Every)
-        }
-        (None, Some(cron)) => {
-            let zone = timezone.map_or(Some(Tz::UTC), |(zone, _)| zone);
-            let parsed = reader.cron(&cron, zone.unwrap_or(Tz::UTC));
-            zone.and(parsed).map(Schedule::Cron)
-        }
         (Some(_), Some(cron)) => {
             let problem = Problem::error(cron.place(), format!("{} has both `every` and `cron`", section.title));
             reader.note(problem.hint("keep one of the two"));
@@ -301,7 +297,16 @@ fn schedule(section: &Section<'_>, reader: &mut Reader<'_>) -> Option<Schedule> 
             reader.lacks(section, &["every", "cron"], format!("{} does not say when to poll", section.title), hint);
             None
         }
+        _ => interval.or(calendar),
     }
+}
+
+/// `every`, a duration or a table of two.
+fn interval(every: &Field<'_>, reader: &mut Reader<'_>) -> Option<Schedule> {
+    if matches!(every.value.get_ref(), DeValue::Table(_)) {
+        return adaptive(every, reader);
+    }
+    reader.duration(every, &EVERY_BOUNDS).map(Schedule::Every)
 }
 
 /// `every = { min, max }`.

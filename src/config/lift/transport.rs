@@ -62,8 +62,14 @@ pub(super) fn tls(section: &Section<'_>, reader: &mut Reader<'_>) -> TlsLayer {
     let roots = tls.field("ca").and_then(|field| roots(&field, reader));
     let identity = match (tls.field("cert"), tls.field("key")) {
         (Some(cert), Some(key)) => identity(&cert, &key, reader),
-        (Some(one), None) => alone(&one, "key", reader),
-        (None, Some(one)) => alone(&one, "cert", reader),
+        (Some(cert), None) => {
+            pem(&cert, reader).and_then(|pem| certificates(&cert, &pem, reader));
+            alone(&cert, "key", reader)
+        }
+        (None, Some(key)) => {
+            pem(&key, reader).and_then(|pem| private_key(&key, &pem, reader));
+            alone(&key, "cert", reader)
+        }
         (None, None) => None,
     };
     TlsLayer { roots, identity }

@@ -220,6 +220,8 @@ const SLIPS: &[(&str, &str)] = &[
     ("[job.j]\nurl = \"https://a\"\n", "1:6: `[job.j]` does not say when to poll; add `every = \"30s\"`"),
     ("[job.j]\nevery = \"49ms\"\n", "2:9: `every` can't be `49ms`; it must be at least 50ms"),
     ("[job.j]\nevery = \"1s\"\ncron = \"* * * * *\"\n", "3:8: `[job.j]` has both `every` and `cron`; keep one"),
+    ("[job.j]\nevery = \"1s\"\ncron = \"soon\"\n", "3:8: `soon` has 1 field, not 5 or 6"),
+    ("[job.j]\nevery = \"1ms\"\ncron = \"* * * * *\"\n", "2:9: `every` can't be `1ms`"),
     ("[job.j]\nevery = { min = \"1s\" }\n", "2:9: `every` lacks its `max`; write `every = { min = \"10s\""),
     ("[job.j]\nevery = { min = \"1m\", max = \"1s\" }\n", "2:29: `max` is shorter than `min`; swap the two"),
     ("[job.j]\nevery = { min = \"1s\", mx = \"1m\" }\n", "unknown key `mx`"),

@@ -80,6 +80,8 @@ fn certificates_that_can_not_be_used_are_told_with_their_place() {
         ("ca = 7", &["`ca` takes text in quotes"]),
         ("cert = \"cert.pem\"", &["has a `cert` and no `key`"]),
         ("key = \"key.pem\"", &["has a `key` and no `cert`"]),
+        ("cert = \"gone.pem\"", &["has a `cert` and no `key`", "the file `gone.pem` can't be read"]),
+        ("key = \"text\"", &["has a `key` and no `cert`", "`key` holds no private key"]),
         ("cert = \"cert.pem\", key = \"cert.pem\"", &["`key` holds no private key"]),
         ("cert = \"cert.pem\", key = \"other.pem\"", &["`key` is not the key of the certificate in `cert`"]),
         ("cart = \"x\"", &["unknown key `cart` in `tls`", "did you mean `cert`?"]),
