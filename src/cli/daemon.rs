@@ -195,7 +195,7 @@ impl Controls for EngineControls {
             let run = runs.get(&job.name);
             let record = records.get(&job.name).cloned().unwrap_or_default();
             let view = admin::job_view(job, &record, run.is_some_and(|run| run.running), run.and_then(|run| run.due));
-            let view = JobView { reason: view.reason.or_else(|| self.handle.problem(&job.name)), ..view };
+            let view = JobView { reason: view.reason.or_else(|| self.handle.failed_expressions(&job.name)), ..view };
             let (blocked, waits) = run.map(|run| (run.blocked.clone(), run.waits.clone())).unwrap_or_default();
             match (blocked, waits) {
                 // How soon its sink has room again nobody knows.

@@ -8,12 +8,14 @@ use std::time::Duration;
 use crate::core::names::{Key, SinkName};
 use crate::core::time::Timestamp;
 
+mod expressions;
 mod job;
 mod notice;
 mod sink;
 #[cfg(test)]
 mod tests;
 
+pub use expressions::Tried;
 pub use job::{JobTurn, JobWatch, Past};
 pub use notice::{DeadLetter, Kind, Notice, Rebaselined, Telling};
 pub use sink::{SinkFacts, SinkTurn, sink_turn};
@@ -63,6 +65,8 @@ pub enum Trouble {
     Disabled,
     /// Too much waits for a sink.
     Backlog,
+    /// An expression of a job failed while an event was told.
+    Expression,
 }
 
 impl Trouble {
@@ -74,19 +78,20 @@ impl Trouble {
             Self::Held => "held",
             Self::Disabled => "disabled",
             Self::Backlog => "backlog",
+            Self::Expression => "expression",
         }
     }
 
     /// The trouble of this word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Failing, Self::Stale, Self::Held, Self::Disabled, Self::Backlog]
+        [Self::Failing, Self::Stale, Self::Held, Self::Disabled, Self::Backlog, Self::Expression]
             .into_iter()
             .find(|it| it.as_str() == word)
     }
 
     /// Is it one of a job? Else it is one of a sink.
     pub fn is_of_a_job(self) -> bool {
-        matches!(self, Self::Failing | Self::Stale | Self::Held)
+        matches!(self, Self::Failing | Self::Stale | Self::Held | Self::Expression)
     }
 }
 

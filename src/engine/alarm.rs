@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 
-use crate::core::alert::{Alerts, Bell, JobTurn, JobWatch, Kind, Notice, Past, Rebaselined, Telling};
+use crate::core::alert::{Alerts, Bell, JobTurn, JobWatch, Kind, Notice, Past, Rebaselined, Telling, Tried};
 use crate::core::config::Config;
 use crate::core::delivery::Verdict;
 use crate::core::job::Job;
@@ -25,9 +25,6 @@ mod round;
 mod tests;
 
 pub(super) use round::run;
-
-/// Failures of a job's expressions that are told until they all work again.
-const PROBLEMS_MAX: usize = 8;
 
 /// Where the engine's parts leave word. Cheap to clone.
 #[derive(Clone)]
@@ -74,8 +71,6 @@ struct Watched {
 struct Place {
     job: Arc<Job>,
     watch: JobWatch,
-    /// How its expressions failed since they last all worked, as far as it was told.
-    problems: BTreeSet<String>,
 }
 
 impl Alarm {
@@ -136,38 +131,22 @@ impl Alarm {
 
     /// A poll that was made for real has ended.
     pub(super) fn polled(&self, job: &Job, polled: &Polled) {
-        polled.trace.expressions().into_iter().for_each(|problems| self.tried(&job.name, problems));
         let (mut watched, at) = (self.watched(), polled.at);
         let alerts = &self.settings().alerts;
         let Some(place) = watched.jobs.get_mut(&job.name) else { return };
         place.watch.polled(&polled.outcome, at, &place.job.schedule, alerts);
         place.watch.holds(polled.hold.clone(), at);
+        if let Some(failures) = polled.trace.expressions() {
+            log_tried(&job.name, &place.watch.tried(failures, alerts, at));
+        }
         if place.watch.turn(&job.name, alerts, at).is_some() && watched.turned.insert(job.name.clone()) {
             self.0.wake.notify_one();
         }
     }
 
-    /// A job's expressions were tried. Each failure is told once, and that they all work again; a reload begins anew.
-    fn tried(&self, job: &JobName, problems: &BTreeSet<String>) {
-        let mut watched = self.watched();
-        let mut unwatched = BTreeSet::new();
-        let known = watched.jobs.get_mut(job).map_or(&mut unwatched, |place| &mut place.problems);
-        if problems.is_empty() && !known.is_empty() {
-            known.clear();
-            tracing::info!(%job, "expressions work again");
-        }
-        for problem in problems {
-            if known.len() < PROBLEMS_MAX && known.insert(problem.clone()) {
-                tracing::warn!(%job, problem, "an expression failed");
-            }
-        }
-    }
-
-    /// How a job's expressions failed since they last all worked.
-    pub(super) fn problem(&self, job: &JobName) -> Option<String> {
-        let watched = self.watched();
-        let problems = watched.jobs.get(job)?.problems.iter();
-        problems.cloned().reduce(|all, problem| format!("{all}; {problem}"))
+    /// How a job's expressions failed since they last worked.
+    pub(super) fn failed_expressions(&self, job: &JobName) -> Option<String> {
+        self.watched().jobs.get(job)?.watch.failed_expressions()
     }
 
     /// An attempt has been settled.
@@ -285,7 +264,7 @@ fn watch_all(
         let its = bells.get(job.name.as_str()).cloned().unwrap_or_default();
         let schedule = (begin == Begin::OnSchedule).then_some(&job.schedule);
         let watch = JobWatch::begin(past, its, schedule, &config.alerts, now);
-        (job.name.clone(), Place { job: job.clone(), watch, problems: BTreeSet::new() })
+        (job.name.clone(), Place { job: job.clone(), watch })
     });
     places.collect()
 }
@@ -300,6 +279,16 @@ fn past(record: &JobRecord) -> Past {
         last_poll: record.last_poll,
         last_success: record.last_success.or(record.last_poll.filter(|_| accepted)),
         hold: record.hold.clone(),
+    }
+}
+
+/// One line for each failure that is new, and one when they are over.
+fn log_tried(job: &JobName, tried: &Tried) {
+    match tried {
+        Tried::Failed(news) => {
+            news.iter().for_each(|problem| tracing::warn!(%job, problem, "an expression failed"));
+        }
+        Tried::WorkAgain => tracing::info!(%job, "expressions work again"),
     }
 }
 

@@ -78,9 +78,9 @@ impl Handle {
         Some(send_sample(&*self.world.sender, &*self.world.clock, config.sink(sink)?).await)
     }
 
-    /// How a job's expressions failed since they last all worked.
-    pub fn problem(&self, job: &JobName) -> Option<String> {
-        self.alarm.problem(job)
+    /// How a job's expressions failed since they last worked.
+    pub fn failed_expressions(&self, job: &JobName) -> Option<String> {
+        self.alarm.failed_expressions(job)
     }
 
     /// Why the jobs that feed this sink are paused, while they are.

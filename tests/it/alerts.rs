@@ -132,6 +132,58 @@ fn l3_a_restart_does_not_ring_again() {
     assert_eq!(failing.len(), 1, "{hooks:#?}");
 }
 
+/// An order whose total is this text of JSON.
+fn total(text: &str) -> String {
+    format!(r#"{{"orders":[{{"id":1,"total":{text}}}]}}"#)
+}
+
+#[test]
+fn l3_an_expression_that_fails_rings_once_as_a_problem_of_its_job() {
+    let (vendor, crm, ops) = (Vendor::in_lockstep(), Receiver::start(), Receiver::start());
+    let text = with_alerts(&vendor, &crm, &ops, "").replace("[sink.crm]", "when = 'after.total > 5'\n[sink.crm]");
+    let bridge = Bridge::with(&text);
+    let daemon = bridge.run();
+    vendor.step_json(&total("1"));
+    vendor.step_json(&total("\"many\""));
+    let hooks = ops.wait_for(1);
+    let failing = &hooks[0];
+    assert_eq!(failing.json["type"], "doorbell.job.failing");
+    assert_eq!(
+        (&failing.data()["job"], &failing.data()["failures"]),
+        (&"orders".into(), &0.into()),
+        "its polls are well"
+    );
+    assert!(failing.data()["reason"].as_str().is_some_and(|reason| reason.contains("`when` failed")), "{hooks:#?}");
+    vendor.step_json(&total("\"more\""));
+    crm.wait_for(2);
+
+    daemon.terminate_with(&vendor);
+    let daemon = bridge.run();
+    vendor.step_json(&total("\"most\""));
+    crm.wait_for(3);
+    for number in ["7", "8", "9"] {
+        vendor.step_json(&total(number));
+    }
+    let hooks = ops.wait_for(2);
+    assert_eq!(kinds(&hooks), ["doorbell.job.failing", "doorbell.job.recovered"], "once, over a restart too");
+    assert_eq!((&hooks[1].data()["was"], &hooks[1].data()["since"]), (&"expression".into(), &failing.data()["since"]));
+    assert_eq!(listed(&daemon).len(), 2);
+}
+
+#[test]
+fn l3_a_payload_that_fails_rings_once_and_each_delivery_is_told_as_dead() {
+    let (vendor, crm, ops) = (Vendor::in_lockstep(), Receiver::start(), Receiver::start());
+    let sink = "[sink.crm]\npayload = { n = '{{ after.total + 1 }}' }";
+    let bridge = Bridge::with(&with_alerts(&vendor, &crm, &ops, "").replace("[sink.crm]", sink));
+    let _daemon = bridge.run();
+    for text in ["1", "\"many\"", "\"more\""] {
+        vendor.step_json(&total(text));
+    }
+    let hooks = ops.wait_for(3);
+    let count = |kind: &str| kinds(&hooks).iter().filter(|it| **it == kind).count();
+    assert_eq!((count("doorbell.job.failing"), count("doorbell.delivery.dead")), (1, 2), "{hooks:#?}");
+}
+
 #[test]
 fn l3_a_disabled_sink_is_told_once_and_not_to_itself() {
     let (vendor, crm, ops) = (Vendor::in_lockstep(), Receiver::start(), Receiver::start());

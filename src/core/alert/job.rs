@@ -2,8 +2,10 @@
 //!
 //! It counts by itself, poll by poll, so that nothing is read from the state to decide.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::core::alert::expressions::{Expressions, Tried};
 use crate::core::alert::{Alerts, Bell, STALE_MIN, Trouble};
 use crate::core::hold::Hold;
 use crate::core::names::{JobName, Key};
@@ -45,6 +47,8 @@ pub struct JobWatch {
     /// What waits for a person, and the bell that rings for that.
     hold: Option<Box<Hold>>,
     held: Option<Box<Bell>>,
+    /// Set when an expression has failed, or its bell rings.
+    expressions: Option<Box<Expressions>>,
 }
 
 /// What follows from what is known.
@@ -78,6 +82,7 @@ impl JobWatch {
             bell: None,
             hold: past.hold,
             held: None,
+            expressions: None,
         };
         bells.into_iter().for_each(|bell| watch.set_bell(bell));
         watch
@@ -108,6 +113,19 @@ impl JobWatch {
         self.hold = hold;
     }
 
+    /// A poll that told events tried the job's expressions, with these failures.
+    pub fn tried(&mut self, failures: &BTreeSet<String>, alerts: &Alerts, at: Timestamp) -> Tried {
+        if failures.is_empty() && self.expressions.is_none() {
+            return Tried::Failed(Vec::new());
+        }
+        self.expressions.get_or_insert_default().tried(failures, alerts.after, at)
+    }
+
+    /// How its expressions failed since they last worked.
+    pub fn failed_expressions(&self) -> Option<String> {
+        self.expressions.as_ref()?.reason()
+    }
+
     fn failed(&mut self, reason: &str, at: Timestamp) {
         if self.failures == 0 {
             self.since = at;
@@ -121,6 +139,9 @@ impl JobWatch {
     /// What follows at `now`, if anything.
     pub fn turn(&self, job: &JobName, alerts: &Alerts, now: Timestamp) -> Option<JobTurn> {
         if let Some(turn) = self.hold_turn(job, alerts, now) {
+            return Some(turn);
+        }
+        if let Some(turn) = self.expressions.as_ref().and_then(|expressions| expressions.turn(job, now)) {
             return Some(turn);
         }
         let fails = self.failures >= alerts.after;
@@ -194,17 +215,27 @@ impl JobWatch {
     pub fn take(&mut self, turn: JobTurn) {
         match turn {
             JobTurn::Ring(bell) => self.set_bell(bell),
-            JobTurn::Recovered(bell) | JobTurn::Silenced(bell) => *self.place(bell.trouble) = None,
+            JobTurn::Recovered(bell) | JobTurn::Silenced(bell) => self.unset_bell(bell.trouble),
         }
     }
 
     fn set_bell(&mut self, bell: Bell) {
-        let trouble = bell.trouble;
-        *self.place(trouble) = Some(Box::new(bell));
+        match bell.trouble {
+            Trouble::Held => self.held = Some(Box::new(bell)),
+            Trouble::Expression => match &mut self.expressions {
+                Some(expressions) => expressions.bell = Some(bell),
+                None => self.expressions = Some(Box::new(Expressions::ringing(bell))),
+            },
+            _ => self.bell = Some(Box::new(bell)),
+        }
     }
 
-    fn place(&mut self, trouble: Trouble) -> &mut Option<Box<Bell>> {
-        if trouble == Trouble::Held { &mut self.held } else { &mut self.bell }
+    fn unset_bell(&mut self, trouble: Trouble) {
+        match trouble {
+            Trouble::Held => self.held = None,
+            Trouble::Expression => self.expressions.iter_mut().for_each(|expressions| expressions.bell = None),
+            _ => self.bell = None,
+        }
     }
 }
 

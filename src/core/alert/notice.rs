@@ -20,7 +20,7 @@ const REASON_BYTES_MAX: usize = 4096;
 /// What a system event tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// So many polls of a job in a row have failed.
+    /// So many polls of a job in a row have failed, or one of its expressions has.
     JobFailing,
     /// A job that was failing or stale has come right.
     JobRecovered,
@@ -225,7 +225,10 @@ impl Telling {
         let mut facts = about("job", &bell.subject, &bell.reason, bell.since);
         facts.push(("failures", u64::from(watch.failures()).into()));
         facts.push(("reminders", u64::from(bell.rings.saturating_sub(1)).into()));
-        self.notice(kind, bell.subject.clone(), bell.rang, (bell.since, bell.rings.into()), facts)
+        // Polls may begin to fail at the moment at which an expression does.
+        let of_expressions = u64::from(bell.trouble == Trouble::Expression) << 32;
+        let turn = of_expressions | u64::from(bell.rings);
+        self.notice(kind, bell.subject.clone(), bell.rang, (bell.since, turn), facts)
     }
 
     /// What a job found waits for a person, for the first time or still.

@@ -45,6 +45,14 @@ impl Life {
         self.look(second);
     }
 
+    /// A poll that told events, with these failures of expressions.
+    fn tell(&mut self, failures: &[&str], second: i64) -> Tried {
+        let failures = failures.iter().map(|failure| (*failure).to_owned()).collect();
+        let tried = self.watch.tried(&failures, &self.alerts, at(second));
+        self.look(second);
+        tried
+    }
+
     fn look(&mut self, second: i64) {
         while let Some(turn) = self.watch.turn(&orders(), &self.alerts, at(second)) {
             match &turn {
@@ -111,6 +119,62 @@ fn a_job_that_goes_stale_and_then_fails_recovers_once() {
     life.look(500);
     life.poll(&PollOutcome::Complete, 501);
     assert_eq!(life.rang, [("stale", 1), ("failing", 1), ("recovered", 0)]);
+}
+
+#[test]
+fn an_expression_that_fails_rings_once_and_is_over_after_so_many_polls_without_a_failure() {
+    let mut life = Life::of(fresh());
+    assert_eq!(life.tell(&[], 1), Tried::Failed(vec![]));
+    assert_eq!(life.tell(&["`when` failed"], 2), Tried::Failed(vec!["`when` failed".to_owned()]));
+    // Each third item fails: neither that nor the two between ring.
+    for second in 3..30 {
+        let failures: &[&str] = if second % 3 == 0 { &["`when` failed"] } else { &[] };
+        assert_eq!(life.tell(failures, second), Tried::Failed(vec![]));
+    }
+    assert_eq!(life.rang, [("expression", 1)]);
+    assert_eq!(life.watch.failed_expressions().as_deref(), Some("`when` failed"));
+    assert_eq!(life.tell(&[], 31), Tried::WorkAgain);
+    assert_eq!(life.watch.failed_expressions(), None);
+    assert_eq!(life.rang, [("expression", 1), ("recovered", 0)]);
+}
+
+#[test]
+fn each_failure_of_an_expression_rings_up_to_a_limit() {
+    let mut life = Life::of(fresh());
+    life.tell(&["`when` failed"], 1);
+    life.tell(&["`type` failed", "`when` failed"], 2);
+    assert_eq!(life.rang, [("expression", 1), ("expression", 2)]);
+    assert_eq!(life.watch.failed_expressions().as_deref(), Some("`type` failed; `when` failed"));
+    (3..60).for_each(|second| drop(life.tell(&[&format!("`{second}` has no length")], second)));
+    assert_eq!(life.rang.last(), Some(&("expression", 8)));
+}
+
+#[test]
+fn a_restart_does_not_ring_again_for_an_expression() {
+    let mut before = fresh();
+    before.tried(&["`type` failed", "`when` failed"].map(str::to_owned).into(), &Alerts::default(), at(1));
+    let Some(JobTurn::Ring(bell)) = before.turn(&orders(), &Alerts::default(), at(1)) else { panic!("it rings") };
+    let watch = JobWatch::begin(Past::default(), [bell], Some(&EVERY), &Alerts::default(), at(10));
+    let mut after = Life::of(watch);
+    after.tell(&["`when` failed"], 11);
+    assert_eq!(after.rang, []);
+    assert_eq!(after.watch.failed_expressions().as_deref(), Some("`type` failed; `when` failed"));
+    (12..15).for_each(|second| drop(after.tell(&[], second)));
+    assert_eq!(after.rang, [("recovered", 0)]);
+}
+
+#[test]
+fn an_expression_and_polls_that_fail_at_the_same_moment_are_two_events() {
+    let (mut watch, alerts) = (fresh(), Alerts { after: 1, ..Alerts::default() });
+    watch.tried(&["`when` failed".to_owned()].into(), &alerts, at(1));
+    watch.polled(&failed(), at(1), &EVERY, &alerts);
+    let mut ids = Vec::new();
+    while let Some(JobTurn::Ring(bell)) = watch.turn(&orders(), &alerts, at(1)) {
+        ids.push(Telling::default().job(&bell, &watch).id(JobUid([7; 16])));
+        watch.take(JobTurn::Ring(bell));
+    }
+    assert_eq!(ids.len(), 2);
+    assert_ne!(ids[0], ids[1]);
 }
 
 #[test]

@@ -104,6 +104,7 @@ impl Rounds {
         let (JobTurn::Ring(bell) | JobTurn::Recovered(bell) | JobTurn::Silenced(bell)) = turn;
         let troubles: &[Trouble] = match bell.trouble {
             Trouble::Held => &[Trouble::Held],
+            Trouble::Expression => &[Trouble::Expression],
             _ => &[Trouble::Failing, Trouble::Stale],
         };
         let notice = match (turn, watch.hold()) {

@@ -250,7 +250,7 @@ CREATE INDEX delivery_unrung ON delivery (id) WHERE state = 'dead' AND rang IS N
 
 -- A trouble that was told and is not over.
 CREATE TABLE bell (
-    trouble TEXT NOT NULL CHECK (trouble IN ('failing', 'stale', 'held', 'disabled', 'backlog')),
+    trouble TEXT NOT NULL CHECK (trouble IN ('failing', 'stale', 'held', 'disabled', 'backlog', 'expression')),
     subject TEXT NOT NULL CHECK (subject <> ''),
     since   INTEGER NOT NULL,
     rang    INTEGER NOT NULL,
