@@ -17,12 +17,13 @@ use crate::cli::{DONE, FAILED, USAGE, say};
 use crate::config::Loaded;
 use crate::core::config::Config;
 use crate::core::names::SinkName;
+use crate::core::time::Timestamp;
 use crate::core::view::TestReport;
 use crate::engine::clock::{Clock, SystemClock, wall_clock};
 use crate::engine::send_sample;
 use crate::net::auth::Credentialer;
 use crate::sink::HttpSender;
-use crate::store::Upkeep;
+use crate::store::{Outbox, Upkeep};
 
 /// Send one signed sample event to a sink
 #[derive(Debug, Args)]
@@ -70,8 +71,11 @@ async fn by_hand(loaded: &Loaded, args: &TestArgs) -> u8 {
         say::problem(&refusal.to_string(), None);
         return FAILED;
     }
-    let report = send_sample(&HttpSender::new(Arc::new(Credentialer::alone(wall_clock))), &SystemClock, sink).await;
-    print(&report, args)
+    let sample = send_sample(&HttpSender::new(Arc::new(Credentialer::alone(wall_clock))), &SystemClock, sink).await;
+    if let Some(until) = sample.not_before {
+        remember(&loaded.config, &sink.name, until).await;
+    }
+    print(&sample.report, args)
 }
 
 /// What the state says of the sink, where there is one that nobody else has.
@@ -81,6 +85,15 @@ async fn remembered(config: &Config, sink: &SinkName) -> Result<(), Refusal> {
     // Only looked at: there is nothing to lose.
     let _ = store.close().await;
     may
+}
+
+/// Has deliveries wait as well, where there is a state that nobody else has.
+async fn remember(config: &Config, sink: &SinkName, until: Timestamp) {
+    let Some(store) = idle_state(config) else { return };
+    if let Err(error) = store.postpone_sink(sink, until).await {
+        say::problem(&format!("until when the receiver wants to be left alone can't be written: {error}"), None);
+    }
+    let _ = store.close().await;
 }
 
 fn print(report: &TestReport, args: &TestArgs) -> u8 {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::core::batch::{self, Bound};
-use crate::core::delivery::{Answer, Parcel};
+use crate::core::delivery::{Answer, Parcel, hold_sink};
 use crate::core::diff;
 use crate::core::envelope::{Envelope, Extent};
 use crate::core::event::derive_id;
@@ -75,7 +75,18 @@ impl Handle {
     /// Sends one signed sample event to a sink. `None`: there is no such sink.
     pub async fn test(&self, sink: &SinkName) -> Option<TestReport> {
         let config = self.current.get();
-        Some(send_sample(&*self.world.sender, &*self.world.clock, config.sink(sink)?).await)
+        let sample = send_sample(&*self.world.sender, &*self.world.clock, config.sink(sink)?).await;
+        if let Some(until) = sample.not_before {
+            self.postpone(sink, until).await;
+        }
+        Some(sample.report)
+    }
+
+    async fn postpone(&self, sink: &SinkName, until: Timestamp) {
+        match self.world.store.postpone_sink(sink, until).await {
+            Ok(()) => self.dispatcher.wake(sink).await,
+            Err(error) => tracing::error!(%sink, %until, %error, "the receiver's Retry-After can't be written"),
+        }
     }
 
     /// How a job's expressions failed since they last worked.
@@ -103,8 +114,17 @@ impl Handle {
     }
 }
 
+/// What came of a sample.
+#[derive(Debug)]
+pub struct Sample {
+    /// What is told of it.
+    pub report: TestReport,
+    /// Until when the receiver asks to be left alone. To be remembered: deliveries have to wait as well.
+    pub not_before: Option<Timestamp>,
+}
+
 /// Sends one signed sample event to a sink, the same way as any delivery but outside its queue.
-pub async fn send_sample(sender: &dyn Sender, clock: &dyn Clock, sink: &Arc<Sink>) -> TestReport {
+pub async fn send_sample(sender: &dyn Sender, clock: &dyn Clock, sink: &Arc<Sink>) -> Sample {
     let now = clock.now();
     let (parcel, fault) = sample(sink, now);
     let id = parcel.id().to_owned();
@@ -121,7 +141,8 @@ pub async fn send_sample(sender: &dyn Sender, clock: &dyn Clock, sink: &Arc<Sink
         request_headers: by_name(&Default::default()),
     };
     if attempt.reason.is_some() {
-        return TestReport { sink: sink.name.to_string(), delivered: false, id, attempt };
+        let report = TestReport { sink: sink.name.to_string(), delivered: false, id, attempt };
+        return Sample { report, not_before: None };
     }
     let sent = sender.send(sink, &parcel, 1, now).await;
     if let Answer::Status { status, excerpt, .. } = &sent.answer {
@@ -133,7 +154,8 @@ pub async fn send_sample(sender: &dyn Sender, clock: &dyn Clock, sink: &Arc<Sink
     attempt.request_headers = by_name(&sent.trace.headers);
     attempt.took_ms = sent.took.as_millis() as u64;
     attempt.reason = (!delivered).then(|| sent.answer.sentence());
-    TestReport { sink: sink.name.to_string(), delivered, id, attempt }
+    let report = TestReport { sink: sink.name.to_string(), delivered, id, attempt };
+    Sample { report, not_before: hold_sink(&sent.answer, clock.now()) }
 }
 
 /// An event that is none, for a receiver to be tried with, written as the sink wants its events.

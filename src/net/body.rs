@@ -149,7 +149,8 @@ fn relieve(bytes: &mut Vec<u8>, spool: &mut Option<Spool>, folder: &Path) -> io:
 }
 
 /// Reads at most `read_max` bytes of a body and keeps at most `keep_max` of them. What is not read by then is not
-/// read at all: the connection is closed.
+/// read at all: the connection is closed. One that is announced as longer is read only as far as it is kept, for no
+/// reading would save its connection.
 ///
 /// # Errors
 /// When the connection or the compression breaks before the end or the limit.
@@ -158,8 +159,9 @@ pub async fn read_beginning(
     read_max: usize,
     keep_max: usize,
 ) -> Result<Beginning, reqwest::Error> {
-    let mut kept = Vec::new();
-    let mut read = 0_usize;
+    let is_too_long = response.content_length().is_some_and(|length| length > read_max as u64);
+    let read_max = if is_too_long { keep_max } else { read_max };
+    let (mut kept, mut read) = (Vec::new(), 0_usize);
     while let Some(chunk) = response.chunk().await? {
         read += chunk.len();
         let room = keep_max.saturating_sub(kept.len()).min(chunk.len());

@@ -397,7 +397,8 @@ pub trait Outbox: Send + Sync {
     ///
     /// `sink` overwrites what was remembered, except that it neither enables nor disables, pauses nor resumes: attempts in
     /// flight know less than the one that was answered 410, and less than the person who enabled the sink since. Only the
-    /// verdict, [`Outbox::enable_sink`] and [`Operations::pause_sink`] do.
+    /// verdict, [`Outbox::enable_sink`] and [`Operations::pause_sink`] do. Nor does an earlier `not_before` replace a later
+    /// one.
     ///
     /// A settlement whose claim has been overtaken changes nothing, and says so in its place; the others stand. After an
     /// error nothing is written, and the same settlements may be handed in again, with the sink as it is then: others may
@@ -425,6 +426,10 @@ pub trait Outbox: Send + Sync {
 
     /// What is remembered of a sink.
     async fn sink_state(&self, sink: &SinkName) -> Result<SinkState, StoreError>;
+
+    /// Nothing is sent to a sink before `until`: its receiver has asked for that, otherwise than by a delivery. A later
+    /// moment that it has asked for stands.
+    async fn postpone_sink(&self, sink: &SinkName, until: Timestamp) -> Result<(), StoreError>;
 
     /// Enables a disabled sink and forgets its failures: what was held is due again at once, in order. A moment that
     /// the receiver asked to be left alone until stands.

@@ -265,6 +265,32 @@ fn d5_a_test_waits_for_a_retry_after_too() {
 }
 
 #[test]
+fn d5_deliveries_wait_when_a_test_was_answered_with_a_retry_after() {
+    for by_hand in [false, true] {
+        let (vendor, receiver) = (Vendor::in_lockstep(), Receiver::start());
+        let bridge = Bridge::between(&vendor, &receiver, ORDERS, "");
+        let daemon = bridge.run();
+        vendor.step_json(&order("new"));
+        receiver.reply(Reply::status(429).with("retry-after", "3600"));
+        let daemon = if by_hand {
+            daemon.terminate_with(&vendor);
+            assert_eq!(bridge.cli(["test", "crm"]).code, Some(1));
+            bridge.run()
+        } else {
+            assert_eq!(daemon.cli(["test", "crm"]).code, Some(1));
+            daemon
+        };
+        receiver.reply(Reply::status(204));
+        let sink = daemon.sink_until("crm", "it waits", |sink| sink["not_before"].is_string());
+        assert_eq!(sink["health"], "waiting", "{sink}");
+        vendor.step_json(&order("paid"));
+        daemon.sink_until("crm", "the delivery", |sink| sink["backlog"] == 1);
+        vendor.step_json(&order("paid"));
+        assert_eq!(receiver.attempts().len(), 1, "the sample");
+    }
+}
+
+#[test]
 fn what_changes_a_state_makes_none() {
     let (_vendor, _receiver, bridge) = world(BY_HAND);
     let commands: [&[&str]; 5] = [

@@ -35,6 +35,8 @@ impl Outlet {
 
     fn take_over(&mut self, stored: SinkState) {
         self.state.paused = stored.paused;
+        // A sample that a person sent may have been answered with a wish as well.
+        self.state.not_before = self.state.not_before.max(stored.not_before);
         if self.state.disabled.is_some() && stored.disabled.is_none() {
             let SinkState { paused, not_before, last_success, .. } = self.state;
             self.state = SinkState { paused, not_before, last_success, ..SinkState::default() };

@@ -109,7 +109,8 @@ impl Moved {
 pub(super) fn write(db: &Connection, name: &SinkName, state: &SinkState, moved: Moved) -> Result<SinkState> {
     let written = db
         .prepare_cached(
-            "UPDATE sink SET disabled = coalesce(disabled, ?2), not_before = ?3, failures = ?4, failing_since = ?5, \
+            "UPDATE sink SET disabled = coalesce(disabled, ?2), \
+             not_before = max(coalesce(not_before, ?3), coalesce(?3, not_before)), failures = ?4, failing_since = ?5, \
              last_success = ?6, last_failure = ?7, probes = iif(resumes = ?13, ?8, probes), \
              probe_at = iif(resumes = ?13, ?9, probe_at), backlog = backlog + ?10, \
              held = held + ?11, dead = dead + ?12 WHERE name = ?1 \
@@ -135,6 +136,14 @@ pub(super) fn write(db: &Connection, name: &SinkName, state: &SinkState, moved: 
             |row| self::state(row, 0),
         )?;
     Ok(written)
+}
+
+/// Keeps a sink from being sent to until then.
+pub(super) fn postpone(db: &Connection, name: &SinkName, until: Timestamp) -> Result<SinkState> {
+    let sink = find_or_make(db, name)?;
+    db.prepare_cached("UPDATE sink SET not_before = max(coalesce(not_before, ?2), ?2) WHERE id = ?1")?
+        .execute([sink.id, until.0])?;
+    stored(db, sink.id)
 }
 
 /// Enables a sink: what waits for a later attempt, after failures that are forgotten, may go at once.

@@ -295,14 +295,29 @@ impl Outbox for SqliteStore {
         Ok(self.sinks.get(sink))
     }
 
+    async fn postpone_sink(&self, sink: &SinkName, until: Timestamp) -> Result<()> {
+        self.change_sink(sink, move |db, sink| sinks::postpone(db, sink, until)).await
+    }
+
     async fn enable_sink(&self, sink: &SinkName, now: Timestamp) -> Result<()> {
+        self.change_sink(sink, move |db, sink| sinks::enable(db, sink, now)).await
+    }
+}
+
+impl SqliteStore {
+    /// Changes what is remembered of a sink, in the file and then in memory.
+    async fn change_sink(
+        &self,
+        sink: &SinkName,
+        change: impl FnOnce(&rusqlite::Connection, &SinkName) -> Result<SinkState> + Send + 'static,
+    ) -> Result<()> {
         let (sinks, name, sink) = (Arc::clone(&self.sinks), sink.clone(), sink.clone());
-        let enabled = move |written: &Result<SinkState>| {
+        let changed = move |written: &Result<SinkState>| {
             if let Ok(state) = written {
                 sinks.put(name, state.clone());
             }
         };
-        self.writer.write(0, move |db| sinks::enable(db, &sink, now), enabled).await.map(drop)
+        self.writer.write(0, move |db| change(db, &sink), changed).await.map(drop)
     }
 }
 
