@@ -3,8 +3,9 @@
 //! What does not fit waits in the store, not in memory.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -53,12 +54,18 @@ pub(super) struct Fresh {
 #[derive(Debug)]
 pub(super) struct Sill {
     room: AtomicUsize,
+    took_us: AtomicU64,
     full: Mutex<Option<String>>,
 }
 
 impl Sill {
     fn new() -> Self {
-        Self { room: AtomicUsize::new(WINDOW), full: Mutex::new(None) }
+        Self { room: AtomicUsize::new(WINDOW), took_us: AtomicU64::new(0), full: Mutex::new(None) }
+    }
+
+    /// How long the last attempt took.
+    pub(super) fn set_took(&self, took: Duration) {
+        self.took_us.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// How many deliveries more a commit may claim for it.
@@ -181,17 +188,26 @@ impl Dispatcher {
     }
 
     /// Hands over what a commit made: `tickets` for those that there was room for, of the `expected` in all.
+    ///
+    /// Sinks that answer quickly are first, and each begins its attempts before the next one is woken: else the one that
+    /// is woken last would begin first, and one that has to be connected to anew each time would keep the others waiting.
     pub(super) async fn hand_over(&self, tickets: Vec<DeliveryTicket>, expected: &Room) {
         let mut by_sink: BTreeMap<SinkName, Vec<DeliveryTicket>> = BTreeMap::new();
         for ticket in tickets {
             by_sink.entry(ticket.sink.clone()).or_default().push(ticket);
         }
-        for (sink, count) in expected {
-            let Some(door) = self.door(sink) else { continue };
+        let doors = expected.iter().filter_map(|(sink, count)| Some((sink, *count, self.door(sink)?)));
+        let mut doors: Vec<_> = doors.collect();
+        doors.sort_by_key(|(_, _, door)| door.sill.took_us.load(Ordering::Relaxed));
+        let mut doors = doors.into_iter();
+        while let Some((sink, count, door)) = doors.next() {
             let tickets = by_sink.remove(sink).unwrap_or_default();
-            let more = tickets.len() < *count;
+            let more = tickets.len() < count;
             // An outlet that has ended takes nothing: what it would have got is in the store.
-            let _ = door.arrivals.send(Arrival::Fresh(Fresh { tickets, more, count: *count })).await;
+            let _ = door.arrivals.send(Arrival::Fresh(Fresh { tickets, more, count })).await;
+            if doors.len() > 0 {
+                tokio::task::yield_now().await;
+            }
         }
     }
 

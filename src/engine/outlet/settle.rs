@@ -74,6 +74,7 @@ impl Outlet {
 
     pub(super) fn settle(&mut self, tried: Tried, sent: Sent) {
         let Tried { ticket, began, probe } = tried;
+        self.sill.set_took(sent.took);
         let now = self.world.clock.now();
         let number = ticket.attempts + 1;
         let verdict = if batch::is_to_be_split(&ticket.parcel, &sent.answer) {
