@@ -8,6 +8,8 @@ use tokio::net::{TcpSocket, TcpStream};
 /// In what way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
+    /// There is no such receiver: how far apart two runs of the same thing are on this machine.
+    None,
     /// In none: what another sink costs at all.
     Well,
     /// Takes the request and never answers.
@@ -23,11 +25,13 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
-    pub(crate) const ALL: [Self; 6] = [Self::Well, Self::Hang, Self::Drip, Self::Reset, Self::StallTls, Self::Flood];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::None, Self::Well, Self::Hang, Self::Drip, Self::Reset, Self::StallTls, Self::Flood];
 
     /// The word for `BESIDE`, and in what is printed.
     pub(crate) fn word(self) -> &'static str {
         match self {
+            Self::None => "none",
             Self::Well => "well",
             Self::Hang => "hang",
             Self::Drip => "drip",
@@ -66,7 +70,7 @@ impl Trouble {
                         return;
                     }
                 }
-                Self::Hang | Self::StallTls => {}
+                Self::None | Self::Hang | Self::StallTls => {}
                 Self::Reset => {
                     let _ = stream.set_zero_linger();
                     return;
