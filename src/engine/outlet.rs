@@ -231,6 +231,12 @@ impl Outlet {
         self.state.disabled.is_some() || self.state.paused.is_some()
     }
 
+    /// How many attempts may be on their way: one, until the receiver has consented to them and has named a rate.
+    fn places(&self) -> usize {
+        let asks = self.sink.handshake && !self.world.sender.has_consent(&self.sink);
+        if asks { 1 } else { self.sink.concurrency }
+    }
+
     fn is_open(&self, now: Timestamp) -> bool {
         self.opens_at().is_some_and(|moment| moment <= now)
     }
@@ -264,7 +270,7 @@ impl Outlet {
     /// Begins as many attempts as may run.
     fn begin_attempts(&mut self) {
         let now = self.world.clock.now();
-        while self.is_open(now) && self.attempting < self.sink.concurrency && self.unsettled.takes_more() {
+        while self.is_open(now) && self.attempting < self.places() && self.unsettled.takes_more() {
             let retry = self.takes_retry();
             if !self.window.has_next(retry) || self.bucket.as_mut().is_some_and(|bucket| !bucket.take(now)) {
                 return;
@@ -288,7 +294,7 @@ impl Outlet {
             let queued = self.claimed() > 0 || self.more;
             let reopens = Some(opens).filter(|moment| queued && *moment > now);
             let due = self.next_due.filter(|_| self.claiming == 0 && self.takes_more()).map(|due| due.max(opens));
-            let slots = self.attempting < self.sink.concurrency && self.window.has_next(self.takes_retry());
+            let slots = self.attempting < self.places() && self.window.has_next(self.takes_retry());
             let ready_at = self.bucket.as_ref().filter(|_| slots && opens <= now).map(|bucket| bucket.ready_at(now));
             let paced = ready_at.filter(|moment| *moment > now);
             [reopens, due, paced, self.batch_wakes_at(now)].into_iter().flatten().min()

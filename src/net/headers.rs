@@ -33,10 +33,11 @@ pub fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 }
 
 /// What an answer's `Retry-After` asks for: a date is read against the answer's own `Date`, or against `now` where
-/// there is none.
+/// there is none. Of several the longest counts.
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let asked = text(headers, &header::RETRY_AFTER)?;
-    parse_retry_after(&asked, text(headers, &header::DATE).as_deref(), now)
+    let date = text(headers, &header::DATE);
+    let asked = headers.get_all(header::RETRY_AFTER).iter().filter_map(|asked| asked.to_str().ok());
+    asked.filter_map(|asked| parse_retry_after(asked, date.as_deref(), now)).max()
 }
 
 /// The answer's `Last-Modified`, where it can be relied on: it is at least a second older than the answer. A younger one

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -83,7 +84,7 @@ fn origin(sink: &Sink) -> &str {
     own.map_or(ORIGIN, |(_, value)| value.expose())
 }
 
-/// Asks for consent, with the `sent` headers of every request to this receiver.
+/// Asks for consent, with the `sent` headers of every request to this receiver. It may come with a `Retry-After`.
 ///
 /// # Errors
 /// There was no answer, or it was no.
@@ -95,24 +96,25 @@ pub(super) async fn ask(
     target: &Target,
     explain: impl Fn(reqwest::Error) -> Failure,
     now: Timestamp,
-) -> Result<Consent, Failure> {
+) -> Result<(Consent, Option<Duration>), Failure> {
     if !sent.contains_key(&REQUEST_ORIGIN) {
         sent.insert(REQUEST_ORIGIN, HeaderValue::from_static(ORIGIN));
     }
     let response = client.request(Method::OPTIONS, url.clone()).headers(sent).send().await.map_err(explain)?;
     let consent = read(response.status().as_u16(), response.headers(), origin(sink), target, now);
+    let wait = headers::retry_after(response.headers(), now);
     // Read, so that the delivery goes over the same connection; what it says is of no interest.
     let _ = body::read_beginning(response, BODY_MAX, 0).await;
     let consent = consent?;
     tracing::info!(sink = %sink.name, per_minute = consent.per_minute, "the receiver consents to webhooks");
-    Ok(consent)
+    Ok((consent, wait))
 }
 
 /// What an answer says. Its status says nothing: a receiver that knows nothing of this may well answer 200.
 fn read(status: u16, answer: &HeaderMap, origin: &str, target: &Target, now: Timestamp) -> Result<Consent, Failure> {
     let place = &target.place;
     let sentence = match headers::text(answer, &ALLOWED_ORIGIN) {
-        Some(allowed) if allowed.trim() == "*" || allowed.trim().eq_ignore_ascii_case(origin.trim()) => {
+        Some(allowed) if allowed.split(',').any(|one| names_us(one.trim(), origin)) => {
             let rate = headers::text(answer, &ALLOWED_RATE);
             let per_minute = rate.and_then(|rate| rate.trim().parse().ok()).filter(|rate| *rate > 0);
             return Ok(Consent { per_minute });
@@ -133,10 +135,13 @@ fn read(status: u16, answer: &HeaderMap, origin: &str, target: &Target, now: Tim
     Err(Failure { status: Some(status), retry_after, ..Failure::new(FailureKind::Handshake, sentence) })
 }
 
+/// Does it name everybody, or us?
+fn names_us(allowed: &str, origin: &str) -> bool {
+    allowed == "*" || allowed.eq_ignore_ascii_case(origin.trim())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn answered(status: u16, headers: &[(&str, &str)]) -> Result<Consent, Failure> {
@@ -153,6 +158,7 @@ mod tests {
         for (origin, rate, per_minute) in [
             ("doorbell", Some("120"), Some(120)),
             ("DoorBell", None, None),
+            ("eventemitter.example, doorbell", None, None),
             ("*", Some("*"), None),
             ("*", Some("0"), None),
         ] {

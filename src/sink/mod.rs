@@ -27,6 +27,11 @@ pub trait Sender: Send + Sync {
     fn allowed_rate(&self, _sink: &Sink) -> Option<u32> {
         None
     }
+
+    /// Has the receiver consented to deliveries, or need not be asked? Until then one attempt at a time asks.
+    fn has_consent(&self, _sink: &Sink) -> bool {
+        true
+    }
 }
 
 /// How an attempt went, and how long it took.

@@ -2,8 +2,8 @@
 //!
 //! Follows no redirect and tries nothing again: what an answer means is decided in `core`.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use http::Method;
@@ -68,6 +68,10 @@ impl Sender for HttpSender {
     fn allowed_rate(&self, sink: &Sink) -> Option<u32> {
         self.consents.given(sink)?.per_minute
     }
+
+    fn has_consent(&self, sink: &Sink) -> bool {
+        !sink.handshake || self.consents.given(sink).is_some()
+    }
 }
 
 /// What is to be sent.
@@ -130,12 +134,17 @@ impl HttpSender {
     /// that is cut off may not have done its work.
     async fn attempt(&self, prepared: Prepared<'_>, watch: &Stopwatch, now: Timestamp) -> (Answer, Option<HeaderMap>) {
         let (target, sink) = (prepared.target.clone(), prepared.sink);
-        let exchange = watch.around(self.exchange(sink, prepared, watch, now));
+        let asked = OnceLock::new();
+        let exchange = watch.around(self.exchange(sink, prepared, watch, now, &asked));
         let result = tokio::time::timeout(sink.timeout, exchange).await.unwrap_or_else(|_| {
             let phase = if watch.has_answer() { Phase::Body } else { Phase::Answer };
             Err(target.too_slow(phase, sink.timeout))
         });
-        result.unwrap_or_else(|failure| (unreached(failure), None))
+        result.unwrap_or_else(|failure| {
+            // Whoever breaks off after its headers has asked nevertheless.
+            let retry_after = failure.retry_after.max(asked.get().copied());
+            (unreached(Failure { retry_after, ..failure }), None)
+        })
     }
 
     async fn exchange(
@@ -144,6 +153,7 @@ impl HttpSender {
         mut prepared: Prepared<'_>,
         watch: &Stopwatch,
         now: Timestamp,
+        asked: &OnceLock<Duration>,
     ) -> Result<(Answer, Option<HeaderMap>), Failure> {
         let begun = Instant::now();
         let headers = std::mem::take(&mut prepared.headers);
@@ -153,8 +163,17 @@ impl HttpSender {
         let client = self.clients.get(setting, url)?;
         if sink.handshake {
             let sent = prepared.common_headers.clone();
-            let ask = || handshake::ask(&client, sink, url, sent, target, explain, now);
+            let client = &client;
+            let ask = || async move {
+                let (consent, wait) = handshake::ask(client, sink, url, sent, target, explain, now).await?;
+                note(asked, wait);
+                Ok(consent)
+            };
             Box::pin(self.consents.of(sink, ask)).await?;
+            if asked.get().is_some() {
+                let sentence = format!("`{}` consents to webhooks, and asks to be left alone first", target.place);
+                return Err(Failure::new(FailureKind::Handshake, sentence));
+            }
         }
         let request = client.post(url.clone()).headers(headers).body(prepared.parcel.body.clone());
         let response = request.send().await.map_err(explain)?;
@@ -162,6 +181,7 @@ impl HttpSender {
         let status = response.status().as_u16();
         let refusal = (status == 401).then(|| response.headers().clone());
         let retry_after = headers::retry_after(response.headers(), now.plus(begun.elapsed()));
+        note(asked, retry_after);
         let beginning = body::read_beginning(response, READ_MAX, KEEP_MAX).await.map_err(explain)?;
         let excerpt = match beginning.bytes.is_empty() {
             true => String::new(),
@@ -171,6 +191,13 @@ impl HttpSender {
             }
         };
         Ok((Answer::Status { status, retry_after, excerpt }, refusal))
+    }
+}
+
+/// Notes how long the receiver asks to be left alone, once its headers are there.
+fn note(asked: &OnceLock<Duration>, wait: Option<Duration>) {
+    if let Some(wait) = wait {
+        let _ = asked.set(wait);
     }
 }
 

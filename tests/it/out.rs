@@ -3,6 +3,7 @@
 //! What an answer means, and what is signed, is what other files show.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -360,6 +361,55 @@ fn the_receiver_is_asked_once_before_the_first_delivery() {
     let reason = event["attempts"][0]["reason"].as_str().unwrap_or_default().to_owned();
     assert!(reason.contains("did not consent to webhooks"), "{reason}");
     daemon.terminate_with(&vendor);
+}
+
+/// What a receiver that takes everything saw, and when, of five events after such an answer to OPTIONS.
+fn asked_and_sent(consent: fn() -> Reply) -> Vec<(String, Instant)> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let receiver = Notes::answering(move |request| {
+        let is_first = {
+            let mut log = log.lock().expect("no panic");
+            log.push((request.method.clone(), Instant::now()));
+            log.len() == 1
+        };
+        if is_first { consent() } else { Reply::status(204).with("webhook-allowed-origin", "*") }
+    });
+    let vendor = Vendor::in_lockstep();
+    let text = config(&vendor, &Receiver::start(), ORDERS, "handshake = true\nretry = ['50ms']");
+    let url = text.split("[sink.crm]\nurl = '").nth(1).and_then(|rest| rest.split('\'').next()).expect("a URL");
+    let bridge = Bridge::with(&text.replace(url, &receiver.url()));
+    let daemon = bridge.run();
+    let orders =
+        |total: u32| (1..=5).map(|id| format!("{{\"id\":{id},\"total\":{total}}}")).collect::<Vec<_>>().join(",");
+    for total in [1, 2] {
+        vendor.step_json(&format!("{{\"orders\":[{}]}}", orders(total)));
+    }
+    daemon.sink_until("crm", "the end", |sink| sink["backlog"] == 0 && !sink["last_success"].is_null());
+    daemon.terminate_with(&vendor);
+    let seen = seen.lock().expect("no panic");
+    seen.clone()
+}
+
+#[test]
+fn the_rate_that_the_receiver_allows_is_kept_from_the_first_delivery_on() {
+    let seen =
+        asked_and_sent(|| Reply::status(200).with("webhook-allowed-origin", "*").with("webhook-allowed-rate", "120"));
+    assert_eq!(seen.iter().map(|(method, _)| method.as_str()).collect::<Vec<_>>()[..2], ["OPTIONS", "POST"]);
+    assert_eq!(seen.len(), 6);
+    // Two a second: four of them after the first.
+    assert!(seen[5].1 - seen[1].1 >= Duration::from_millis(1_500), "{seen:?}");
+}
+
+#[test]
+fn d5_a_retry_after_of_the_handshake_holds_all_deliveries_back() {
+    for consent in [
+        || Reply::status(200).with("webhook-allowed-origin", "*").with("retry-after", "1"),
+        || Reply::status(429).with("retry-after", "1"),
+    ] {
+        let seen = asked_and_sent(consent);
+        assert!(seen[1..].iter().all(|(_, at)| *at - seen[0].1 >= Duration::from_millis(990)), "{seen:?}");
+    }
 }
 
 #[test]

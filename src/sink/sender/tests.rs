@@ -188,9 +188,12 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
 #[tokio::test]
 async fn a_retry_after_of_any_answer_is_kept() {
     let dates = "date: Fri, 31 Dec 1999 23:59:00 GMT\r\nretry-after: Fri, 31 Dec 1999 23:59:59 GMT\r\n";
-    for (status, headers, seconds) in
-        [("200 OK", "retry-after: 7\r\n", 7), ("503 Busy", dates, 59), ("429 Slow", "retry-after: 9999999\r\n", 86_400)]
-    {
+    for (status, headers, seconds) in [
+        ("200 OK", "retry-after: 7\r\n", 7),
+        ("503 Busy", dates, 59),
+        ("503 Busy", "retry-after: 3\r\nretry-after: 9\r\nretry-after: 1\r\n", 9),
+        ("429 Slow", "retry-after: 9999999\r\n", 86_400),
+    ] {
         match send_to(Act::Reply(answer(status, headers, b""))).await {
             Answer::Status { retry_after, .. } => assert_eq!(retry_after, Some(Duration::from_secs(seconds))),
             other => panic!("no status: {other:?}"),
@@ -227,6 +230,15 @@ async fn whoever_hangs_or_drips_has_failed_at_the_timeout() {
         let failure = failure_of(hurry(act.clone()).await);
         assert_eq!(failure.kind, FailureKind::Timeout, "{act:?}");
         assert!(failure.sentence.contains(words), "{act:?}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn who_breaks_off_after_its_headers_has_asked_to_be_left_alone_nevertheless() {
+    let head = b"HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-length: 9\r\n\r\nx".to_vec();
+    for act in [Act::Hang(head.clone()), Act::Last(head.clone()), Act::Reset(head)] {
+        let failure = failure_of(hurry(act.clone()).await);
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(7)), "{act:?}: {failure}");
     }
 }
 
