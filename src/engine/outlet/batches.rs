@@ -33,7 +33,7 @@ impl Outlet {
     /// From when on a batch may begin: the sink may be sent to, there is a place free, and its rate lets one through.
     fn begins_batches_at(&self, now: Timestamp) -> Option<Timestamp> {
         let opens = self.opens_at()?;
-        let places = self.attempting + self.window.firsts() < self.sink.concurrency;
+        let places = self.attempting + self.window.firsts() < self.places();
         let paced = self.bucket.as_ref().map_or(opens, |bucket| bucket.ready_at(now).max(opens));
         (places && !self.gather.is_empty()).then_some(paced)
     }
@@ -45,6 +45,9 @@ impl Outlet {
 
     /// A batch has ended or was taken apart: the store has more that may go.
     pub(super) fn note_batch(&mut self, settlement: &Settlement) {
+        if settlement.verdict == Verdict::Delivered {
+            self.gather.grow();
+        }
         if settlement.ticket.parcel.batch.is_none() {
             return;
         }

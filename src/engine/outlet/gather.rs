@@ -9,6 +9,9 @@ use crate::core::formats::Wire;
 use crate::core::time::Timestamp;
 use crate::store::{BatchRoom, DeliveryTicket};
 
+/// Deliveries that arrive before batches may be twice as large again.
+const ARRIVED: u32 = 16;
+
 /// What may go together: the same shape, and all of them replays or none.
 type Kind = (Wire, bool);
 
@@ -19,13 +22,15 @@ pub(super) struct Gather {
     kinds: Vec<(Kind, VecDeque<DeliveryTicket>)>,
     /// Bytes of a batch: less than may be, once the receiver has found one too large.
     bytes: usize,
+    /// How many have arrived since that was last less or more.
+    arrived: u32,
     /// The store could not bind them: not before this moment again.
     not_before: Option<Timestamp>,
 }
 
 impl Gather {
     pub(super) fn new(batching: Option<Batching>) -> Self {
-        Self { batching, kinds: Vec::new(), bytes: BATCH_BYTES_MAX, not_before: None }
+        Self { batching, kinds: Vec::new(), bytes: BATCH_BYTES_MAX, arrived: 0, not_before: None }
     }
 
     /// Takes a delivery that goes with others; gives back one that goes alone.
@@ -121,6 +126,16 @@ impl Gather {
     /// The receiver found a batch of so many bytes too large: later ones are half of it.
     pub(super) fn shrink(&mut self, bytes: usize) {
         self.bytes = self.bytes.min(bytes / 2);
+        self.arrived = 0;
+    }
+
+    /// One has arrived. After some of them larger batches are tried: it may have been one event that was too large.
+    pub(super) fn grow(&mut self) {
+        self.arrived += 1;
+        if self.arrived >= ARRIVED {
+            self.bytes = self.bytes.saturating_mul(2).min(BATCH_BYTES_MAX);
+            self.arrived = 0;
+        }
     }
 
     /// Everything, to be given back.

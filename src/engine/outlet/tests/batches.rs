@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::core::batch::Batching;
+use crate::core::delivery::Parcel;
 use crate::core::sink::Sink;
 use crate::engine::clock::Clock;
 use crate::engine::outlet::tests::{BEGIN, Life, MINUTE, crm, sink};
@@ -50,6 +51,22 @@ async fn a_batch_that_is_too_large_for_its_receiver_goes_in_smaller_ones() {
     assert_eq!((queue.dead, state.failures, state.open), (0, 0, None), "nothing is lost, and the sink is well");
     let accepted: usize = life.seen().iter().filter(|one| one.status == 200).map(|one| one.events).sum();
     assert_eq!(accepted, 20);
+    life.end().await;
+}
+
+#[tokio::test]
+async fn one_event_that_is_too_large_does_not_keep_batches_small_for_good() {
+    let poison = |parcel: &Parcel| parcel.events() > 1 && parcel.sequence <= 1;
+    let mut life =
+        Life::begin(batched(10, Duration::from_secs(1)), move |parcel, _| if poison(parcel) { 413 } else { 200 }).await;
+    let keys: Vec<String> = (0..10).map(|key| key.to_string()).collect();
+    for _ in 0..40 {
+        life.poll(keys.iter().map(String::as_str)).await;
+        life.until(Duration::from_secs(1), |_, queue| queue.backlog == 0).await;
+    }
+    let seen = life.seen();
+    assert!(seen.iter().any(|one| one.status == 413), "{seen:#?}");
+    assert_eq!(seen.last().map(|one| one.events), Some(10));
     life.end().await;
 }
 
