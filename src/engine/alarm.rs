@@ -167,7 +167,8 @@ impl Alarm {
         self.look_at_sinks();
     }
 
-    fn look_at_sinks(&self) {
+    /// Something has happened that may concern a sink's bell.
+    pub(super) fn look_at_sinks(&self) {
         if !self.0.sinks_moved.swap(true, Ordering::Relaxed) {
             self.0.wake.notify_one();
         }

@@ -434,6 +434,24 @@ fn l3_a_sink_of_cloudevents_is_told_in_cloudevents() {
 }
 
 #[test]
+fn l3_what_a_person_holds_for_too_long_is_told_as_a_backlog() {
+    let (vendor, crm, ops) = (Vendor::in_lockstep(), Receiver::start(), Receiver::start());
+    let text = with_alerts(&vendor, &crm, &ops, "").replacen("retry = []", "max_age = '1s'", 1);
+    let bridge = Bridge::with(&text);
+    let daemon = bridge.run();
+    vendor.step_json(ONE);
+    daemon.cli(["pause", "crm"]).ok();
+    vendor.step_json(TWO);
+    let hooks = ops.wait_for(1);
+    assert_eq!(kinds(&hooks), ["doorbell.sink.backlog"]);
+    assert!(hooks[0].data()["reason"].as_str().is_some_and(|reason| reason.contains("`max_age` = 1s")), "{hooks:#?}");
+    daemon.cli(["resume", "crm"]).ok();
+    crm.wait_for(1);
+    assert_eq!(kinds(&ops.wait_for(2)), ["doorbell.sink.backlog", "doorbell.sink.recovered"]);
+    daemon.terminate_with(&vendor);
+}
+
+#[test]
 fn l3_a_sink_whose_oldest_waits_too_long_is_told_once_whatever_happens_then() {
     for at_limit in ["pause", "drop_oldest"] {
         let (vendor, crm, ops) = (Vendor::of(ONE), Receiver::start(), Receiver::start());

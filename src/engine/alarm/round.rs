@@ -120,8 +120,12 @@ impl Rounds {
 
     async fn look_at_sinks(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let settings = self.alarm.settings();
-        for (name, state, queue) in self.world.store.sinks().await? {
+        for (name, state, mut queue) in self.world.store.sinks().await? {
             if let Some(sink) = settings.sinks.iter().find(|sink| sink.name == name) {
+                if sink.limits.max_age.is_some() {
+                    // What is held grows too old as well.
+                    queue.oldest = self.world.store.queue(&name).await?.oldest;
+                }
                 let facts = SinkFacts { dropped: self.alarm.why_dropped(&name), ..facts(sink, state, &queue) };
                 self.turn_sink(Trouble::Disabled, &name, &facts, now).await?;
                 self.turn_sink(Trouble::Backlog, &name, &facts, now).await?;

@@ -20,7 +20,10 @@ impl Outlet {
             Ok(queue) => {
                 let waiting = self.backlog.looked(&queue, now);
                 let turn = self.backlog.judge(waiting, now);
-                turn.iter().for_each(|turn| tell(&self.sink.name, turn));
+                if let Some(turn) = &turn {
+                    tell(&self.sink.name, turn);
+                    self.alarm.look_at_sinks();
+                }
                 self.sill.set_full(self.backlog.full());
                 self.drop_excess(waiting, now).await
             }
