@@ -12,8 +12,7 @@ use crate::core::event::{NewEvent, derive_id};
 use crate::core::formats::{self, Facts, Fault, Telling};
 use crate::core::json::{Json, parse};
 use crate::core::ledger::Row;
-use crate::core::names::{Digest, Key, KeyDigest, Lane};
-use crate::core::sink::Order;
+use crate::core::names::{Digest, Key, KeyDigest};
 use crate::core::template::{Condition, Names};
 use crate::core::time::Timestamp;
 use crate::core::why::Silence;
@@ -149,28 +148,13 @@ impl Announcer {
             let own_too_large = (too_large && written.body.is_none()).then_some(Fault::TooLarge);
             deliveries.push(NewDelivery {
                 sink: name.clone(),
-                lane: self.lane(sink.order, key),
+                lane: sink.order.lane(self.start.uid, &self.start.scope, key),
                 body: written.body,
                 wire: written.wire,
                 dead: written.fault.or(own_too_large).map(|fault| fault.to_string()),
             });
         }
         deliveries
-    }
-
-    fn lane(&self, order: Order, key: KeyDigest) -> Option<Lane> {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.start.uid.0);
-        hasher.update(self.start.scope.as_str().as_bytes());
-        match order {
-            Order::None => return None,
-            Order::Job => {}
-            Order::Key => {
-                hasher.update(&[0]);
-                hasher.update(&key.0);
-            }
-        }
-        Some(Lane::from_hash(hasher.finalize()))
     }
 }
 

@@ -43,7 +43,8 @@ const JITTER: f64 = 0.2;
 pub struct NewDelivery {
     /// Who gets it.
     pub sink: SinkName,
-    /// Deliveries with this lane go one after the other; `None`: no order.
+    /// Deliveries with this lane go one after the other; `None`: no order. A store that follows the orders of sinks makes
+    /// it anew, for a poll may end after an edit of the order.
     pub lane: Option<Lane>,
     /// The bytes to send; `None`: the event's own body. Empty where nothing could be written.
     pub body: Option<Bytes>,

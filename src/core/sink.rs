@@ -9,7 +9,7 @@ use crate::core::backlog::Limits;
 use crate::core::batch::Batching;
 use crate::core::delivery::Ladder;
 use crate::core::formats::Form;
-use crate::core::names::SinkName;
+use crate::core::names::{JobUid, KeyDigest, Lane, Scope, SinkName};
 use crate::core::secret::Masked;
 use crate::core::sign::Signer;
 use crate::core::template::Condition;
@@ -92,6 +92,38 @@ pub enum Order {
     None,
     /// All events of a job and scope.
     Job,
+}
+
+impl Order {
+    /// The order of this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Key, Self::None, Self::Job].into_iter().find(|order| order.as_str() == word)
+    }
+
+    /// The word of the config.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::None => "none",
+            Self::Job => "job",
+        }
+    }
+
+    /// The lane of a delivery of such an event: what is in one goes one after the other.
+    pub fn lane(self, job: JobUid, scope: &Scope, key: KeyDigest) -> Option<Lane> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&job.0);
+        hasher.update(scope.as_str().as_bytes());
+        match self {
+            Self::None => return None,
+            Self::Job => {}
+            Self::Key => {
+                hasher.update(&[0]);
+                hasher.update(&key.0);
+            }
+        }
+        Some(Lane::from_hash(hasher.finalize()))
+    }
 }
 
 /// A sink with nothing special, for tests.

@@ -19,7 +19,9 @@ use crate::store::{JobRecord, SinkState, Store, StoreError};
 /// Makes the store's jobs and sinks those of a config; jobs that were renamed keep what is remembered of them.
 pub async fn adopt(store: &dyn Store, config: &Config, now: Timestamp) -> Result<(), StoreError> {
     let (jobs, sinks, renames) = (config.job_names(), config.sink_names(), config.renames());
-    store.adopt_renamed(&jobs, &sinks, &renames, now).await
+    store.adopt_renamed(&jobs, &sinks, &renames, now).await?;
+    let orders: Vec<_> = config.sinks.iter().map(|sink| (sink.name.clone(), sink.order)).collect();
+    store.keep_orders(&orders, now).await
 }
 
 impl Handle {

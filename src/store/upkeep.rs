@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use crate::core::config::Rename;
 use crate::core::names::{JobName, SinkName};
+use crate::core::sink::Order;
 use crate::core::time::Timestamp;
 use crate::store::StoreError;
 
@@ -27,6 +28,9 @@ pub trait Upkeep: Send + Sync {
     async fn adopt(&self, jobs: &[JobName], sinks: &[SinkName], now: Timestamp) -> Result<(), StoreError> {
         self.adopt_renamed(jobs, sinks, &[], now).await
     }
+    /// Follows the order of each sink. Where it was edited, what has not ended takes its place in the new order: by number,
+    /// the first of each lane due and the others behind it. A batch stays what it is.
+    async fn keep_orders(&self, orders: &[(SinkName, Order)], now: Timestamp) -> Result<(), StoreError>;
     /// Deletes what is older than `before`, at most `limit` rows of each kind: ended events with their deliveries and
     /// attempts, observations, ledger rows of items that are gone, the ledger of jobs that left the config. An event's age counts
     /// from the end of its last delivery; a job keeps its uid and its sequences for ever. Returns how many; call again

@@ -5,9 +5,10 @@
 use std::time::{Duration, Instant};
 
 use crate::support::bridge::{BY_HAND, ORDERS, config};
+
 use crate::support::json::rows;
 use crate::support::receiver::Hook;
-use crate::support::{Bridge, Receiver, Reply, Vendor};
+use crate::support::{Bridge, Daemon, Receiver, Reply, Vendor, http};
 
 /// So many orders, all with this total.
 fn orders(count: u32, total: u32) -> String {
@@ -43,6 +44,81 @@ fn without_order_nothing_waits_for_what_failed() {
         vendor.step_json(&orders(1, total));
     }
     assert_eq!(sequences(&receiver.wait_for(3)), [2, 3, 1], "one key, and the second did not wait for the first");
+}
+
+fn reload(daemon: &Daemon<'_>) {
+    let answer = http::ask(daemon.addr, "POST", "/api/v1/reload", &[], b"").expect("the API answers");
+    assert_eq!(answer.status, 200);
+}
+
+#[test]
+fn d4_the_order_holds_over_an_edit_of_itself_while_deliveries_wait() {
+    let edits = [("none", "key"), ("none", "job"), ("job", "key"), ("key", "job")];
+    for ((before, after), kill) in edits.into_iter().flat_map(|edit| [(edit, false), (edit, true)]) {
+        let receiver = refusing_once();
+        let sink = |order: &str| format!("order = '{order}'\nretry = ['1s']");
+        let (vendor, bridge) = world(&receiver, &sink(before));
+        let daemon = bridge.run();
+        vendor.step_json(&orders(1, 1));
+        vendor.step_json(&orders(1, 2));
+        receiver.wait_until("the first attempt", |hooks| !hooks.is_empty());
+        daemon.sink_until("crm", "it to be settled", |sink| sink["reason"].is_string() || sink["backlog"] == 1);
+        bridge.write(&config(&vendor, &receiver, ORDERS, &sink(after)));
+        let daemon = if kill {
+            vendor.abandon();
+            daemon.kill9();
+            bridge.run()
+        } else {
+            reload(&daemon);
+            daemon
+        };
+        vendor.step_json(&orders(1, 3));
+        let hooks = receiver.wait_for(2);
+        assert_eq!(sequences(&hooks), [1, 2], "from `{before}` to `{after}`, killed: {kill}");
+        daemon.terminate_with(&vendor);
+    }
+}
+
+#[test]
+fn everything_that_waits_goes_however_often_the_order_is_edited() {
+    for batch in ["", "batch = { max = 3, wait = '10ms' }"] {
+        let receiver = Receiver::scripted(|_| Reply::status(503));
+        let ladder = ["'50ms'"; 30].join(", ");
+        let sink = |order: &str| format!("order = '{order}'\nretry = [{ladder}]\n{batch}");
+        let (vendor, bridge) = world(&receiver, &sink("key"));
+        let daemon = bridge.run();
+        vendor.step_json(&orders(5, 1));
+        for (order, total) in ["none", "job", "key", "none", "job"].into_iter().zip(2..) {
+            vendor.step_json(&orders(5, total));
+            bridge.write(&config(&vendor, &receiver, ORDERS, &sink(order)));
+            reload(&daemon);
+        }
+        receiver.reply(Reply::status(204));
+        daemon.sink_until("crm", "everything", |sink| sink["backlog"] == 0 && !sink["last_success"].is_null());
+        let taken: Vec<Hook> = receiver.attempts().into_iter().filter(|hook| hook.accepted).collect();
+        let events: usize = taken.iter().map(|hook| hook.json.as_array().map_or(1, Vec::len)).sum();
+        assert_eq!(events, 25, "batches: {batch}");
+        if batch.is_empty() {
+            assert_eq!(sequences(&taken), (1..=25).collect::<Vec<_>>(), "the last order is the job's");
+        }
+        daemon.terminate_with(&vendor);
+    }
+}
+
+#[test]
+fn without_an_order_from_now_on_what_waited_goes_at_once() {
+    let receiver = refusing_once();
+    let sink = |order: &str| format!("order = '{order}'\nretry = ['1h']");
+    let (vendor, bridge) = world(&receiver, &sink("key"));
+    let daemon = bridge.run();
+    for total in 1..=3 {
+        vendor.step_json(&orders(1, total));
+    }
+    daemon.sink_until("crm", "two that wait", |sink| sink["backlog"] == 2);
+    bridge.write(&config(&vendor, &receiver, ORDERS, &sink("none")));
+    reload(&daemon);
+    assert_eq!(sequences(&receiver.wait_for(1)), [2]);
+    daemon.terminate_with(&vendor);
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::core::event::{Change, NewEvent, derive_id};
 use crate::core::formats::{self, SystemEvent, Written};
 use crate::core::hold::Hold;
 use crate::core::json::Json;
-use crate::core::names::{Digest, EventId, JobName, JobUid, Key, Lane, Scope, SinkName};
-use crate::core::sink::{Order, Sink};
+use crate::core::names::{Digest, EventId, JobName, JobUid, Key, Scope, SinkName};
+use crate::core::sink::Sink;
 use crate::core::time::Timestamp;
 
 /// Bytes of a reason that are told: the rest stands in the log.
@@ -152,11 +152,7 @@ impl Notice {
     }
 
     fn delivery(&self, system: JobUid, sink: &Sink, event: &SystemEvent<'_>) -> NewDelivery {
-        let lane = match sink.order {
-            Order::None => None,
-            Order::Job => Some(Lane::of(&system.0)),
-            Order::Key => Some(Lane::of(&[&system.0[..], &self.subject.digest().0].concat())),
-        };
+        let lane = sink.order.lane(system, &Scope::default(), self.subject.digest());
         let Written { body, wire, .. } = formats::write_system(&sink.form, event);
         NewDelivery { sink: sink.name.clone(), lane, body, wire, dead: None }
     }

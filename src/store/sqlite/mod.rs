@@ -22,6 +22,7 @@ mod overflow;
 mod paces;
 mod pages;
 mod readers;
+mod relane;
 mod rename;
 mod replay;
 mod secrets;

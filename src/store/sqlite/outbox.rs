@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::core::delivery::{NewDelivery, Parcel};
 use crate::core::event::NewEvent;
 use crate::core::formats::Wire;
-use crate::core::names::{EventId, JobName, Key, Lane, Scope, SinkName};
+use crate::core::names::{EventId, JobName, JobUid, Key, Lane, Scope, SinkName};
 use crate::core::skipped::{SKIPPED_MAX, Skipped};
 use crate::core::time::Timestamp;
 use crate::store::sqlite::batches;
@@ -80,6 +80,7 @@ pub(super) struct Enqueue<'db> {
     epoch: i64,
     room: Room,
     sinks: HashMap<SinkName, (Open, Came)>,
+    uids: HashMap<JobName, JobUid>,
     tickets: Vec<DeliveryTicket>,
 }
 
@@ -92,31 +93,32 @@ struct Came {
 
 impl<'db> Enqueue<'db> {
     pub(super) fn new(db: &'db Connection, epoch: i64, room: Room) -> Self {
-        Self { db, epoch, room, sinks: HashMap::new(), tickets: Vec::new() }
+        Self { db, epoch, room, sinks: HashMap::new(), uids: HashMap::new(), tickets: Vec::new() }
     }
 
     /// Queues one delivery: behind its lane, due, or born dead.
     pub(super) fn add(&mut self, origin: &Origin<'_>, delivery: &NewDelivery) -> Result<()> {
         let sink = self.sink(&delivery.sink)?;
+        let lane = self.lane(origin, delivery, sink)?;
         if let Some(reason) = &delivery.dead {
             self.came(&delivery.sink).dead += 1;
             self.mourn(&delivery.sink);
-            return self.insert(origin, delivery, sink.id, &New::Dead(reason)).map(drop);
+            return self.insert(origin, delivery, (sink.id, lane), &New::Dead(reason)).map(drop);
         }
         self.came(&delivery.sink).backlog += 1;
-        if self.stands_behind(sink.id, delivery.lane)? {
-            return self.insert(origin, delivery, sink.id, &New::Waiting).map(drop);
+        if self.stands_behind(sink.id, lane)? {
+            return self.insert(origin, delivery, (sink.id, lane), &New::Waiting).map(drop);
         }
         let claim = sink.open && self.take_room(&delivery.sink);
         let epoch = if claim { self.epoch } else { 0 };
-        let id = self.insert(origin, delivery, sink.id, &New::Due(epoch))?;
+        let id = self.insert(origin, delivery, (sink.id, lane), &New::Due(epoch))?;
         if claim {
             self.tickets.push(DeliveryTicket {
                 id,
                 sink: delivery.sink.clone(),
-                parcel: origin.parcel(delivery, skipped(self.db, sink, delivery.lane, id)?),
+                parcel: origin.parcel(delivery, skipped(self.db, sink, lane, id)?),
                 attempts: 0,
-                lane: delivery.lane,
+                lane,
                 batch: None,
                 epoch,
             });
@@ -141,9 +143,31 @@ impl<'db> Enqueue<'db> {
         Ok(sink)
     }
 
+    /// The lane of the order that its sink has by now: the poll may have begun before that was edited.
+    fn lane(&mut self, origin: &Origin<'_>, delivery: &NewDelivery, sink: Open) -> Result<Option<Lane>> {
+        let Some(order) = sink.order else { return Ok(delivery.lane) };
+        Ok(order.lane(self.uid(origin.job)?, origin.scope, origin.event.key.digest()))
+    }
+
+    fn uid(&mut self, job: &JobName) -> Result<JobUid> {
+        if let Some(uid) = self.uids.get(job) {
+            return Ok(*uid);
+        }
+        let uid = self
+            .db
+            .prepare_cached("SELECT uid FROM job WHERE name = ?1")?
+            .query_one([job.as_str()], |row| row.get(0).map(JobUid))?;
+        self.uids.insert(job.clone(), uid);
+        Ok(uid)
+    }
+
     fn came(&mut self, name: &SinkName) -> &mut Came {
         // Never made anew: `sink` has put it in.
-        &mut self.sinks.entry(name.clone()).or_insert((Open { id: 0, open: false, mourns: false }, Came::default())).1
+        &mut self
+            .sinks
+            .entry(name.clone())
+            .or_insert((Open { id: 0, open: false, mourns: false, order: None }, Came::default()))
+            .1
     }
 
     /// From now on this sink has something to tell of its dead.
@@ -168,7 +192,13 @@ impl<'db> Enqueue<'db> {
         Ok(self.db.prepare_cached(BEHIND)?.exists(params![sink, lane.0])?)
     }
 
-    fn insert(&self, origin: &Origin<'_>, delivery: &NewDelivery, sink: i64, new: &New<'_>) -> Result<i64> {
+    fn insert(
+        &self,
+        origin: &Origin<'_>,
+        delivery: &NewDelivery,
+        (sink, lane): (i64, Option<Lane>),
+        new: &New<'_>,
+    ) -> Result<i64> {
         let at = origin.event.at.0;
         let (state, due, epoch, ended, reason) = match new {
             New::Waiting => ("waiting", None, 0, None, None),
@@ -184,7 +214,7 @@ impl<'db> Enqueue<'db> {
             .execute(params![
                 origin.id,
                 sink,
-                delivery.lane.map(|lane| lane.0),
+                lane.map(|lane| lane.0),
                 state,
                 due,
                 epoch,

@@ -32,7 +32,7 @@ struct Next<'a> {
 /// A delivery whose attempt was kept.
 struct Gone {
     /// The delivery has ended: its lane may go on.
-    ended: Option<Timestamp>,
+    ended: Option<(Timestamp, Option<Lane>)>,
     moved: Moved,
 }
 
@@ -83,8 +83,8 @@ pub(super) fn settle(
     }
     let state = sinks::write(db, name, &state, moved)?;
     let open = sinks::find(db, name)?.filter(|sink| sink.open);
-    for (at, ended) in lanes {
-        settled[at] = Ok(promote(db, &group[at].ticket, sink, open, ended)?);
+    for (at, (ended, lane)) in lanes {
+        settled[at] = Ok(promote(db, &group[at].ticket, lane, sink, open, ended)?);
     }
     Ok((settled, Some(state)))
 }
@@ -98,7 +98,7 @@ fn one(db: &Connection, epoch: i64, sink: i64, settlement: &Settlement) -> Resul
     if let Some(batch) = ticket.batch {
         return Ok(Gone { ended: None, moved: batches::settle(db, sink, settlement, batch)? });
     }
-    let state = standing(db, ticket)?;
+    let (state, lane) = standing(db, ticket)?;
     let failure = failure(&attempt.answer);
     keep(db, ticket.id, attempt, failure.as_deref())?;
     let now = attempt.at.plus(attempt.took);
@@ -110,16 +110,18 @@ fn one(db: &Connection, epoch: i64, sink: i64, settlement: &Settlement) -> Resul
     }
     let held = i64::from(state == "held");
     let moved = Moved { backlog: held - 1, held: -held, dead: i64::from(next.state == "dead") };
-    Ok(Gone { ended: Some(ended), moved })
+    Ok(Gone { ended: Some((ended, lane)), moved })
 }
 
-/// The state of the delivery, if this ticket's claim on it stands.
-pub(super) fn standing(db: &Connection, ticket: &DeliveryTicket) -> Result<String> {
+/// The state of the delivery and its lane, which may be another by now, if this ticket's claim on it stands.
+pub(super) fn standing(db: &Connection, ticket: &DeliveryTicket) -> Result<(String, Option<Lane>)> {
     let found = db
         .prepare_cached(
-            "SELECT state FROM delivery WHERE id = ?1 AND epoch = ?2 AND attempts = ?3 AND state IN ('due', 'held')",
+            "SELECT state, lane FROM delivery WHERE id = ?1 AND epoch = ?2 AND attempts = ?3 AND state IN ('due', 'held')",
         )?
-        .query_one(params![ticket.id, ticket.epoch, ticket.attempts], |row| row.get(0))
+        .query_one(params![ticket.id, ticket.epoch, ticket.attempts], |row| {
+            Ok((row.get(0)?, row.get::<_, Option<[u8; 16]>>(1)?.map(Lane)))
+        })
         .optional()?;
     found.ok_or_else(|| overtaken(ticket))
 }
@@ -165,11 +167,12 @@ fn move_on(db: &Connection, id: i64, next: &Next<'_>) -> Result<()> {
 fn promote(
     db: &Connection,
     ended: &DeliveryTicket,
+    lane: Option<Lane>,
     sink: i64,
     open: Option<Open>,
     now: Timestamp,
 ) -> Result<Option<DeliveryTicket>> {
-    let Some(lane) = ended.lane else { return Ok(None) };
+    let Some(lane) = lane else { return Ok(None) };
     let (Some(id), Some(open)) = (wake(db, sink, lane, now)?, open) else { return Ok(None) };
     outbox::take(db, ended.epoch, &ended.sink, open, id).map(Some)
 }

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::core::breaker::Open as BreakerOpen;
 use crate::core::names::SinkName;
+use crate::core::sink::Order;
 use crate::core::time::Timestamp;
 use crate::store::sqlite::error::{Result, count, int, small};
 use crate::store::{Queue, SinkState};
@@ -48,15 +49,20 @@ pub(super) struct Open {
     pub(super) open: bool,
     /// It has deliveries that are dead: lanes may have something to tell of them.
     pub(super) mourns: bool,
+    /// The order that its lanes are made for, once it is known.
+    pub(super) order: Option<Order>,
 }
 
 /// Finds a sink.
 pub(super) fn find(db: &Connection, name: &SinkName) -> Result<Option<Open>> {
     let found = db
         .prepare_cached(
-            "SELECT id, adopted = 1 AND disabled IS NULL AND paused IS NULL, dead > 0 FROM sink WHERE name = ?1",
+            "SELECT id, adopted = 1 AND disabled IS NULL AND paused IS NULL, dead > 0, lanes FROM sink WHERE name = ?1",
         )?
-        .query_one([name.as_str()], |row| Ok(Open { id: row.get(0)?, open: row.get(1)?, mourns: row.get(2)? }))
+        .query_one([name.as_str()], |row| {
+            let order = row.get_ref(3)?.as_str_or_null()?.and_then(Order::parse);
+            Ok(Open { id: row.get(0)?, open: row.get(1)?, mourns: row.get(2)?, order })
+        })
         .optional()?;
     Ok(found)
 }
@@ -67,7 +73,7 @@ pub(super) fn find_or_make(db: &Connection, name: &SinkName) -> Result<Open> {
         return Ok(found);
     }
     db.prepare_cached("INSERT INTO sink (name) VALUES (?1)")?.execute([name.as_str()])?;
-    Ok(Open { id: db.last_insert_rowid(), open: false, mourns: false })
+    Ok(Open { id: db.last_insert_rowid(), open: false, mourns: false, order: None })
 }
 
 /// Counts deliveries that came or went.

@@ -12,6 +12,7 @@ use crate::core::ledger::{Dirty, Remembered, Row};
 use crate::core::names::{Digest, JobName, Key, KeyDigest, Scope, SinkName};
 use crate::core::operate::{DeliveryFilter, DeliveryRow};
 use crate::core::plan::Standings;
+use crate::core::sink::Order;
 use crate::core::time::Timestamp;
 use crate::core::view::{EventDetail, EventFilter, EventView, Page};
 use crate::core::why::WhyItem;
@@ -20,8 +21,8 @@ use crate::store::sqlite::error::Result;
 use crate::store::sqlite::jobs::{Claimed, KnownScope};
 use crate::store::sqlite::writer::Durability;
 use crate::store::sqlite::{
-    SqliteStore, archive, batches, deliveries, jobs, ledger, observations, outbox, overflow, pages, settle, sinks,
-    standings, unfinished, upkeep,
+    SqliteStore, archive, batches, deliveries, jobs, ledger, observations, outbox, overflow, pages, relane, settle,
+    sinks, standings, unfinished, upkeep,
 };
 use crate::store::{
     Archive, BatchRoom, DeliveryTicket, Found, JobRecord, Outbox, PageSeal, PollChanges, PollEnding, PollNote,
@@ -389,6 +390,11 @@ impl Upkeep for SqliteStore {
             self.load(names.to_vec()).await?;
         }
         Ok(())
+    }
+
+    async fn keep_orders(&self, orders: &[(SinkName, Order)], now: Timestamp) -> Result<()> {
+        let orders = orders.to_vec();
+        self.writer.write(0, move |db| relane::keep_orders(db, &orders, now), |_| {}).await
     }
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64> {

@@ -176,6 +176,8 @@ CREATE TABLE sink (
     id            INTEGER PRIMARY KEY,
     name          TEXT NOT NULL UNIQUE CHECK (name <> ''),
     adopted       INTEGER NOT NULL DEFAULT 0 CHECK (adopted IN (0, 1)),
+    -- The order that the lanes of its deliveries are made for.
+    lanes         TEXT CHECK (lanes = 'key' OR lanes = 'none' OR lanes = 'job'),
     disabled      TEXT,
     -- Since when a person keeps it from being sent to.
     paused        INTEGER,
