@@ -28,11 +28,11 @@ pub(crate) async fn isolation() {
         for pair in 0..PAIRS {
             // Who goes first alternates too.
             if pair % 2 == 0 {
-                alone.extend(latencies(None).await);
-                beside.extend(latencies(Some(trouble)).await);
+                alone.extend(latencies(Trouble::None).await);
+                beside.extend(latencies(trouble).await);
             } else {
-                beside.extend(latencies(Some(trouble)).await);
-                alone.extend(latencies(None).await);
+                beside.extend(latencies(trouble).await);
+                alone.extend(latencies(Trouble::None).await);
             }
         }
         let (alone, beside) = (Percentiles::of(alone), Percentiles::of(beside));
@@ -73,13 +73,13 @@ impl Percentiles {
 }
 
 /// How long each change of one run took to its webhook, in milliseconds.
-async fn latencies(beside: Option<Trouble>) -> Vec<f64> {
+async fn latencies(beside: Trouble) -> Vec<f64> {
     let receiver = Receiver::start().await;
     let directory = tempfile::tempdir_in(place()).expect("a directory");
     let address = &receiver.address;
     let mut text = config(address, "50ms", &format!("url = \"http://{address}/good\""));
-    if let Some(trouble) = beside.filter(|trouble| *trouble != Trouble::None) {
-        let url = trouble.start().await;
+    if beside != Trouble::None {
+        let url = beside.start().await;
         text = text.replace("[\"hook\"]", "[\"hook\", \"other\"]");
         // It is tried again and again, however often it has failed.
         text += &format!(

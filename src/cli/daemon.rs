@@ -310,7 +310,13 @@ fn waiting(view: JobView, waits: String) -> JobView {
 
 /// There is no such thing; the nearest, or all there are.
 pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
-    let names: Vec<&str> = known.clone().take(10).collect();
+    // A job and a sink may have one name.
+    let mut names: Vec<&str> = Vec::new();
+    for name in known.clone() {
+        if names.len() < 10 && !names.contains(&name) {
+            names.push(name);
+        }
+    }
     match (nearest(name, known), names.is_empty()) {
         (Some(nearest), _) => format!("there is no {what} `{name}`; did you mean `{nearest}`?"),
         (None, false) => format!("there is no {what} `{name}`; there are `{}`", names.join("`, `")),

@@ -2,6 +2,7 @@
 //!
 //! The same bytes under the same `webhook-id`, or with `--render` new ones, marked with the header `doorbell-replay: true`.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
@@ -77,7 +78,9 @@ impl ReplayArgs {
         }
         let one =
             |id: &String| ReplayFilter { event: Some(id.clone()), sink: self.sink.clone(), ..ReplayFilter::default() };
-        self.ids.iter().map(one).collect()
+        // `deliveries --json` names an event once for each sink.
+        let mut seen = HashSet::new();
+        self.ids.iter().filter(|id| seen.insert(*id)).map(one).collect()
     }
 
     /// Whoever names events has said how many.
@@ -138,7 +141,7 @@ fn tell(args: &ReplayArgs, report: &ReplayReport, what: &str) -> Result<u8, Comm
     }
     say::result(&format!("{}: {what}", report.sentence()));
     let left_out = [
-        (report.on_their_way, "left out: not ended yet, so they go anyway"),
+        (report.on_their_way, "left out: not ended yet"),
         (report.unsendable, if args.render { "left out: can't be rendered" } else { "left out: could never be sent" }),
     ];
     for (count, why) in left_out.into_iter().filter(|(count, _)| *count > 0) {

@@ -339,7 +339,13 @@ impl<'e> Reader<'e> {
         self.parsed(field, |text| {
             words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| Complaint {
                 problem: format!("`{name}` can't be `{text}`"),
-                hint: Some(format!("it is one of {}", quoted(words.iter().map(|(word, _)| *word)))),
+                hint: Some({
+                    let all = format!("it is one of {}", quoted(words.iter().map(|(word, _)| *word)));
+                    match keys::nearest(text, words.iter().map(|(word, _)| *word)) {
+                        Some(word) => format!("{all}; did you mean `{word}`?"),
+                        None => all,
+                    }
+                }),
                 span: None,
             })
         })

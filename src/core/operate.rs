@@ -214,7 +214,10 @@ impl ReplayReport {
             }
             (open, _) => {
                 let (open, have) = (deliveries(open), if open == 1 { "has" } else { "have" });
-                format!("there is nothing to replay: {open} of this kind {have} not ended yet, so they go anyway")
+                format!(
+                    "there is nothing to replay: {open} of this kind {have} not ended yet; what is due goes by itself, \
+                     and what is held when its sink or job goes on"
+                )
             }
         }
     }

@@ -60,7 +60,7 @@ pub(super) fn check_batch(section: &Section<'_>, form: &Form, batched: bool, rea
 /// A table or a list whose strings are templates over an event.
 fn payload(field: &Field<'_>, reader: &mut Reader<'_>) -> Option<JsonTemplate> {
     if !matches!(field.value.get_ref(), DeValue::Table(_) | DeValue::Array(_)) {
-        reader.wrong_type(field, "a table");
+        reader.wrong_type(field, "a table or a list");
         return None;
     }
     request::tree(field, &mut String::new(), reader, &|field, written, reader| {

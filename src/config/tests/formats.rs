@@ -88,7 +88,7 @@ fn what_can_not_be_is_told_with_its_place() {
         ("[\"s\"]", "format = \"data\"\nthin = true", "the format `data` can't be `thin`", "thin = false"),
         ("[\"s\"]", "payload = { a = 1 }\nthin = true", "a `payload` can't be `thin`", "thin = false"),
         ("[\"s\"]", "payload = { a = 1 }\nformat = \"data\"", "has both `format` and `payload`", "keep one"),
-        ("[\"s\"]", "payload = \"{{ key }}\"", "`payload` takes a table, not text", ""),
+        ("[\"s\"]", "payload = \"{{ key }}\"", "`payload` takes a table or a list, not text", ""),
         ("[\"s\"]", "payload = { a = \"{{ aftr }}\" }", "`aftr`", "after"),
         ("[\"s\"]", "payload = { a = \"{{ cursor }}\" }", "`cursor`", ""),
         ("[\"s\"]", "payload = { a = \"{{ key\" }", "payload", ""),
