@@ -106,6 +106,28 @@ fn everything_that_waits_goes_however_often_the_order_is_edited() {
 }
 
 #[test]
+fn a_replay_stands_behind_what_waits_in_the_order_of_now() {
+    let receiver = Receiver::scripted(|hook| match (hook.sequence(), hook.attempt) {
+        (2, 1) => Reply::status(500),
+        _ => Reply::status(204),
+    });
+    let sink = |order: &str| format!("order = '{order}'\nretry = ['1s']");
+    let (vendor, bridge) = world(&receiver, &sink("none"));
+    let daemon = bridge.run();
+    vendor.step_json(&orders(1, 1));
+    vendor.step_json(&orders(1, 2));
+    let first = receiver.wait_for(1).remove(0);
+    daemon.sink_until("crm", "it to be settled", |sink| sink["backlog"] == 0);
+    bridge.write(&config(&vendor, &receiver, ORDERS, &sink("key")));
+    reload(&daemon);
+    vendor.step_json(&orders(1, 3));
+    receiver.wait_until("the second event", |hooks| hooks.len() == 2);
+    daemon.cli(["replay", &first.id]).ok();
+    assert_eq!(sequences(&receiver.wait_for(3)), [1, 2, 1]);
+    daemon.terminate_with(&vendor);
+}
+
+#[test]
 fn without_an_order_from_now_on_what_waited_goes_at_once() {
     let receiver = refusing_once();
     let sink = |order: &str| format!("order = '{order}'\nretry = ['1h']");

@@ -3,7 +3,7 @@
 //! A lane of the old order and one of the new know nothing of each other; left alone, what is new would overtake what
 //! waits. What a batch holds stays together, and where its members stand behind something it goes nevertheless.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::core::names::{JobUid, Key, Lane, Scope, SinkName};
 use crate::core::sink::Order;
@@ -46,11 +46,8 @@ fn relane(db: &Connection, sink: i64, order: Order) -> Result<()> {
     let mut update = db.prepare_cached("UPDATE delivery SET lane = ?2 WHERE id = ?1")?;
     let mut last = 0;
     loop {
-        let rows = select.query_map(params![sink, last, SOME], |row| {
-            let (scope, key): (String, String) = (row.get(2)?, row.get(3)?);
-            let lane = order.lane(JobUid(row.get(1)?), &Scope::from(scope.as_str()), Key::from(key.as_str()).digest());
-            Ok((row.get::<_, i64>(0)?, lane))
-        })?;
+        let rows =
+            select.query_map(params![sink, last, SOME], |row| Ok((row.get::<_, i64>(0)?, lane(order, row, 1)?)))?;
         let some: Vec<(i64, Option<Lane>)> = rows.collect::<rusqlite::Result<_>>()?;
         for (id, lane) in &some {
             update.execute(params![id, lane.map(|lane| lane.0)])?;
@@ -60,6 +57,12 @@ fn relane(db: &Connection, sink: i64, order: Order) -> Result<()> {
             None => return Ok(()),
         }
     }
+}
+
+/// The lane of an event, given as the uid of its job, its scope and its key in three columns.
+pub(super) fn lane(order: Order, row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Lane>> {
+    let (uid, scope, key): (_, String, String) = (row.get(at)?, row.get(at + 1)?, row.get(at + 2)?);
+    Ok(order.lane(JobUid(uid), &Scope::from(scope.as_str()), Key::from(key.as_str()).digest()))
 }
 
 /// The first of each lane is due, the others wait behind it.

@@ -11,10 +11,11 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use crate::core::names::{EventId, JobName, Key, SinkName};
 use crate::core::operate::{DeliveryState, ReplayFilter, ReplayReport};
 use crate::core::rerender::{Kept, Rerendered};
+use crate::core::sink::Order;
 use crate::core::time::Timestamp;
 use crate::store::sqlite::deliveries::Conditions;
 use crate::store::sqlite::error::{Result, count, int};
-use crate::store::sqlite::{archive, batches, outbox, sinks, upkeep};
+use crate::store::sqlite::{archive, batches, outbox, relane, sinks, upkeep};
 use crate::store::{Renderable, ReplayCursor, Replayable, Retried};
 
 /// The newest delivery of each event and sink, in the order of events.
@@ -163,15 +164,21 @@ fn ended(db: &Connection, id: i64) -> Result<Option<Ended>> {
     let found = db
         .prepare_cached(
             "SELECT delivery.sink, sink.name, delivery.lane, delivery.state = 'dead', \
-             job.removed IS NOT NULL, delivery.sendable FROM delivery JOIN sink ON sink.id = delivery.sink \
-             JOIN event ON event.id = delivery.event JOIN job ON job.id = event.job \
+             job.removed IS NOT NULL, delivery.sendable, sink.lanes, job.uid, scope.text, event.key \
+             FROM delivery JOIN sink ON sink.id = delivery.sink \
+             JOIN event ON event.id = delivery.event JOIN job ON job.id = event.job JOIN scope ON scope.id = event.scope \
              WHERE delivery.id = ?1 AND delivery.ended IS NOT NULL AND delivery.replayed IS NULL",
         )?
         .query_one([id], |row| {
+            // It may have ended under another order.
+            let lane = match row.get_ref(6)?.as_str_or_null()?.and_then(Order::parse) {
+                Some(order) => relane::lane(order, row, 7)?.map(|lane| lane.0),
+                None => row.get(2)?,
+            };
             Ok(Ended {
                 sink: row.get(0)?,
                 name: row.get(1)?,
-                lane: row.get(2)?,
+                lane,
                 dead: row.get(3)?,
                 job_gone: row.get(4)?,
                 sendable: row.get(5)?,
@@ -196,7 +203,7 @@ fn once_more(db: &Connection, id: i64, ended: &Ended, rendered: Option<&Rerender
     db.prepare_cached(
         "INSERT INTO delivery (id, event, sink, lane, state, due, reason, body, wire, replay) \
          SELECT (SELECT max(value, (SELECT coalesce(max(id), 0) FROM delivery)) + 1 FROM meta \
-         WHERE name = 'delivery'), event, sink, lane, ?2, ?3, ?4, iif(?5, ?6, body), iif(?5, ?7, wire), 1 FROM delivery WHERE id = ?1",
+         WHERE name = 'delivery'), event, sink, ?8, ?2, ?3, ?4, iif(?5, ?6, body), iif(?5, ?7, wire), 1 FROM delivery WHERE id = ?1",
     )?
     .execute(params![
         id,
@@ -206,6 +213,7 @@ fn once_more(db: &Connection, id: i64, ended: &Ended, rendered: Option<&Rerender
         rendered.is_some(),
         rendered.and_then(|new| new.body.as_deref()),
         rendered.and_then(|new| new.wire.word()),
+        ended.lane,
     ])?;
     let new = db.last_insert_rowid();
     let held = i64::from(ended.job_gone);
