@@ -95,9 +95,12 @@ pub enum Order {
 }
 
 impl Order {
+    /// Each with its word in the config.
+    pub const WORDS: [(&str, Self); 3] = [("key", Self::Key), ("none", Self::None), ("job", Self::Job)];
+
     /// The order of this word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Key, Self::None, Self::Job].into_iter().find(|order| order.as_str() == word)
+        Self::WORDS.into_iter().find(|(known, _)| *known == word).map(|(_, order)| order)
     }
 
     /// The word of the config.

@@ -94,8 +94,7 @@ pub(super) fn lift(name: &str, section: &Section<'_>, reader: &mut Reader<'_>) -
     let timeout = section.field("timeout").and_then(|field| reader.duration(&field, &TIMEOUT_BOUNDS));
     let ladder = section.field("retry").map_or_else(default_ladder, |field| ladder(&field, reader));
     let concurrency = section.field("concurrency").and_then(|field| reader.whole(&field, &CONCURRENCY_BOUNDS));
-    let orders = [("key", Order::Key), ("none", Order::None), ("job", Order::Job)];
-    let order = section.field("order").and_then(|field| reader.one_of(&field, &orders));
+    let order = section.field("order").and_then(|field| reader.one_of(&field, &Order::WORDS));
     let rate = section.field("rate").and_then(|field| rate(&field, reader));
     let limits = limits(section, reader);
     let batching = section.field("batch").and_then(|field| batch(&field, reader));
