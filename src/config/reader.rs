@@ -383,9 +383,10 @@ impl<'e> Reader<'e> {
             ("a list in brackets", DeValue::String(_)) => {
                 Some(format!("put it in brackets: `{} = [\"…\"]`", field.name))
             }
-            ("a whole number" | "`true` or `false`", DeValue::String(_)) => {
-                Some("write it without the quotes".to_owned())
+            ("`true` or `false`", DeValue::String(_)) => {
+                Some(format!("write `{} = true`, without the quotes", field.name))
             }
+            ("a whole number", DeValue::String(_)) => Some("write it without the quotes".to_owned()),
             (
                 "text in quotes",
                 DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_),
